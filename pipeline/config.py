@@ -1,0 +1,443 @@
+"""`pipeline.toml`: every key, its meaning and its default stand here, once."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.errors import UsageError
+
+CONFIG_NAME = "pipeline.toml"
+
+# `file.py:function`, `package.module:function`, `timm:NAME`, `torchvision:NAME`.
+ENTRY = re.compile(r"^[^:]+:[^:]+$")
+# A name that is also a file name on every system.
+PORTABLE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """Where the model comes from: one of `entry`, `torchscript`, `onnx`."""
+
+    entry: str | None = None
+    """`file.py:fn`, `package.module:fn`, `timm:NAME` or `torchvision:NAME`."""
+    args: dict[str, Any] = {}
+    """Keyword arguments for the entry."""
+    weights: str | None = None
+    """A .safetensors file or a state dict that `torch.load(weights_only=True)` reads."""
+    torchscript: str | None = None
+    """An existing TorchScript file, instead of `entry`."""
+    onnx: str | None = None
+    """An existing ONNX file, instead of `entry`."""
+
+    @field_validator("entry")
+    @classmethod
+    def _entry_has_a_colon(cls, value: str | None) -> str | None:
+        return _check_entry(value)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in ("entry", "torchscript", "onnx") if getattr(self, key)]
+        if len(given) != 1:
+            said = " and ".join(given) or "none"
+            raise ValueError(f"give exactly one of entry, torchscript, onnx; given: {said}")
+        if self.weights and not self.entry:
+            raise ValueError("weights go with entry; a TorchScript or ONNX file has its own")
+        return self
+
+
+class DataConfig(Section):
+    """Where samples come from. Without an entry, seeded noise of the input's shape stands in."""
+
+    entry: str | None = None
+    """`file.py:fn` or `package.module:fn`, returning `dict[str, Dataset]`."""
+    args: dict[str, Any] = {}
+    depends: tuple[str, ...] = ()
+    """Files that the data comes from (globs, from the configuration's folder). A change of one
+    makes every stage stale."""
+
+    @field_validator("entry")
+    @classmethod
+    def _entry_has_a_colon(cls, value: str | None) -> str | None:
+        return _check_entry(value)
+
+
+class InputConfig(Section):
+    """What a caller hands to the exported model."""
+
+    kind: Literal["image", "tensor"] = "tensor"
+    """`image`: uint8 [batch, height, width, channels] of any size, prepared inside the graph.
+    `tensor`: as the model takes it."""
+
+    size: tuple[PositiveInt, PositiveInt] = (224, 224)
+    """image: height and width that the model sees."""
+    channels: Literal[1, 3] = 3
+    fit: Literal["stretch", "crop"] = "stretch"
+    """image: `stretch` ignores the aspect ratio; `crop` takes the largest centred part of it."""
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    """image: (pixel / 255 - mean) / std, one value or one for each channel."""
+
+    shapes: dict[str, tuple[int | str, ...]] = {}
+    """tensor: shape by input name, batch first; a string names a dynamic axis:
+    `{ tokens = ["batch", "length"] }`. Default: as the first sample, batch dynamic."""
+    dtypes: dict[str, str] = {}
+    """tensor: element type by input name. Default: as the first sample; float32 without data."""
+
+    @model_validator(mode="after")
+    def _kind_fits(self) -> Self:
+        image_keys = {"size", "channels", "fit", "mean", "std"} & self.model_fields_set
+        tensor_keys = {"shapes", "dtypes"} & self.model_fields_set
+        wrong = image_keys if self.kind == "tensor" else tensor_keys
+        if wrong:
+            other = "image" if self.kind == "tensor" else "tensor"
+            raise ValueError(f'{", ".join(sorted(wrong))} belong to kind = "{other}"')
+        for key in ("mean", "std"):
+            if len(getattr(self, key)) not in (1, self.channels):
+                raise ValueError(f"{key} needs one value, or one for each of {self.channels} channels")
+        if any(value == 0 for value in self.std):
+            raise ValueError("std must not be 0")
+        for name, shape in self.shapes.items():
+            if not shape or any(isinstance(axis, int) and axis < 1 for axis in shape):
+                raise ValueError(f"shapes.{name}: axes are positive numbers or names")
+        return self
+
+
+class OutputConfig(Section):
+    """What the exported model gives back, and how good answers are told from bad ones."""
+
+    kind: Literal["classification", "regression", "tensor"] = "tensor"
+    labels: tuple[str, ...] | str | None = None
+    """classification: the names of the classes, or a text file with one a line."""
+    activation: Literal["auto", "none", "softmax", "sigmoid"] = "auto"
+    """Put behind the model's first output. `auto`: softmax for classification, else none."""
+    names: tuple[str, ...] = ()
+    """Names of the outputs. Default: a dict's keys, or `probabilities`, `output`, `output_1`."""
+    metric: str | None = None
+    """A class of torchmetrics or `module:fn` (outputs, targets) -> float. Default: `Accuracy` for
+    classification, `MeanSquaredError` for regression."""
+    metric_args: dict[str, Any] = {}
+    metric_goal: Literal["auto", "max", "min"] = "auto"
+    """`auto`: as torchmetrics knows it; `max` for a function of yours."""
+
+
+class TrainConfig(Section):
+    epochs: Count = 10
+    """0 skips training: the weights stay as `[model] weights` or the entry made them."""
+    batch_size: PositiveInt = 64
+    optimizer: str = "AdamW"
+    """A class of torch.optim or `module:fn`."""
+    lr: PositiveFloat = 1e-3
+    optimizer_args: dict[str, Any] = {}
+    scheduler: str | None = None
+    """A class of torch.optim.lr_scheduler or `module:fn`."""
+    scheduler_args: dict[str, Any] = {}
+    """`total_steps` and `T_max` are filled in where the scheduler takes them."""
+    scheduler_every: Literal["step", "epoch"] = "epoch"
+    loss: str | None = None
+    """A class of torch.nn or `module:fn`. Default: `CrossEntropyLoss` for classification,
+    `MSELoss` for regression. It sees what the model gives, before `[output] activation`."""
+    loss_args: dict[str, Any] = {}
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 on a GPU that has it, fp16 with a scaler on another GPU, off on a CPU."""
+    clip_norm: PositiveFloat | None = None
+    accumulate: PositiveInt = 1
+    """Batches for one optimizer step."""
+    patience: PositiveInt | None = None
+    """Stop after so many epochs without a better metric."""
+    compile: bool = False
+    seed: Count = 0
+    device: str = "auto"
+    """`auto` (cuda, then mps, then cpu), `cpu`, `cuda`, `cuda:1` ..."""
+    threads: Count = 0
+    """CPU threads; 0 takes every core. The last bits of the weights depend on it."""
+    workers: Count = 0
+    pin_memory: bool = True
+    persistent_workers: bool = True
+    checkpoint_every: PositiveInt | None = None
+    """Optimizer steps between checkpoints, besides the one at the end of each epoch."""
+    tensorboard: bool = False
+
+
+class ExportConfig(Section):
+    formats: tuple[Literal["torchscript", "onnx"], ...] = ("torchscript", "onnx")
+    capture: Literal["auto", "trace", "script"] = "auto"
+    """TorchScript: `auto` tries trace, checks it on other shapes, else goes to script."""
+    exporter: Literal["auto", "dynamo", "legacy"] = "auto"
+    """ONNX: `dynamo` is torch.export; `auto` falls back to the older exporter and says so."""
+    opset: Annotated[int, Field(ge=18, le=23)] = 18
+    dynamic_batch: bool = True
+    dynamic_size: bool = True
+    """image: any height and width."""
+    threads: Count = 1
+
+
+class QuantizeConfig(Section):
+    recipes: tuple[str, ...] = ("int8-static",)
+    """`int8-static`, `int8-dynamic`, `fp16`; with a format before it, for that format alone:
+    `onnx:int8-dynamic`."""
+    calibration_samples: PositiveInt = 256
+    batch_size: PositiveInt = 32
+    exclude: tuple[str, ...] = ()
+    """Layers that stay float: names of modules or ONNX nodes, globs allowed (`model.head*`)."""
+    engine: Literal["auto", "x86", "onednn", "qnnpack"] = "auto"
+    """TorchScript's int8 kernels; `auto` takes x86 on x86_64, otherwise qnnpack."""
+    threads: Count = 1
+
+    @field_validator("recipes")
+    @classmethod
+    def _recipes_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for recipe in value:
+            format, _, name = recipe.rpartition(":")
+            if format not in ("", "onnx", "torchscript"):
+                raise ValueError(f"{recipe!r}: the format is onnx or torchscript")
+            if name not in RECIPES:
+                raise ValueError(f"{recipe!r} is no recipe; there are {', '.join(RECIPES)}")
+        return value
+
+
+RECIPES = ("int8-static", "int8-dynamic", "fp16")
+
+
+class Tolerances(Section):
+    """What `[verify.tolerances.PRECISION]` sets; docs/parity.md has the defaults."""
+
+    max_abs: PositiveFloat | None = None
+    """Largest absolute difference, in units of the output."""
+    max_rel: PositiveFloat | None = None
+    """The same, divided by the largest magnitude of the reference."""
+    min_sqnr_db: float | None = None
+    min_top1: Fraction | None = None
+    """classification: share of samples with the same first class as the reference."""
+    max_drop: float | None = None
+    """How much worse the metric may be than the reference's."""
+
+
+class VerifyConfig(Section):
+    samples: PositiveInt = 256
+    """Validation samples, at least; fewer only where the data has fewer."""
+    batch_size: PositiveInt = 32
+    runtimes: tuple[str, ...] = ()
+    """Default: all that this machine has."""
+    tolerances: dict[Literal["fp32", "fp16", "int8"], Tolerances] = {}
+    threads: Count = 1
+
+
+class BenchConfig(Section):
+    threads: PositiveInt = 1
+    warmup_runs: PositiveInt = 10
+    runs: Annotated[int, Field(ge=64)] = 64
+    """At least so many measured runs ..."""
+    seconds: PositiveFloat = 2.0
+    """... and so many seconds."""
+    batch_sizes: tuple[PositiveInt, ...] = (1, 8, 32)
+    """For throughput; latency is measured at batch 1."""
+    runtimes: tuple[str, ...] = ()
+
+
+class PackageConfig(Section):
+    golden: PositiveInt = 8
+    """Samples in the bundle, with the reference's answers."""
+    description: str = ""
+    """A sentence for the model card."""
+    license: str = ""
+
+
+class Config(Section):
+    """The whole file. `root` is its folder: relative paths start there."""
+
+    name: str = ""
+    """Default: the name of the configuration's folder."""
+    version: str = "1.0.0"
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    input: InputConfig = InputConfig()
+    output: OutputConfig = OutputConfig()
+    train: TrainConfig = TrainConfig()
+    export: ExportConfig = ExportConfig()
+    quantize: QuantizeConfig = QuantizeConfig()
+    verify: VerifyConfig = VerifyConfig()
+    bench: BenchConfig = BenchConfig()
+    package: PackageConfig = PackageConfig()
+    root: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("name", "version")
+    @classmethod
+    def _portable(cls, value: str) -> str:
+        if value and not PORTABLE.match(value):
+            raise ValueError("letters, digits, '.', '_' and '-' only, at most 64")
+        return value
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        foreign = self.model.torchscript or self.model.onnx
+        if foreign and "epochs" in self.train.model_fields_set and self.train.epochs:
+            raise ValueError(f"train.epochs: {foreign} cannot be trained; leave epochs out or 0")
+        formats_given = "formats" in self.export.model_fields_set
+        if self.model.onnx and formats_given and "torchscript" in self.export.formats:
+            raise ValueError(
+                f'export.formats: {self.model.onnx} cannot become TorchScript; give ["onnx"]'
+            )
+        if self.output.labels is not None and self.output.kind != "classification":
+            raise ValueError('output.labels belong to output.kind = "classification"')
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are really trained: 0 for a model that is a file, or without data."""
+        trainable = self.model.entry is not None and self.data.entry is not None
+        return self.train.epochs if trainable else 0
+
+    @property
+    def formats(self) -> tuple[Literal["torchscript", "onnx"], ...]:
+        """Formats that are really exported: an ONNX file stays ONNX."""
+        return ("onnx",) if self.model.onnx else self.export.formats
+
+    @property
+    def activation(self) -> Literal["none", "softmax", "sigmoid"]:
+        if self.output.activation == "auto":
+            return "softmax" if self.output.kind == "classification" else "none"
+        return self.output.activation
+
+    def path(self, given: str) -> Path:
+        """A path of the configuration, as seen from its folder."""
+        return (self.root / Path(given).expanduser()).resolve()
+
+    def labels(self) -> tuple[str, ...] | None:
+        """The class names, read from the file where one is named.
+
+        Raises UsageError if that file cannot be read or holds no label.
+        """
+        given = self.output.labels
+        if not isinstance(given, str):
+            return given
+        path = self.path(given)
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"output.labels: {path} cannot be read: {error}.") from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+        if not labels:
+            raise UsageError(f"output.labels: {path} holds no label.", "Write one a line.")
+        return labels
+
+
+def threads_or_all(threads: int) -> int:
+    """0 stands for every core that this process may use."""
+    return threads or len(os.sched_getaffinity(0))
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads a configuration file (or the one in a folder) with `--set key=value` overrides.
+
+    Raises UsageError that names the file and the key.
+    """
+    file = path / CONFIG_NAME if path.is_dir() else path
+    try:
+        with file.open("rb") as opened:
+            data = tomllib.load(opened)
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no {file}.", "Make one with: pipeline init DIR   (or name yours: -c FILE)"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+    for override in overrides:
+        _override(data, override)
+    return parse_config(data, file)
+
+
+def parse_config(data: Mapping[str, Any], file: Path) -> Config:
+    """Checks a configuration that was read from `file`."""
+    root = file.parent.resolve()
+    if "root" in data:
+        raise UsageError(f"{file}: unknown key 'root'.", f"Known: {', '.join(_known(()))}.")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._") or "model"
+    try:
+        return Config.model_validate({"name": name[:64], **data, "root": root})
+    except ValidationError as error:
+        raise _explain(error, file) from None
+
+
+def _check_entry(value: str | None) -> str | None:
+    if value is not None and not ENTRY.match(value):
+        raise ValueError(
+            f"{value!r} is not of the form file.py:function or package.module:function"
+        )
+    return value
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    """Sets `train.epochs=3`. The value is TOML; what is no TOML is taken as a string."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {override}: not of the form key=value.", "--set train.epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    table: Any = data
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {override}: {section} is a value, not a section.")
+    table[last] = value
+
+
+def _explain(error: ValidationError, file: Path) -> UsageError:
+    """All that is wrong, one line each, in the words of the file."""
+    lines = []
+    for detail in error.errors():
+        where = [str(part) for part in detail["loc"]]
+        key = ".".join(where)
+        if detail["type"] == "extra_forbidden":
+            known = _known(where[:-1])
+            near = difflib.get_close_matches(where[-1], known, 1, 0.5)
+            guess = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+            lines.append(f"unknown key {key!r}.{guess}")
+        elif key:
+            lines.append(f"{key}: {_lower_first(detail['msg'])}.")
+        else:
+            lines.append(f"{_lower_first(detail['msg'])}.")
+    said = lines[0] if len(lines) == 1 else "\n" + "\n".join(f"  - {line}" for line in lines)
+    return UsageError(f"{file}: {said}", "docs/configuration.md describes every key.")
+
+
+def _lower_first(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _known(sections: Iterable[str]) -> list[str]:
+    """The keys of a section, the top level for none."""
+    model: type[BaseModel] = Config
+    for section in sections:
+        field = model.model_fields.get(section)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return sorted(Tolerances.model_fields) if model is VerifyConfig else []
+        model = inner
+    return [name for name in model.model_fields if name != "root"]

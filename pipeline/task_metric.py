@@ -1,0 +1,99 @@
+"""The task's own metric, the same in training, verification and quantization."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.config import Config
+from pipeline.errors import UsageError
+from pipeline.project import load_entry, user_code
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torchmetrics import Metric
+
+Goal = Literal["max", "min"]
+
+
+class TaskMetric:
+    """Gathers outputs (as the exported graph gives them, its first one) and targets.
+
+    `goal` says whether more is better. `compute` gives a float over all that was gathered since
+    `reset`.
+    """
+
+    def __init__(self, name: str, goal: Goal, metric: "Metric | _Gathered") -> None:
+        self.name = name
+        self.goal = goal
+        self._metric = metric
+
+    def update(self, outputs: "Tensor", targets: "Tensor") -> None:
+        self._metric.update(outputs, targets)
+
+    def compute(self) -> float:
+        return float(self._metric.compute())
+
+    def reset(self) -> None:
+        self._metric.reset()
+
+    def drop(self, reference: float, value: float) -> float:
+        """How much worse `value` is than `reference`; negative if better."""
+        return reference - value if self.goal == "max" else value - reference
+
+
+class _Gathered:
+    """A function of the user's over all outputs and targets at once."""
+
+    def __init__(self, function: Callable[["Tensor", "Tensor"], Any]) -> None:
+        self._function = function
+        self.reset()
+
+    def update(self, outputs: "Tensor", targets: "Tensor") -> None:
+        self._outputs.append(outputs.detach().cpu())
+        self._targets.append(targets.detach().cpu())
+
+    def compute(self) -> Any:
+        import torch
+
+        return self._function(torch.cat(self._outputs), torch.cat(self._targets))
+
+    def reset(self) -> None:
+        self._outputs: list[Tensor] = []
+        self._targets: list[Tensor] = []
+
+
+def build_metric(config: Config, classes: int | None) -> TaskMetric | None:
+    """The metric of `[output]`; None for outputs of kind `tensor` without one.
+
+    `classes` is the size of the first output's last axis, for metrics that need to know it.
+    """
+    given = config.output.metric or _DEFAULTS.get(config.output.kind)
+    if given is None:
+        return None
+    if ":" in given:
+        function = load_entry(given, config.root, "output.metric")
+        goal = "max" if config.output.metric_goal == "auto" else config.output.metric_goal
+        return TaskMetric(given.rpartition(":")[2], goal, _Gathered(function))
+    return _from_torchmetrics(config, given, classes)
+
+
+_DEFAULTS = {"classification": "Accuracy", "regression": "MeanSquaredError"}
+
+
+def _from_torchmetrics(config: Config, name: str, classes: int | None) -> TaskMetric:
+    import torchmetrics
+
+    found = getattr(torchmetrics, name, None)
+    if not (isinstance(found, type) and name[:1].isupper()):
+        raise UsageError(
+            f"output.metric: torchmetrics has no {name!r}.",
+            "Name a class of torchmetrics (Accuracy, F1Score ...) or a function: file.py:fn.",
+        )
+    args = dict(config.output.metric_args)
+    if config.output.kind == "classification" and "task" not in args:
+        args = {"task": "multiclass", "num_classes": classes, **args}
+    with user_code(f"torchmetrics.{name}({args})", config.root):
+        metric = found(**args)
+    goal = config.output.metric_goal
+    if goal == "auto":
+        goal = "min" if metric.higher_is_better is False else "max"
+    return TaskMetric(name, goal, metric)

@@ -1,0 +1,102 @@
+"""Weights as safetensors: no pickled code, tied tensors stored once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DamagedError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WEIGHTS = "weights.safetensors"
+
+
+def save_weights(module: "nn.Module", path: Path) -> None:
+    """Writes the state dict; a tensor that several names share is written once."""
+    from safetensors.torch import save
+
+    path.write_bytes(save(_unshared(module)))
+
+
+def load_weights(module: "nn.Module", path: Path) -> None:
+    """Fills a module from a .safetensors file or a state dict saved by torch.
+
+    Raises UsageError that names the missing, unexpected and misshapen tensors, DamagedError if
+    the file cannot be read.
+    """
+    state = read_weights(path)
+    shared = _aliases(module)
+    for name, first in shared.items():
+        if name not in state and first in state:
+            state[name] = state[first]
+    own = module.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    unexpected = sorted(state.keys() - own.keys())
+    misshapen = [
+        f"{name} is {tuple(state[name].shape)}, the model has {tuple(own[name].shape)}"
+        for name in sorted(own.keys() & state.keys())
+        if own[name].shape != state[name].shape
+    ]
+    if missing or unexpected or misshapen:
+        parts = [_some("missing", missing), _some("unexpected", unexpected), *misshapen[:3]]
+        raise UsageError(
+            f"{path} does not fit the model: {'; '.join(part for part in parts if part)}.",
+            "Check [model] entry and args: the weights were made by another architecture.",
+        )
+    module.load_state_dict(state)
+
+
+def read_weights(path: Path) -> "dict[str, Tensor]":
+    """The tensors of a file by name, on the CPU. No pickled code is run."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise UsageError(f"There is no weights file {path}.", "Check [model] weights.")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise DamagedError(f"{path} is not a readable safetensors file: {error}.") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DamagedError(
+            f"{path} cannot be loaded without running code from it: {str(error).splitlines()[0]}",
+            "Save the weights alone: torch.save(model.state_dict(), path), or as safetensors.",
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        raise UsageError(
+            f"{path} holds no state dict.", "Save it with torch.save(model.state_dict(), path)."
+        )
+    return state
+
+
+def _aliases(module: "nn.Module") -> dict[str, str]:
+    """Names of tensors that share memory with an earlier one, and that earlier name."""
+    seen: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
+    aliases = {}
+    for name, tensor in module.state_dict().items():
+        if tensor.numel() == 0:
+            continue
+        place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
+        first = seen.setdefault(place, name)
+        if first != name:
+            aliases[name] = first
+    return aliases
+
+
+def _unshared(module: "nn.Module") -> "dict[str, Tensor]":
+    aliases = _aliases(module)
+    return {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in module.state_dict().items()
+        if name not in aliases
+    }
+
+
+def _some(word: str, names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{word} {', '.join(names[:3])}{more}" if names else ""
