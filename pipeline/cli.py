@@ -1,0 +1,363 @@
+"""The command `pipeline`. Everything heavy is imported inside the commands."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from pipeline import __version__
+from pipeline.errors import Interrupted, PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.console import Terminal
+    from pipeline.run import Done
+    from pipeline.workspace import Workspace
+
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a mistake of this program's
+
+app = typer.Typer(
+    name="pipeline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Takes a PyTorch model to where there is no Python, and proves that it answers the same.
+
+train → export → quantize → verify → bench → package
+
+[bold]Start here[/]
+
+  pipeline init my-model && pipeline run -c my-model
+
+[bold]Exit codes[/]  0 done · 1 the verdict is fail · 2 usage, configuration, model or data ·
+3 this machine lacks something · 4 a damaged file · 70 a mistake of ours · 130 interrupted""",
+)
+
+ConfigFile = Annotated[
+    Path, typer.Option("-c", "--config", help="pipeline.toml, or the folder that holds it.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a key: --set train.epochs=3"),
+]
+Where = Annotated[
+    Path | None,
+    typer.Option("--workspace", help="Default: runs/NAME beside the configuration."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait while another process uses the workspace.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Make it again even where it is fresh.")]
+AllowFailed = Annotated[
+    bool,
+    typer.Option("--allow-failed", help="Pack in spite of a failed verdict; the manifest says so."),
+]
+
+_HERE = Path()
+
+
+def main() -> NoReturn:
+    """The entry point: the one place that turns errors into exit codes."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except PipelineError as error:
+        _fail(error, debug)
+    except KeyboardInterrupt:
+        hint = "Run the same command again: it goes on with what is done."
+        _fail(Interrupted("Interrupted.", hint), debug)
+    except Exception as error:
+        if debug:
+            raise
+        said = str(error).strip().splitlines()
+        first = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+        hint = "This is a mistake in the pipeline, not in your input. --debug shows where."
+        _fail(PipelineError(first, hint), debug, INTERNAL_ERROR)
+    raise SystemExit(0)
+
+
+def _fail(error: PipelineError, debug: bool, code: int | None = None) -> NoReturn:
+    if debug:
+        raise error
+    from pipeline.console import show_error
+
+    show_error(error)
+    raise SystemExit(error.exit_code if code is None else code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[  # main() takes it from anywhere in the line
+        bool, typer.Option("--debug", help="Show tracebacks; goes with every command.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def run(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    force: Force = False,
+    allow_failed: AllowFailed = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Runs every stage that is not fresh, from training to the bundle.
+
+    Example:  pipeline run -c examples/digits --set train.epochs=3
+    """
+    _stages("package", _job(config, override, workspace, allow_failed, json), force, wait, True)
+
+
+def _command_for(stage: str, summary: str) -> None:
+    def command(
+        config: ConfigFile = _HERE,
+        override: Overrides = None,
+        workspace: Where = None,
+        force: Force = False,
+        wait: Wait = False,
+        json: Json = False,
+    ) -> None:
+        _stages(stage, _job(config, override, workspace, False, json), force, wait, False)
+
+    command.__doc__ = f"{summary}\n\nExample:  pipeline {stage} -c examples/digits"
+    app.command(stage)(command)
+
+
+_command_for("train", "Trains the model, or goes on where it was interrupted.")
+_command_for("export", "Exports TorchScript and ONNX, preprocessing included.")
+_command_for("quantize", "Makes the int8 and fp16 artifacts of \\[quantize] recipes.")
+_command_for("verify", "Compares every artifact in every runtime with eager PyTorch.")
+_command_for("bench", "Measures load time, latency, throughput and memory.")
+
+
+@app.command()
+def package(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    force: Force = False,
+    allow_failed: AllowFailed = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Packs the bundle; refuses when the verdict is fail.
+
+    Example:  pipeline package -c examples/digits
+    """
+    _stages("package", _job(config, override, workspace, allow_failed, json), force, wait, False)
+
+
+@app.command()
+def status(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    json: Json = False,
+) -> None:
+    """Says of each stage whether it is fresh, stale (and why), damaged or missing.
+
+    Example:  pipeline status -c examples/digits
+    """
+    from pipeline import console
+    from pipeline.run import status as states_of
+
+    job = _job(config, override, workspace, False, json)
+    states = [
+        {"stage": state.stage, "state": state.state, "why": list(state.why)}
+        for state in states_of(job.config, job.workspace)
+    ]
+    if json:
+        console.print_json({"workspace": str(job.workspace.root), "stages": states})
+    else:
+        job.terminal.show(console.status_table(states))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    name: Annotated[str | None, typer.Option(help="Default: the folder's name.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Writes a commented pipeline.toml and a model file that run at once.
+
+    Example:  pipeline init my-model && pipeline run -c my-model
+    """
+    from pipeline.console import Terminal
+    from pipeline.init import write_project
+
+    terminal = Terminal()
+    for path in write_project(folder, name, force):
+        terminal.note(f"wrote {path}")
+    terminal.note(f"Next:  pipeline run -c {folder}")
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help=".onnx, .pt, .safetensors, a bundle, a workspace.")],
+    json: Json = False,
+) -> None:
+    """Shows what is in a file or bundle: signature, operators, sizes, precision, provenance.
+
+    Example:  pipeline inspect runs/digits/package/digits.bundle
+    """
+    from pipeline import console
+    from pipeline.inspection import inspect as look
+
+    found = look(path)
+    if json:
+        console.print_json(found)
+    else:
+        terminal = console.Terminal()
+        for line in console.facts(found):
+            terminal.show(line)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Compares this machine with what is tested; says what is missing and how to get it.
+
+    Example:  pipeline doctor
+    """
+    from dataclasses import asdict
+
+    from pipeline import console
+    from pipeline.doctor import examine
+    from pipeline.errors import SetupError
+
+    checks = [asdict(check) for check in examine()]
+    if json:
+        console.print_json({"checks": checks})
+    else:
+        console.Terminal().show(console.checks_table(checks))
+    missing = [check for check in checks if check["status"] == "missing"]
+    if missing:
+        names = ", ".join(check["name"] for check in missing)
+        raise SetupError(f"Missing: {names}.", missing[0]["remedy"])
+
+
+class _Job:
+    """What every command on a workspace needs."""
+
+    def __init__(self, config: "Config", workspace: "Workspace", json: bool) -> None:
+        from pipeline.console import Terminal
+
+        self.config = config
+        self.workspace = workspace
+        self.json = json
+        self.terminal: Terminal = Terminal(json_only=json)
+
+
+def _job(
+    file: Path, override: list[str] | None, where: Path | None, allow_failed: bool, json: bool
+) -> _Job:
+    from pipeline.config import load_config
+    from pipeline.workspace import Workspace
+
+    overrides = [*(override or []), *(["package.allow_failed=true"] if allow_failed else [])]
+    config = load_config(file, overrides)
+    return _Job(config, Workspace(where or config.root / "runs" / config.name), json)
+
+
+def _stages(until: str, job: _Job, force: bool, wait: bool, whole: bool) -> None:
+    """Runs the stages up to `until`; `whole` is `pipeline run`, whose --force makes all again."""
+    from pipeline.run import run as run_stages
+    from pipeline.stage import STAGES
+
+    forced = (STAGES if whole else (until,)) if force else ()
+    done: list[Done] = []
+
+    def finished(stage: "Done") -> None:
+        done.append(stage)
+        _say_stage(job.terminal, stage, job.workspace, show=whole or stage.stage == until)
+
+    with job.workspace.lock(f"pipeline {'run' if whole else until}", wait):
+        try:
+            run_stages(job.config, job.workspace, job.terminal, until, forced, finished)
+        finally:
+            page = _report(job) if done and done[-1].stage in ("verify", "package") else None
+            if (done and until == done[-1].stage) or page:
+                _close(job, done, page)
+
+
+def _say_stage(terminal: "Terminal", done: "Done", workspace: "Workspace", show: bool) -> None:
+    from pipeline import console
+    from pipeline.artifacts import read_json
+
+    how = f"{done.seconds:.1f} s" if done.made else "fresh"
+    headline = done.summary.get("headline", "")
+    terminal.show(f"[bold]{done.stage}[/] [dim]({how})[/] {headline}".rstrip())
+    if show and done.stage == "verify":
+        terminal.show(console.verdict_table(read_json(workspace.stage("verify") / "verdict.json")))
+    if show and done.stage == "bench":
+        terminal.show(console.bench_table(read_json(workspace.stage("bench") / "bench.json")))
+
+
+def _report(job: _Job) -> Path:
+    from pipeline.report import write_report
+
+    return write_report(job.config, job.workspace)
+
+
+def _close(job: _Job, done: "list[Done]", page: Path | None) -> None:
+    """Says what came out and where it lies."""
+    from pipeline import console
+    from pipeline.run import verdict_of
+
+    stages = {stage.stage for stage in done}
+    verdict = verdict_of(job.workspace) if "verify" in stages else None
+    bundle = job.workspace.stage("package") / f"{job.config.name}.bundle"
+    packed = bundle if "package" in stages else None
+    if job.json:
+        console.print_json(_result(job, done, verdict, packed, page))
+        return
+    if all(not stage.made for stage in done):
+        job.terminal.show("[green]Everything is fresh: nothing to do.[/]")
+    if verdict:
+        job.terminal.show(f"Verdict  {console.word(verdict['verdict'])}")
+    if packed:
+        job.terminal.show(f"Bundle   {packed}")
+    if page:
+        job.terminal.show(f"Report   {page}")
+
+
+def _result(
+    job: _Job, done: "list[Done]", verdict: Any, bundle: Path | None, page: Path | None
+) -> dict[str, Any]:
+    return {
+        "workspace": str(job.workspace.root),
+        "stages": [
+            {"stage": s.stage, "made": s.made, "why": list(s.why), "seconds": s.seconds}
+            | {"summary": s.summary}
+            for s in done
+        ],
+        "verdict": verdict["verdict"] if verdict else None,
+        "bundle": str(bundle) if bundle else None,
+        "report": str(page) if page else None,
+    }
+
+
+if __name__ == "__main__":
+    main()

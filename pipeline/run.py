@@ -1,0 +1,217 @@
+"""The stages in their order: what each depends on, and running those that are not fresh."""
+
+import importlib
+import platform
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.artifacts import read_json, sha256_of
+from pipeline.config import Config
+from pipeline.errors import VerdictError
+from pipeline.progress import Reporter
+from pipeline.project import packages_of, source_hashes, version_of
+from pipeline.stage import STAGES, Job, Summary
+from pipeline.workspace import Ingredients, Status, Workspace, digest_of, key_of
+
+MODEL = ("model", "data", "input", "output")  # the sections that say what is computed
+ALL = ("*",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage depends on.
+
+    `needs` names earlier stages and the files of theirs that matter, `sections` the parts of the
+    configuration, `packages` the distributions whose version can change the result. `machine`
+    names the facts of `machine.describe` that can.
+    """
+
+    stage: str
+    needs: Mapping[str, tuple[str, ...]]
+    sections: tuple[str, ...]
+    packages: tuple[str, ...]
+    machine: tuple[str, ...] = ()
+
+
+WEIGHTS = {"train": ("weights.safetensors",)}
+ARTIFACTS = {"export": ALL, "quantize": ALL}
+ENGINES = ("torch", "onnx", "onnxruntime")
+
+PLANS = (
+    Plan("train", {}, (*MODEL, "train"), ("torch", "torchmetrics")),
+    Plan("export", WEIGHTS, (*MODEL, "export"), ("torch", "onnx", "onnxscript")),
+    Plan(
+        "quantize",
+        WEIGHTS | {"export": ALL},
+        (*MODEL, "quantize"),
+        ENGINES,
+        ("arch", "flags"),
+    ),
+    Plan("verify", WEIGHTS | ARTIFACTS, (*MODEL, "verify"), ENGINES, ("arch", "flags")),
+    Plan(
+        "bench",
+        WEIGHTS | ARTIFACTS,
+        (*MODEL, "bench"),
+        ENGINES,
+        ("cpu", "arch", "flags", "cores"),
+    ),
+    Plan(
+        "package",
+        WEIGHTS | ARTIFACTS | {"verify": ALL, "bench": ALL},
+        ("name", "version", *MODEL, "package"),
+        ENGINES,
+    ),
+)
+assert tuple(plan.stage for plan in PLANS) == STAGES
+
+ABOVE = ("cli", "console", "run", "doctor", "inspection")  # modules that no stage imports
+
+
+@dataclass(frozen=True)
+class Done:
+    """A stage after a run: whether it was made now, and what it says of itself."""
+
+    stage: str
+    made: bool
+    why: tuple[str, ...]
+    summary: Summary
+    seconds: float
+
+
+def status(config: Config, workspace: Workspace) -> list[Status]:
+    """The state of every stage. A stage behind one that is not fresh is stale."""
+    common = _common(config)
+    states: dict[str, Status] = {}
+    for plan in PLANS:
+        waiting = [name for name in plan.needs if states[name].state != "fresh"]
+        if waiting and workspace.record(plan.stage) is not None:
+            why = tuple(f"{name} has to run first" for name in waiting)
+            states[plan.stage] = Status(plan.stage, "stale", why, workspace.record(plan.stage))
+        elif waiting:
+            states[plan.stage] = Status(plan.stage, "missing")
+        else:
+            made_of = _ingredients(plan, config, common, states)
+            states[plan.stage] = workspace.status(plan.stage, made_of)
+    return list(states.values())
+
+
+def run(
+    config: Config,
+    workspace: Workspace,
+    report: Reporter,
+    until: str = STAGES[-1],
+    force: Collection[str] = (),
+    finished: Callable[[Done], None] = lambda done: None,
+) -> list[Done]:
+    """Brings every stage up to `until` up to date; `force` names stages to make again.
+
+    `finished` is called after each. The caller holds the workspace's lock. Raises VerdictError
+    behind a verify stage that failed, unless `[package] allow_failed`.
+    """
+    common = _common(config)
+    states: dict[str, Status] = {}
+    results = []
+    for plan in PLANS[: STAGES.index(until) + 1]:
+        made_of = _ingredients(plan, config, common, states)
+        state = workspace.status(plan.stage, made_of)
+        if state.state == "damaged":
+            report.warn(f"{plan.stage} is made again: {'; '.join(state.why)}.")
+        made = state.state != "fresh" or plan.stage in force
+        if made:
+            _make(plan, config, workspace, made_of, report)
+        states[plan.stage] = workspace.status(plan.stage, made_of)
+        record = states[plan.stage].record
+        assert record is not None
+        done = Done(plan.stage, made, state.why, record.summary, record.seconds)
+        results.append(done)
+        finished(done)
+        if plan.stage == "verify" and not config.package.allow_failed:
+            _refuse_a_failed_verdict(workspace)
+    return results
+
+
+def verdict_of(workspace: Workspace) -> Mapping[str, Any] | None:
+    """`verify/verdict.json`, None before the first verification."""
+    path = workspace.stage("verify") / "verdict.json"
+    return read_json(path) if path.is_file() else None
+
+
+def _make(
+    plan: Plan, config: Config, workspace: Workspace, made_of: Ingredients, report: Reporter
+) -> None:
+    module = importlib.import_module(f"pipeline.{plan.stage}")
+    scratch = workspace.scratch(plan.stage, key_of(made_of))
+    with workspace.publish(plan.stage) as draft:
+        scratch.mkdir(parents=True, exist_ok=True)
+        inputs = {name: workspace.stage(name) for name in plan.needs}
+        draft.summary = module.run(Job(config, inputs, draft.folder, scratch, report))
+        draft.ingredients = made_of
+    workspace.drop_scratch(plan.stage)
+
+
+def _refuse_a_failed_verdict(workspace: Workspace) -> None:
+    verdict = verdict_of(workspace)
+    if verdict is not None and verdict["verdict"] == "pass":
+        return
+    rows = verdict["rows"] if verdict else []
+    failed = [row for row in rows if row["verdict"] != "pass"]
+    lines = [
+        f"\n  {row['artifact']} in {row['runtime']}: {'; '.join(row['reasons'])}" for row in failed
+    ]
+    raise VerdictError(
+        f"The verdict is fail: {len(failed)} of {len(rows)} rows do not answer as the "
+        f"reference does.{''.join(lines)}",
+        "Leave the recipe out of [quantize] recipes or widen [verify.tolerances] on purpose; "
+        "pipeline package --allow-failed packs it all the same and writes that into the manifest.",
+    )
+
+
+def _common(config: Config) -> Ingredients:
+    """What every stage depends on, worked out once."""
+    return {"sources": source_hashes(config), "versions": _versions(packages_of(config))}
+
+
+def _ingredients(
+    plan: Plan, config: Config, common: Ingredients, states: Mapping[str, Status]
+) -> Ingredients:
+    given = config.model_dump(mode="json")
+    inputs = {}
+    for name, patterns in plan.needs.items():
+        record = states[name].record
+        assert record is not None
+        inputs[name] = digest_of(record, patterns)
+    labels = config.labels() if isinstance(config.output.labels, str) else None
+    return {
+        "config": {section: given[section] for section in plan.sections},
+        "labels": labels,
+        "inputs": inputs,
+        "sources": common["sources"],
+        "versions": common["versions"] | _versions(plan.packages),
+        "code": _own_code(plan.stage),
+        "machine": _machine(plan.machine),
+    }
+
+
+def _versions(packages: Collection[str]) -> dict[str, str]:
+    return {name: version_of(name) for name in packages}
+
+
+def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
+    if not facts:
+        return {}
+    from pipeline.machine import describe  # reads /proc: only where a stage depends on it
+
+    described = describe()
+    return {name: described[name] for name in facts}
+
+
+def _own_code(stage: str) -> str:
+    """This program's version, and a hash of the part of its source that the stage runs."""
+    home = Path(pipeline.__file__).parent
+    shared = [path for path in home.glob("*.py") if path.stem not in ABOVE]
+    files = [*shared, *(home / "runtimes").rglob("*.py"), *(home / stage).rglob("*.py")]
+    hashes = {path.relative_to(home).as_posix(): sha256_of(path) for path in files}
+    return f"{pipeline.__version__}+{key_of(hashes)[:12]} on Python {platform.python_version()}"
