@@ -3,12 +3,15 @@
 The module of a runtime has two functions:
 
     why_not() -> str | None            what this machine lacks for it; None if it can run
-    open(artifact: Path, threads: int) -> Runner
+    open(artifact: Path, threads: int, made_for: str, alone: bool) -> Runner
 
-Arrays go in and come out in the order of the signature, with a batch axis.
+Arrays go in and come out in the order of the signature, with a batch axis. What comes out belongs
+to the caller: nothing that the runner does later changes it.
 """
 
 import importlib
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +28,7 @@ class Runner(Protocol):
     """An opened artifact."""
 
     def run(self, inputs: list[Array]) -> list[Array]:
-        """Outputs for a batch. Raises RuntimeError where the runtime refuses or fails."""
+        """Outputs for a batch. Raises RuntimeError, one line, where the runtime fails."""
 
     def close(self) -> None:
         """Gives memory and threads back; `run` must not be called after it."""
@@ -46,8 +49,18 @@ class Runtime:
         answer: str | None = importlib.import_module(self.module).why_not()
         return answer
 
-    def open(self, artifact: Path, threads: int) -> Runner:
-        runner: Runner = importlib.import_module(self.module).open(artifact, threads)
+    def open(
+        self, artifact: Path, threads: int, made_for: str = "any", alone: bool = False
+    ) -> Runner:
+        """Opens a file; one runner is open at a time, since torch's settings are the process's.
+
+        `made_for` is the artifact's: it chooses between kernels where the file leaves that open.
+        `alone` says that nothing else computes here meanwhile, so that threads may spin while
+        they wait, as they do in a program of its own. Raises RuntimeError, one line, if the
+        runtime does not take the file.
+        """
+        module = importlib.import_module(self.module)
+        runner: Runner = module.open(artifact, threads, made_for, alone)
         return runner
 
 
@@ -78,3 +91,21 @@ def usable(names: tuple[str, ...], format: Format) -> list[Runtime]:
         if not lack:
             found.append(runtime)
     return found
+
+
+# torch: "RuntimeError: the cause" is the last line, below a trace of the script.
+CAUSE = re.compile(r"^\w*(?:Error|Exception): (.+)$", re.MULTILINE)
+# onnxruntime: its own source files, and the code of the error in numbers and words.
+NOISE = re.compile(r"/onnxruntime_src/\S+ |\[ONNXRuntimeError\] : \d+ : \w+ : ")
+LONGEST = 300
+
+
+def failure(error: BaseException, artifact: Path) -> RuntimeError:
+    """An error of a runtime as one line of at most 300 characters, without this machine's paths."""
+    text = NOISE.sub("", str(error)).strip()
+    causes = CAUSE.findall(text)
+    line = causes[-1] if causes else text.partition("\n")[0] or type(error).__name__
+    line = line.replace(f"{artifact.parent}{os.sep}", "").strip()
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[5 - LONGEST // 2 :]}"
+    return RuntimeError(line)

@@ -11,36 +11,49 @@ import torch
 from pipeline.config import Config
 from pipeline.project import build_model
 from pipeline.runtimes import Array
-from pipeline.samples import load_samples
+from pipeline.samples import Samples, load_samples
 from pipeline.weights import WEIGHTS, load_weights
 from pipeline.wrap import IMAGE, Wrapped, flatten, parameter_names
 
 
 def reference_model(config: Config, train: Path) -> Wrapped:
     """The wrapped model with the weights that the train stage published, in evaluation mode."""
+    first = load_samples(config, "validation", 1)
+    return wrapped_model(config, train, first)
+
+
+def wrapped_model(config: Config, train: Path, samples: Samples) -> Wrapped:
+    """As `reference_model`, where samples are loaded already."""
     model = build_model(config)
     if config.model.entry is not None:
         load_weights(model, train / WEIGHTS)
-    first = load_samples(config, "validation", 1)
-    names = first.names or parameter_names(model, len(first.inputs[0]))
+    names = samples.names or parameter_names(model, len(samples.inputs[0]))
     if config.input.kind == "image":
         names = (IMAGE,)
-    return Wrapped(config, model, names, first.keywords).eval()
+    return Wrapped(config, model, names, samples.keywords).eval()
 
 
 class EagerRunner:
+    """Sets torch's thread count, which is the process's, until `close`."""
+
     def __init__(self, model: Wrapped, threads: int) -> None:
         self.model = model
-        self.threads = threads
+        self.before = torch.get_num_threads()
+        torch.set_num_threads(threads)
 
     def run(self, inputs: list[Array]) -> list[Array]:
-        torch.set_num_threads(self.threads)
+        """Raises whatever the user's model raises, UsageError if it returns no tensors."""
         with torch.inference_mode():
             answers = flatten(self.model(*(torch.from_numpy(array) for array in inputs)))
-        return [tensor.numpy() for tensor in answers]
+        return [tensor.numpy().copy() for tensor in answers]
 
     def close(self) -> None:
         del self.model
+        torch.set_num_threads(self.before)
 
     def describe(self) -> dict[str, Any]:
-        return {"runtime": "eager", "version": torch.__version__, "threads": self.threads}
+        return {
+            "runtime": "eager",
+            "version": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }

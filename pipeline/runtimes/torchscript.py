@@ -5,38 +5,68 @@ from typing import Any
 
 import torch
 
-from pipeline.runtimes import Array
+from pipeline.machine import made_for as machine_kind
+from pipeline.runtimes import Array, failure
+
+# The int8 kernels of LibTorch by kind of CPU; a file does not say which it was calibrated for.
+ENGINES = {"x86_64": "x86", "arm64": "qnnpack"}
 
 
 def why_not() -> str | None:
     return None  # torch is a dependency
 
 
-def open(artifact: Path, threads: int) -> "TorchScriptRunner":
-    return TorchScriptRunner(artifact, threads)
+def open(artifact: Path, threads: int, made_for: str, alone: bool) -> "TorchScriptRunner":
+    """`alone` changes nothing here: torch's threads wait as OpenMP has it."""
+    return TorchScriptRunner(artifact, threads, made_for)
 
 
 class TorchScriptRunner:
-    """torch's thread count and quantized engine are globals: one runner at a time."""
+    """Sets torch's thread count and quantized engine, which are the process's, until `close`."""
 
-    def __init__(self, artifact: Path, threads: int) -> None:
+    def __init__(self, artifact: Path, threads: int, made_for: str) -> None:
+        self.artifact = artifact
+        self.before = torch.get_num_threads(), torch.backends.quantized.engine
         torch.set_num_threads(threads)
-        self.threads = threads
-        self.module: Any = torch.jit.load(artifact, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        torch.backends.quantized.engine = engine_for(made_for)
+        try:
+            self.module: Any = torch.jit.load(artifact, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            self._restore()
+            raise failure(error, artifact) from error
 
     def run(self, inputs: list[Array]) -> list[Array]:
-        with torch.inference_mode():
-            answer = self.module(*(torch.from_numpy(array) for array in inputs))
-        answers = answer if isinstance(answer, tuple | list) else (answer,)
-        return [tensor.numpy() for tensor in answers]
+        try:
+            with torch.inference_mode():
+                answer = self.module(*(torch.from_numpy(array) for array in inputs))
+            answers = answer if isinstance(answer, tuple | list) else (answer,)
+            return [tensor.numpy().copy() for tensor in answers]
+        except Exception as error:
+            raise failure(error, self.artifact) from error
 
     def close(self) -> None:
         del self.module
+        self._restore()
 
     def describe(self) -> dict[str, Any]:
         return {
             "runtime": "torchscript",
             "version": torch.__version__,
-            "threads": self.threads,
+            "threads": torch.get_num_threads(),
             "engine": torch.backends.quantized.engine,
         }
+
+    def _restore(self) -> None:
+        threads, engine = self.before
+        torch.set_num_threads(threads)
+        torch.backends.quantized.engine = engine
+
+
+def engine_for(made_for: str) -> str:
+    """The int8 kernels for an artifact: those of the CPU that it was made for, where torch has
+    them here, else those of this machine."""
+    supported = torch.backends.quantized.supported_engines
+    for kind in (made_for, machine_kind()):
+        if ENGINES.get(kind) in supported:
+            return ENGINES[kind]
+    return str(torch.backends.quantized.engine)
