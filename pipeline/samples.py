@@ -55,7 +55,41 @@ def load_samples(config: Config, split: Split, count: int) -> Samples:
     Without `[data] entry`: seeded noise. Raises UsageError for an empty or misshapen split.
     """
     if config.data.entry is None:
-        return _synthetic(config, split, count)
+        names = ("image",) if config.input.kind == "image" else tuple(config.input.shapes)
+        return Samples(names, False, list(_synthetic(config, split, count)), None)
+    keywords, named, inputs, targets = False, None, [], []
+    for given, arrays, target in _chosen(config, split, count):
+        keywords = isinstance(given, Mapping)
+        named = tuple(str(key) for key in given) if isinstance(given, Mapping) else None
+        inputs.append(arrays)
+        targets.append(np.asarray(target))
+    return Samples(named or _given_names(config), keywords, inputs, targets)
+
+
+def stream_batches(config: Config, split: Split, count: int, size: int) -> Iterator[list[Array]]:
+    """The inputs of `load_samples` as `batches` stacks them, holding no more than one batch."""
+    if config.data.entry is None:
+        inputs = _synthetic(config, split, count)
+    else:
+        inputs = (arrays for _, arrays, _ in _chosen(config, split, count))
+    rows: list[tuple[Array, ...]] = []
+    for row in inputs:
+        if rows and (len(rows) == size or _shapes(row) != _shapes(rows[0])):
+            yield [np.stack(column) for column in zip(*rows, strict=True)]
+            rows = []
+        rows.append(row)
+    if rows:
+        yield [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _shapes(row: tuple[Array, ...]) -> list[tuple[int, ...]]:
+    return [array.shape for array in row]
+
+
+def _chosen(
+    config: Config, split: Split, count: int
+) -> Iterator[tuple[object, tuple[Array, ...], object]]:
+    """(input as given, its arrays, target) of the samples that a seed chooses, one by one."""
     dataset = split_of(config, split)
     size = len(dataset)  # type: ignore[arg-type]
     if size == 0:
@@ -64,16 +98,11 @@ def load_samples(config: Config, split: Split, count: int) -> Samples:
             f'Make build_data return a non-empty dataset under "{split}".',
         )
     order = np.random.default_rng(_seed(split)).permutation(size)[:count]
-    keywords, names, inputs, targets = False, None, [], []
     for index in sorted(order.tolist()):
         with user_code(f"{config.data.entry}, {split} sample {index}", config.root):
             item = dataset[index]
         given, target = pair(item, split, index)
-        keywords = isinstance(given, Mapping)
-        names = tuple(str(key) for key in given) if isinstance(given, Mapping) else None
-        inputs.append(to_arrays(config, given, f"{split} sample {index}"))
-        targets.append(np.asarray(target))
-    return Samples(names or _given_names(config), keywords, inputs, targets)
+        yield given, to_arrays(config, given, f"{split} sample {index}"), target
 
 
 def split_of(config: Config, split: Split) -> "Dataset[Any]":
@@ -170,18 +199,17 @@ def _seed(split: str) -> int:
     return zlib.crc32(split.encode())
 
 
-def _synthetic(config: Config, split: str, count: int) -> Samples:
+def _synthetic(config: Config, split: Split, count: int) -> Iterator[tuple[Array, ...]]:
     rng = np.random.default_rng(_seed(split))
     if config.input.kind == "image":
-        shape = (*config.input.size, config.input.channels)
-        pictures: list[tuple[Array, ...]] = [(_blurred(rng, shape),) for _ in range(count)]
-        return Samples(("image",), False, pictures, None)
+        for _ in range(count):
+            yield (_blurred(rng, (*config.input.size, config.input.channels)),)
+        return
     if not config.input.shapes:
         raise UsageError(
             "Neither [data] entry nor [input] shapes is given: the model's input is unknown.",
             'Give shapes: [input] shapes = { x = ["batch", 30] }',
         )
-    rows = []
     for _ in range(count):
         row = []
         for name, axes in config.input.shapes.items():
@@ -189,8 +217,7 @@ def _synthetic(config: Config, split: str, count: int) -> Samples:
             dtype = np.dtype(config.input.dtypes.get(name, "float32"))
             noise = rng.normal(size=sizes) if dtype.kind == "f" else rng.integers(0, 2, sizes)
             row.append(noise.astype(dtype))
-        rows.append(tuple(row))
-    return Samples(tuple(config.input.shapes), False, rows, None)
+        yield tuple(row)
 
 
 def _blurred(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
