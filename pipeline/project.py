@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -43,7 +44,7 @@ def _make_model(config: Config) -> "nn.Module":
     if given.torchscript:
         return _open_torchscript(config.path(given.torchscript))
     if given.onnx:
-        from pipeline.onnx_model import OnnxModel  # noqa: PLC0415
+        from pipeline.onnx_model import OnnxModel
 
         return OnnxModel(config.path(given.onnx))
     assert given.entry is not None
@@ -174,7 +175,7 @@ def _zoo_builder(zoo: str, name: str) -> Callable[..., Any]:
         ) from error
     known = module.list_models()
     if name not in known:
-        import difflib  # noqa: PLC0415
+        import difflib
 
         near = ", ".join(difflib.get_close_matches(name, known, 3)) or "nothing near"
         raise UsageError(f"model.entry: {zoo} has no model {name!r}.", f"It has {near}.")
@@ -210,7 +211,7 @@ def _open_torchscript(path: Path) -> "nn.Module":
 def _load_file(path: Path, key: str) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"{key}: there is no file {path}.")
-    name = path.stem if path.stem.isidentifier() else f"user_{abs(hash(path))}"
+    name = path.stem if path.stem.isidentifier() else f"user_{zlib.crc32(bytes(path))}"
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
