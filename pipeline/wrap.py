@@ -9,14 +9,41 @@ from torch import Tensor, nn
 
 from pipeline.config import Config, InputConfig
 from pipeline.errors import UsageError
+from pipeline.onnx_model import OnnxModel
 
 IMAGE = "image"
+
+
+def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int, int]:
+    """(start, length) of the centred part of an axis that has the target's aspect ratio.
+
+    `size` and `target` belong to this axis, `other` and `other_target` to the other one.
+    """
+    fitting = other * target // other_target
+    if torch.jit.is_scripting():
+        length = max(1, min(size, fitting))
+    else:  # what torch.export can follow with sizes that are not known
+        length = torch.sym_max(1, torch.sym_min(size, fitting))
+    return (size - length) // 2, length
+
+
+@torch.jit.script_if_tracing  # a trace would bake the sizes in
+def centre(image: Tensor, height: int, width: int) -> Tensor:
+    """The largest centred part of [batch, rows, columns, channels] with the ratio height:width.
+
+    By index_select: a slice with computed ends has a size that torch.export cannot prove positive.
+    """
+    top, rows = _middle(image.shape[1], image.shape[2], height, width)
+    left, columns = _middle(image.shape[2], image.shape[1], width, height)
+    image = image.index_select(1, torch.arange(rows, device=image.device) + top)
+    return image.index_select(2, torch.arange(columns, device=image.device) + left)
 
 
 class Preprocess(nn.Module):
     """uint8 pixels [batch, height, width, channels] of any size → float32 [batch, channels, h, w].
 
-    Antialiased bilinear resize (as Pillow does it), pixel / 255, then (x - mean) / std.
+    Antialiased bilinear resize (as Pillow does it), pixel / 255, then (x - mean) / std. Eager,
+    traced, scripted and exported it follows the size of each image.
     """
 
     mean: Tensor
@@ -31,19 +58,11 @@ class Preprocess(nn.Module):
         self.register_buffer("std", torch.tensor(config.std).reshape(shape), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0
         if self.crop:
-            x = self.centre(x)
+            image = centre(image, self.height, self.width)
+        x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0
         x = F.interpolate(x, size=(self.height, self.width), mode="bilinear", antialias=True)
         return (x - self.mean) / self.std
-
-    def centre(self, x: Tensor) -> Tensor:
-        """The largest centred part with the aspect ratio of the target."""
-        height, width = x.shape[2], x.shape[3]
-        rows = min(height, width * self.height // self.width)
-        columns = min(width, height * self.width // self.height)
-        top, left = (height - rows) // 2, (width - columns) // 2
-        return x[:, :, top : top + rows, left : left + columns]
 
 
 class Postprocess(nn.Module):
@@ -131,11 +150,20 @@ def output_names(config: Config, given: object) -> tuple[str, ...]:
 
 def parameter_names(model: nn.Module, count: int) -> tuple[str, ...]:
     """Names of the first `count` parameters of a model's forward, `input_N` where it has none."""
-    try:
-        parameters = list(inspect.signature(model.forward).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    plain = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
+    plain = _forward_parameters(model)
     if len(plain) >= count:
         return tuple(plain[:count])
     return tuple(f"input_{index}" for index in range(count))
+
+
+def _forward_parameters(model: nn.Module) -> list[str]:
+    if isinstance(model, torch.jit.ScriptModule):
+        schema = model._c._get_method("forward").schema
+        return [argument.name for argument in schema.arguments[1:]]
+    if isinstance(model, OnnxModel):
+        return list(model.names)
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
