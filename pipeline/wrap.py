@@ -20,14 +20,14 @@ def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int,
     `size` and `target` belong to this axis, `other` and `other_target` to the other one.
     """
     fitting = other * target // other_target
-    if torch.jit.is_scripting():
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
         length = max(1, min(size, fitting))
     else:  # what torch.export can follow with sizes that are not known
-        length = torch.sym_max(1, torch.sym_min(size, fitting))
+        length = torch.sym_max(1, torch.sym_min(size, fitting))  # type: ignore[assignment]
     return (size - length) // 2, length
 
 
-@torch.jit.script_if_tracing  # a trace would bake the sizes in
+@torch.jit.script_if_tracing  # type: ignore[untyped-decorator]  # a trace bakes the sizes in
 def centre(image: Tensor, height: int, width: int) -> Tensor:
     """The largest centred part of [batch, rows, columns, channels] with the ratio height:width.
 
