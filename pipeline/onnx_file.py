@@ -65,7 +65,7 @@ def clean_onnx(model: ModelProto) -> None:
         function.ClearField("doc_string")
         del function.metadata_props[:]
         _clean_nodes(function.node)
-    for graph in _graphs(model.graph):
+    for graph in graphs_of(model.graph):
         _clean_graph(graph)
     share_weights(model.graph)
 
@@ -99,12 +99,27 @@ def share_weights(graph: GraphProto) -> None:
         return
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    for node in (node for inner in _graphs(graph) for node in inner.node):
+    for node in (node for inner in graphs_of(graph) for node in inner.node):
         for index, name in enumerate(node.input):
             node.input[index] = replaced.get(name, name)
     nodes = [*turned, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def graphs_of(graph: GraphProto) -> Iterator[GraphProto]:
+    """A graph and the graphs inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.ByteSize():
+                    yield from graphs_of(inner)
+
+
+def opset_of(model: ModelProto) -> int:
+    """The opset of the standard operators; 0 where there is none."""
+    return next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
 
 
 def _content(dtype: int, array: np.ndarray) -> tuple[int, tuple[int, ...], bytes]:
@@ -134,13 +149,3 @@ def _clean_nodes(nodes: "list[NodeProto]") -> None:
         kept = [entry for entry in node.metadata_props if entry.key in KEPT_METADATA]
         del node.metadata_props[:]
         node.metadata_props.extend(kept)
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """A graph and the graphs inside its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.ByteSize():
-                    yield from _graphs(inner)

@@ -27,11 +27,12 @@ def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int,
     return (size - length) // 2, length
 
 
-@torch.jit.script_if_tracing  # type: ignore[untyped-decorator]  # a trace bakes the sizes in
+@torch.jit.script_if_tracing  # type: ignore[untyped-decorator]
 def centre(image: Tensor, height: int, width: int) -> Tensor:
     """The largest centred part of [batch, rows, columns, channels] with the ratio height:width.
 
-    By index_select: a slice with computed ends has a size that torch.export cannot prove positive.
+    Scripted even inside a trace, which would bake the sizes in. By index_select: a slice with
+    computed ends has a size that torch.export cannot prove positive.
     """
     top, rows = _middle(image.shape[1], image.shape[2], height, width)
     left, columns = _middle(image.shape[2], image.shape[1], width, height)

@@ -1,0 +1,78 @@
+"""Does what was exported answer as the reference does? A quick look; `verify` looks thoroughly."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.export.probe import Case, Tensors
+
+ABSOLUTE = 1e-6  # of the output's unit; below float32's resolution of values near 10
+SAME_KERNELS = 1e-5
+"""Relative to the largest magnitude: what runs the same kernels in another order may differ by."""
+OTHER_KERNELS = 1e-3
+"""The same for another runtime: far above rounding, far below a branch gone the wrong way."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """`max_abs` over all cases up to the first that differs. `said` tells how `case` differs."""
+
+    max_abs: float
+    case: Case | None = None
+    said: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.case is None
+
+    def __str__(self) -> str:
+        if self.case is None:
+            return f"same answers, at most {self.max_abs:.1e} apart"
+        if self.case.axis is None:
+            return f"on {self.case.name} it {self.said}"
+        return f"the size of {self.case.axis!r} is baked in: with {self.case.name} it {self.said}"
+
+
+def agreement(
+    run: Callable[[Tensors], Sequence[Tensor]], cases: Iterable[Case], relative: float
+) -> Agreement:
+    """Runs every case until one differs from the reference, or raises."""
+    worst = 0.0
+    for case in cases:
+        try:
+            given = run(tuple(tensor.clone() for tensor in case.inputs))
+        except Exception as error:
+            lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+            said = lines[-1] if lines else type(error).__name__
+            return Agreement(worst, case, f"fails: {said[:240]}")
+        if len(given) != len(case.expected):
+            said = f"gives {len(given)} outputs instead of {len(case.expected)}"
+            return Agreement(worst, case, said)
+        for one, other in zip(given, case.expected, strict=True):
+            distance, said = _compare(one, other, relative)
+            worst = max(worst, distance)
+            if said:
+                return Agreement(worst, case, said)
+    return Agreement(worst)
+
+
+def _compare(given: Tensor, expected: Tensor, relative: float) -> tuple[float, str]:
+    """(largest difference, what is wrong or nothing)."""
+    if given.shape != expected.shape:
+        return 0.0, f"gives the shape {list(given.shape)} instead of {list(expected.shape)}"
+    if given.dtype != expected.dtype:
+        return 0.0, f"gives {given.dtype} instead of {expected.dtype}"
+    if not expected.numel():
+        return 0.0, ""
+    same = (given == expected) | (given.isnan() & expected.isnan())
+    one, other = given.double(), expected.double()
+    apart = torch.where(same, torch.zeros_like(one), (one - other).abs())
+    if not apart.isfinite().all():
+        return float("inf"), "gives values that are not finite"
+    finite = other[other.isfinite()].abs()
+    scale = finite.max().item() if finite.numel() else 0.0
+    distance = apart.max().item()
+    limit = ABSOLUTE + relative * scale if expected.dtype.is_floating_point else 0.0
+    return distance, f"differs by {distance:.2g}" if distance > limit else ""

@@ -1,0 +1,158 @@
+"""ONNX through torch.export, or through the older exporter, which follows TorchScript.
+
+The older one has no antialiased resize, so the preprocessing always goes through torch.export,
+and the two graphs are joined.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+import torch
+from onnx import ModelProto
+from torch import nn
+from torch.export import Dim
+
+from pipeline.config import Config
+from pipeline.errors import UsageError
+from pipeline.export.heard import Heard, first_sentence, listening
+from pipeline.export.join import join
+from pipeline.export.probe import Probe, Tensors
+from pipeline.export.shapes import BATCH_AXIS, Axes
+from pipeline.onnx_file import clean_onnx
+from pipeline.wrap import Wrapped
+
+Exporter = Literal["dynamo", "legacy"]
+NEWEST_LEGACY_OPSET = 20  # of the older exporter in torch 2.15
+PIXELS = "pixels"  # what the preprocessing hands to the model
+
+
+class ExportFailedError(Exception):
+    """An exporter's refusal, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    model: ModelProto
+    heard: Heard = field(default_factory=Heard)
+
+
+def by_dynamo(config: Config, model: Wrapped, probe: Probe) -> Graph:
+    """The whole wrapped model through torch.export. Raises ExportFailedError."""
+    outputs = [spec.name for spec in probe.signature.outputs]
+    return _dynamo(config, model, probe.base, probe.axes, model.input_names, outputs)
+
+
+def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, probe: Probe) -> Graph:
+    """A TorchScript module through the older exporter, behind the preprocessing.
+
+    `core` has been compared with the reference: the older exporter follows it and would export a
+    wrong trace without a word. Raises ExportFailedError.
+    """
+    inputs = probe.base
+    axes, names = probe.axes, list(model.input_names)
+    if model.pre is not None:
+        inputs = (model.pre(*inputs),)
+        axes, names = ((axes[0][0], *inputs[0].shape[1:]),), [PIXELS]
+    buffer = io.BytesIO()
+    with listening() as heard, _refusals():
+        torch.onnx.export(
+            core,
+            inputs,
+            buffer,
+            dynamo=False,
+            opset_version=min(config.export.opset, NEWEST_LEGACY_OPSET),
+            input_names=names,
+            output_names=[spec.name for spec in probe.signature.outputs],
+            dynamic_axes=_dynamic_names(names, axes, probe),
+        )
+    exported = onnx.load_from_string(buffer.getvalue())
+    if model.pre is None:
+        return Graph(exported, heard)
+    return Graph(join(preprocessing(config, model.pre, probe), exported), heard)
+
+
+def preprocessing(config: Config, pre: nn.Module, probe: Probe) -> ModelProto:
+    """The preprocessing alone: the caller's image → `pixels`."""
+    names = [spec.name for spec in probe.signature.inputs]
+    return _dynamo(config, pre, probe.base, probe.axes, names, [PIXELS]).model
+
+
+def _dynamo(
+    config: Config,
+    module: nn.Module,
+    inputs: Tensors,
+    axes: Axes,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+) -> Graph:
+    shapes: Any = _dynamic_shapes(axes)
+    with listening() as heard, _refusals():
+        program = torch.onnx.export(
+            module,
+            tuple(tensor.clone() for tensor in inputs),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            opset_version=config.export.opset,
+            input_names=list(input_names),
+            output_names=list(output_names),
+            dynamic_shapes=(shapes,) if isinstance(module, Wrapped) else shapes,
+        )
+    assert program is not None
+    exported = program.model_proto
+    clean_onnx(exported)
+    return Graph(exported, heard)
+
+
+def _dynamic_shapes(axes: Axes) -> tuple[dict[int, Any], ...]:
+    """torch.export's own description; an axis of the same name is the same everywhere."""
+    names = dict.fromkeys(axis for shape in axes for axis in shape if isinstance(axis, str))
+    dims = {name: Dim(re.sub(r"\W", "_", name), min=1) for name in names}
+    return tuple(
+        {index: dims[axis] for index, axis in enumerate(shape) if isinstance(axis, str)}
+        for shape in axes
+    )
+
+
+def _dynamic_names(names: Sequence[str], axes: Axes, probe: Probe) -> dict[str, dict[int, str]]:
+    """The older exporter's description, outputs included."""
+    described = {
+        name: {index: axis for index, axis in enumerate(shape) if isinstance(axis, str)}
+        for name, shape in zip(names, axes, strict=True)
+    }
+    for spec in probe.signature.outputs:
+        moving = [index for index, size in enumerate(spec.shape) if size is None]
+        described[spec.name] = {
+            index: f"{spec.name}_{index}" if index else BATCH_AXIS for index in moving
+        }
+    return described
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Whatever an exporter raises becomes an ExportFailedError with its reason."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        raise ExportFailedError(_reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost error in a sentence, and the user's line that it stands for."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(cause)
+    said = first_sentence(text) or type(cause).__name__
+    line = re.search(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', text)
+    if line is None:
+        return said
+    return f"{said} ({Path(line.group(1)).name}:{line.group(2)}: {line.group(3).strip()})"

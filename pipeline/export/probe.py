@@ -1,0 +1,225 @@
+"""What the model takes and gives, found by running it, and the inputs that exports are tried on.
+
+An exporter sees one input; what it makes must answer for others. So the probe runs the reference
+at other batch sizes, other sizes of each dynamic axis and other values, and keeps its answers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.config import Config
+from pipeline.errors import PipelineError, UsageError
+from pipeline.export.describe import input_specs, output_specs
+from pipeline.export.shapes import BATCH_AXIS, Axes, dynamic_axes, input_axes, of_size
+from pipeline.project import user_code
+from pipeline.runtimes import Array
+from pipeline.samples import Samples
+from pipeline.signature import Signature
+from pipeline.wrap import Wrapped, flatten, output_names
+
+Tensors = tuple[Tensor, ...]
+
+BATCH = 2  # of the input that exporters see: torch.export takes 0 and 1 for constants
+OTHER_BATCHES = (1, 7)
+LARGEST = {"height": 320, "width": 321}  # a larger first sample only makes probing slower
+
+
+@dataclass(frozen=True)
+class Case:
+    """An input that differs from the exported one in `axis`, or in values alone (axis None)."""
+
+    name: str
+    axis: str | None
+    inputs: Tensors
+    expected: Tensors
+
+
+@dataclass(frozen=True)
+class Probe:
+    """`cases[0]` holds the input that exporters see. `keys`: of an output that is a dict."""
+
+    axes: Axes
+    cases: tuple[Case, ...]
+    signature: Signature
+    keys: tuple[str, ...] | None
+
+    @property
+    def base(self) -> Tensors:
+        return self.cases[0].inputs
+
+
+def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
+    """Runs the reference at different sizes and values.
+
+    Raises UsageError if outputs are no tensors, do not fit `[output]` or change from run to run,
+    or if the model itself refuses another size of an axis that is to be dynamic.
+    """
+    prober = _Prober(config, model, input_axes(config, model, samples))
+    arrays = prober.base_arrays(samples.inputs[0])
+    base = prober.batch([arrays])
+    raw = prober.raw(base)
+    expected = prober.answer(base, "the first sample")
+    prober.check_repeatable(base, expected)
+    first = Case("as exported", None, base, expected)
+    rows = [prober.base_arrays(row) for row in samples.inputs]
+    cases = [first, *prober.size_cases(arrays), *prober.value_cases(arrays, rows)]
+    signature = Signature(
+        input_specs(config, model.input_names, prober.axes, base),
+        output_specs(config, output_names(config, raw), [case.expected for case in cases]),
+    )
+    keys = tuple(str(key) for key in raw) if isinstance(raw, Mapping) else None
+    return Probe(prober.axes, tuple(cases), signature, keys)
+
+
+class _Prober:
+    """Makes inputs of any size out of samples, and runs the reference on them."""
+
+    def __init__(self, config: Config, model: Wrapped, axes: Axes) -> None:
+        self.config = config
+        self.model = model
+        self.axes = axes
+
+    def raw(self, inputs: Tensors) -> object:
+        """What the user's model returns, as it returns it."""
+        with torch.no_grad(), user_code("The model, run on a sample,", self.config.root):
+            return self.model.call(*(tensor.clone() for tensor in inputs))
+
+    def answer(self, inputs: Tensors, what: str) -> Tensors:
+        with torch.no_grad(), user_code(f"The model, run on {what},", self.config.root):
+            given = self.model(*(tensor.clone() for tensor in inputs))
+        return tuple(tensor.detach().clone() for tensor in flatten(given))
+
+    def check_repeatable(self, inputs: Tensors, expected: Tensors) -> None:
+        for one, other in zip(expected, self.answer(inputs, "the first sample"), strict=True):
+            if one.shape != other.shape or not torch.equal(one.nan_to_num(), other.nan_to_num()):
+                raise UsageError(
+                    "The model answers differently when it is run twice on the same input.",
+                    "Switch randomness off in evaluation mode: nothing could be compared with it.",
+                )
+
+    def base_arrays(self, row: tuple[Array, ...]) -> tuple[Array, ...]:
+        """A sample whose dynamic axes differ in size from one another.
+
+        torch.export would otherwise take a square picture's height and width for one number.
+        """
+        sizes: dict[str, int] = {BATCH_AXIS: BATCH}
+        resized = []
+        for array, axes in zip(row, self.axes, strict=True):
+            for index, axis in enumerate(axes[1:]):
+                if isinstance(axis, int):
+                    continue
+                if axis not in sizes:
+                    size = min(array.shape[index], LARGEST.get(axis, 512))
+                    sizes[axis] = size + (size in sizes.values() and axis == "width")
+                array = of_size(array, index, sizes[axis])  # noqa: PLW2901
+            resized.append(array)
+        return tuple(resized)
+
+    def batch(self, rows: list[tuple[Array, ...]], count: int = BATCH) -> Tensors:
+        """Rows, repeated to `count`, or to as many as an input of a fixed batch size takes."""
+        tensors = []
+        for index, axes in enumerate(self.axes):
+            size = axes[0] if isinstance(axes[0], int) else count
+            column = [rows[row % len(rows)][index] for row in range(size)]
+            tensors.append(torch.from_numpy(np.stack(column)))
+        return tuple(tensors)
+
+    def size_cases(self, arrays: tuple[Array, ...]) -> Iterator[Case]:
+        """Other batch sizes, which the model must take, and other sizes of each dynamic axis."""
+        for axis in dynamic_axes(self.axes):
+            if axis == BATCH_AXIS:
+                for count in OTHER_BATCHES:
+                    inputs = self.batch([arrays], count)
+                    name = f"a batch of {count}"
+                    yield Case(name, axis, inputs, self._required(inputs, axis, name))
+            else:
+                yield from self._axis_cases(arrays, axis)
+
+    def _axis_cases(self, arrays: tuple[Array, ...], axis: str) -> Iterator[Case]:
+        """Sizes that the model takes, of some that are larger, smaller, odd and even."""
+        size = self._size_of(arrays, axis)
+        refused: PipelineError | None = None
+        taken = 0
+        for other in dict.fromkeys((2 * size, size + 3, size - 1, size // 2)):
+            if other < 1 or other == size:
+                continue
+            inputs = self.batch([self._with_size(arrays, axis, other)])
+            name = f"{axis} {other}"
+            try:
+                expected = self.answer(inputs, name)
+            except PipelineError as error:
+                refused = error
+                continue
+            taken += 1
+            yield Case(name, axis, inputs, expected)
+        if not taken and refused is not None:
+            raise UsageError(
+                f"The axis {axis!r} is to be of any size, but the model takes only {size}: "
+                f"{refused.message}",
+                f"Give [input] shapes the number {size} instead of {axis!r}.",
+            ) from refused
+
+    def value_cases(
+        self, arrays: tuple[Array, ...], rows: list[tuple[Array, ...]]
+    ) -> Iterator[Case]:
+        """Other samples and extreme values: what a branch on the input may take another way at."""
+        for name, other in (
+            ("other samples", rows[1:]),
+            ("the smallest values", [tuple(np.full_like(a, a.min()) for a in arrays)]),
+            ("the largest values", [tuple(_largest(a) for a in arrays)]),
+            ("zeros", [tuple(_zeros(a) for a in arrays)]),
+            ("negated values", [tuple(-a if a.dtype.kind == "f" else a[::-1] for a in arrays)]),
+            ("ten times the values", [tuple(a * 10 if a.dtype.kind == "f" else a for a in arrays)]),
+        ):
+            same_shape = [row for row in other if _shapes(row) == _shapes(arrays)]
+            if not same_shape:
+                continue
+            inputs = self.batch([tuple(np.ascontiguousarray(a) for a in row) for row in same_shape])
+            try:
+                yield Case(name, None, inputs, self.answer(inputs, name))
+            except PipelineError:
+                continue  # values that the model refuses are no case to compare
+
+    def _required(self, inputs: Tensors, axis: str, name: str) -> Tensors:
+        try:
+            return self.answer(inputs, name)
+        except PipelineError as error:
+            raise UsageError(
+                f"The model itself cannot take {name}: {error.message}",
+                "Write it for any batch size (x.flatten(1), x.shape[0]), "
+                "or set [export] dynamic_batch = false.",
+            ) from error
+
+    def _size_of(self, arrays: tuple[Array, ...], axis: str) -> int:
+        return next(
+            int(array.shape[axes.index(axis) - 1])
+            for array, axes in zip(arrays, self.axes, strict=True)
+            if axis in axes
+        )
+
+    def _with_size(self, arrays: tuple[Array, ...], axis: str, size: int) -> tuple[Array, ...]:
+        resized = []
+        for array, axes in zip(arrays, self.axes, strict=True):
+            for index, name in enumerate(axes[1:]):
+                if name == axis:
+                    array = of_size(array, index, size)  # noqa: PLW2901
+            resized.append(array)
+        return tuple(resized)
+
+
+def _largest(array: Array) -> Array:
+    """255 for pixels; of other inputs the largest value that the sample has."""
+    return np.full_like(array, 255 if array.dtype == np.uint8 else array.max())
+
+
+def _zeros(array: Array) -> Array:
+    """Zero for pixels and real numbers; for indices the smallest that the sample has."""
+    return np.zeros_like(array) if array.dtype.kind in "fu" else np.full_like(array, array.min())
+
+
+def _shapes(row: tuple[Array, ...]) -> list[tuple[int, ...]]:
+    return [array.shape for array in row]

@@ -1,0 +1,222 @@
+"""What the export stage does: the reference is probed, captured in each format, and read back."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.artifacts import (
+    SIGNATURE,
+    Artifact,
+    Format,
+    Precision,
+    artifact_id,
+    file_name,
+    sha256_of,
+    write_index,
+    write_json,
+)
+from pipeline.config import threads_or_all
+from pipeline.errors import UsageError
+from pipeline.export.agree import OTHER_KERNELS, SAME_KERNELS, Agreement, agreement
+from pipeline.export.heard import tell
+from pipeline.export.join import graph_of_file, join
+from pipeline.export.onnx_export import (
+    ExportFailedError,
+    Graph,
+    by_dynamo,
+    by_legacy,
+    preprocessing,
+)
+from pipeline.export.probe import Probe, Tensors, probe
+from pipeline.export.torchscript import Captured, capture
+from pipeline.onnx_file import onnx_bytes
+from pipeline.onnx_model import OnnxModel
+from pipeline.progress import Bar
+from pipeline.readback import read_back
+from pipeline.runtimes import RUNTIMES
+from pipeline.runtimes.eager import wrapped_model
+from pipeline.samples import load_samples
+from pipeline.stage import Job, Summary
+from pipeline.torchscript_file import save_clean
+from pipeline.wrap import Wrapped
+
+SAMPLES = 8  # that the probe makes its inputs of
+PRECISION: Precision = "fp32"
+
+
+class Exporter:
+    """One run of the stage. A TorchScript capture is made once, for whichever format needs it."""
+
+    def __init__(self, job: Job, model: Wrapped, probe: Probe, bar: Bar) -> None:
+        self.job = job
+        self.model = model
+        self.probe = probe
+        self.bar = bar
+        self._captured: Captured | None = None
+
+    def captured(self) -> Captured:
+        if self._captured is None:
+            self.bar.advance(0, "TorchScript: capturing")
+            self._captured = capture(self.job.config, self.model, self.probe)
+            tell(self.job.report, "TorchScript", self._captured.heard)
+        return self._captured
+
+    def torchscript(self) -> Artifact:
+        captured = self.captured()
+        if captured.how == "script" and captured.why_not_trace:
+            self.job.report.note(
+                "TorchScript: scripted, because a trace would answer wrongly.\n  "
+                + captured.why_not_trace
+            )
+        self.bar.advance(0, "TorchScript: reading back")
+        path = self._write("torchscript", save_clean(captured.shell))
+        found = self._read_back("torchscript", path, SAME_KERNELS)
+        if not found.holds:
+            raise UsageError(f"{path.name}, read back, does not answer as PyTorch does: {found}.")
+        return self._artifact("torchscript", path, {"capture": captured.how}, found)
+
+    def onnx(self) -> Artifact:
+        """Raises UsageError with every exporter's reason if none of them gets through."""
+        failures = []
+        for how in self._exporters():
+            self.bar.advance(0, f"ONNX: {_NAMES[how]}")
+            try:
+                graph = self._graph(how)
+                path = self._write("onnx", onnx_bytes(graph.model, file_name("onnx", PRECISION)))
+                found = self._read_back("onnx", path, OTHER_KERNELS)
+            except ExportFailedError as error:
+                failures.append(f"{_NAMES[how]}: {error}")
+                continue
+            if not found.holds:
+                failures.append(f"{_NAMES[how]}: {found}")
+                continue
+            tell(self.job.report, "ONNX", graph.heard)
+            if failures:
+                self.job.report.warn(f"ONNX: made by {_NAMES[how]}, because {failures[0]}.")
+            return self._artifact("onnx", path, {"exporter": how}, found)
+        raise UsageError(
+            "ONNX: no exporter gets through.\n  " + "\n  ".join(failures),
+            'Change the line that is named, or leave ONNX out: [export] formats = ["torchscript"].',
+        )
+
+    def _exporters(self) -> Sequence[str]:
+        if isinstance(self.model.model, OnnxModel):
+            return ("file",)
+        if isinstance(self.model.model, torch.jit.ScriptModule):
+            return ("legacy",)  # torch.export takes no TorchScript
+        wanted = self.job.config.export.exporter
+        return ("dynamo", "legacy") if wanted == "auto" else (wanted,)
+
+    def _graph(self, how: str) -> Graph:
+        config = self.job.config
+        if how == "dynamo":
+            return by_dynamo(config, self.model, self.probe)
+        if how == "legacy":
+            try:
+                core = self.captured().core
+            except UsageError as error:
+                raise ExportFailedError(error.message) from error
+            return by_legacy(config, self.model, core, self.probe)
+        names = [spec.name for spec in self.probe.signature.outputs]
+        given = graph_of_file(config, self.model, self.probe.axes, names)
+        if self.model.pre is None:
+            return Graph(given)
+        return Graph(join(preprocessing(config, self.model.pre, self.probe), given))
+
+    def _write(self, format: Format, data: bytes) -> Path:
+        path = self.job.out / file_name(format, PRECISION)
+        path.write_bytes(data)
+        return path
+
+    def _read_back(self, format: Format, path: Path, relative: float) -> Agreement:
+        """Opens the file as a user would and asks it every case of the probe."""
+        runtime = next(runtime for runtime in RUNTIMES.values() if runtime.format == format)
+        try:
+            runner = runtime.open(path, threads_or_all(self.job.config.export.threads))
+        except Exception as error:
+            said = str(error).strip().splitlines()[0]
+            raise ExportFailedError(f"{runtime.name} cannot open {path.name}: {said}") from error
+
+        def run(inputs: Tensors) -> list[Tensor]:
+            answers = runner.run([tensor.numpy() for tensor in inputs])
+            return [torch.from_numpy(answer) for answer in answers]
+
+        try:
+            return agreement(run, self.probe.cases, relative)
+        finally:
+            runner.close()
+
+    def _artifact(
+        self, format: Format, path: Path, details: dict[str, Any], found: Agreement
+    ) -> Artifact:
+        facts = read_back(path, format)
+        self.bar.advance(1)
+        how = next(iter(details.values()))
+        self.job.report.note(
+            f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, by {_NAMES[how]}, {found}"
+        )
+        return Artifact(
+            id=artifact_id(format, PRECISION),
+            format=format,
+            precision=PRECISION,
+            recipe=None,
+            file=path.name,
+            bytes=path.stat().st_size,
+            sha256=sha256_of(path),
+            version=facts.version,
+            operators=facts.operators,
+            details={**details, "max_abs": found.max_abs},
+        )
+
+
+_NAMES = {
+    "dynamo": "torch.export",
+    "legacy": "the older exporter",
+    "file": "the given file",
+    "trace": "trace",
+    "script": "script",
+}
+
+
+def export(job: Job) -> Summary:
+    """Writes the artifacts, their index and the signature into `job.out`."""
+    config = job.config
+    samples = load_samples(config, "validation", SAMPLES)
+    with _threads(threads_or_all(config.export.threads)):
+        model = wrapped_model(config, job.inputs["train"], samples).requires_grad_(False)
+        with job.report.bar("export", 1 + len(config.formats)) as bar:
+            bar.advance(0, "trying the model on other sizes")
+            probed = probe(config, model, samples)
+            bar.advance(1)
+            exporter = Exporter(job, model, probed, bar)
+            makers = {"torchscript": exporter.torchscript, "onnx": exporter.onnx}
+            artifacts = [makers[format]() for format in config.formats]
+    if config.model.onnx:
+        job.report.note(f"TorchScript: left out, {config.model.onnx} is an ONNX file.")
+    write_json(job.out / SIGNATURE, probed.signature.to_json())
+    write_index(job.out, artifacts)
+    return {
+        "signature": probed.signature.to_json(),
+        "artifacts": {
+            artifact.id: {"file": artifact.file, "bytes": artifact.bytes, **artifact.details}
+            for artifact in artifacts
+        },
+        "checked_on": [case.name for case in probed.cases],
+    }
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Sets torch's threads and turns fused attention off, which exporters do not know."""
+    threads, fast = torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
+    torch.set_num_threads(count)
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.mha.set_fastpath_enabled(fast)

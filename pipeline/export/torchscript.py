@@ -1,0 +1,253 @@
+"""TorchScript: the user's model traced or scripted, in a shell that calls it as the signature says.
+
+The shell is written in TorchScript itself, because torch.jit.script takes no `*inputs`:
+
+    def forward(self, image: Tensor) -> Tensor:
+        answer_ = self.model(self.pre(image))
+        return torch.softmax(answer_, -1)
+"""
+
+import inspect
+import keyword
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.config import Config
+from pipeline.errors import UsageError
+from pipeline.export.agree import SAME_KERNELS, Agreement, agreement
+from pipeline.export.heard import Heard, first_sentence, listening
+from pipeline.export.probe import Case, Probe, Tensors
+from pipeline.wrap import Preprocess, Wrapped
+
+How = Literal["trace", "script", "file"]
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The user's model as TorchScript. `shell` takes what a caller has, `core` what comes out of
+    the preprocessing (the same, where there is none)."""
+
+    how: How
+    shell: torch.jit.ScriptModule
+    core: torch.jit.ScriptModule
+    heard: Heard
+    agreement: Agreement
+    why_not_trace: str = ""
+
+
+class Exported(torch.jit.ScriptModule):
+    """Pre-processing and model; `define` adds the forward."""
+
+    def __init__(self, pre: nn.Module | None, model: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        if pre is not None:
+            self.pre = torch.jit.script(pre)
+        self.model = model
+
+
+def capture(config: Config, model: Wrapped, probe: Probe) -> Captured:
+    """Traces, scripts, or takes the model as it is, and compares on every case of the probe.
+
+    Raises UsageError that names what was found in the model's way.
+    """
+    if isinstance(model.model, torch.jit.ScriptModule):
+        return _from_file(config, model, probe)
+    wanted = config.export.capture
+    failures = []
+    heard = Heard()
+    if wanted in ("auto", "trace"):
+        with listening() as heard:
+            traced = _attempt("trace", model, probe)
+        if isinstance(traced, Captured):
+            return Captured("trace", traced.shell, traced.core, heard, traced.agreement)
+        failures.append(f"trace: {traced}")
+    places = "".join(f"\n    {place}" for place in heard.places[:5])
+    if places:
+        failures[-1] += f"\n  lines whose outcome depends on the input:{places}"
+    if wanted in ("auto", "script"):
+        with listening() as script_heard:
+            scripted = _attempt("script", model, probe)
+        if isinstance(scripted, Captured):
+            why = "\n".join(failures)
+            return Captured(
+                "script", scripted.shell, scripted.core, script_heard, scripted.agreement, why
+            )
+        failures.append(f"script: {scripted}")
+    raise UsageError(
+        "TorchScript cannot capture the model.\n  " + "\n  ".join(failures), _remedy(wanted)
+    )
+
+
+def _remedy(wanted: str) -> str:
+    if wanted != "auto":
+        return '[export] capture = "auto" tries both ways.'
+    return (
+        "Write the branch with torch.where and sizes as x.shape[0], or annotate the model so that "
+        'torch.jit.script compiles it; or leave TorchScript out: [export] formats = ["onnx"].'
+    )
+
+
+def _attempt(how: How, model: Wrapped, probe: Probe) -> Captured | str:
+    """What a capture gives, or why it does not do."""
+    try:
+        body = _trace(model, probe) if how == "trace" else torch.jit.script(model.model)
+        shell = _shell(how, model, body, probe, pre=True)
+        core = _shell(how, model, body, probe, pre=False)
+    except Exception as error:
+        return compiler_error(str(error)) or type(error).__name__
+    found = _check(shell, probe.cases)
+    return Captured(how, shell, core, Heard(), found) if found.holds else str(found)
+
+
+def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
+    with listening() as heard:
+        try:
+            shell = _shell("file", model, model.model, probe, pre=True)
+            core = _shell("file", model, model.model, probe, pre=False)
+        except Exception as error:
+            raise UsageError(
+                f"{config.model.torchscript} cannot be put behind the preprocessing: "
+                f"{compiler_error(str(error))}",
+                "Its forward must take tensors and give a tensor, or a tuple or dict of them.",
+            ) from error
+    found = _check(shell, probe.cases)
+    if not found.holds:
+        raise UsageError(f"{config.model.torchscript}: {found}.", "The file itself answers so.")
+    return Captured("file", shell, core, heard, found)
+
+
+def _check(module: torch.jit.ScriptModule, cases: Sequence[Case]) -> Agreement:
+    def run(inputs: Tensors) -> Sequence[Tensor]:
+        answer = module(*inputs)
+        return answer if isinstance(answer, tuple) else (answer,)
+
+    with torch.no_grad():
+        return agreement(run, cases, SAME_KERNELS)
+
+
+# Tracing
+
+
+class _ByName(nn.Module):
+    """Calls a model whose inputs can only be given by name."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = tuple(names)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.model(**dict(zip(self.names, inputs, strict=True)))
+
+
+def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
+    inputs: Tensors = tuple(tensor.clone() for tensor in probe.base)
+    if model.pre is not None:
+        inputs = (model.pre(*inputs),)
+    order = _order(model)
+    target = model.model
+    if order is None:
+        target = _ByName(target, model.input_names)
+    else:
+        inputs = tuple(inputs[index] for index in order)
+    with torch.no_grad():
+        # strict=False takes dicts and lists for outputs; the comparison is ours (check_trace).
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            target, inputs, check_trace=False, strict=False
+        )
+    return traced.eval()
+
+
+def _order(model: Wrapped) -> list[int] | None:
+    """Positions of the inputs in the call of a model; None if they must be given by name."""
+    names = model.input_names
+    if not model.keywords:
+        return list(range(len(names)))
+    try:
+        bound = inspect.signature(model.model.forward).bind(**{name: name for name in names})
+    except (TypeError, ValueError):
+        return None
+    return None if bound.kwargs else [names.index(name) for name in bound.args]
+
+
+# The shell
+
+
+def _shell(
+    how: How, model: Wrapped, body: nn.Module, probe: Probe, *, pre: bool
+) -> torch.jit.ScriptModule:
+    assert isinstance(body, torch.jit.ScriptModule)
+    before = model.pre if pre else None
+    shell = Exported(before, body)
+    shell.define(_source(how, model, body, probe, before))
+    return shell.eval()
+
+
+def _source(
+    how: How,
+    model: Wrapped,
+    body: torch.jit.ScriptModule,
+    probe: Probe,
+    before: nn.Module | None,
+) -> str:
+    """TorchScript of the forward: preprocessing, call, flattening, activation."""
+    names = [argument_name(name, index) for index, name in enumerate(model.input_names)]
+    passed = ["self.pre(" + names[0] + ")"] if isinstance(before, Preprocess) else list(names)
+    if model.keywords and how == "trace":
+        order = _order(model)
+        passed = [passed[index] for index in order] if order is not None else passed
+    elif model.keywords:
+        pairs = zip(model.input_names, passed, strict=True)
+        passed = [f"{name}={value}" for name, value in pairs]
+    schema = body._c._get_method("forward").schema
+    outputs = _parts(schema.returns[0].type, probe.keys, len(probe.signature.outputs))
+    if model.post.activation != "none":
+        outputs[0] = f"torch.{model.post.activation}({outputs[0]}" + (
+            ", -1)" if model.post.activation == "softmax" else ")"
+        )
+    return (
+        f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):\n"
+        f"    answer_ = self.model({', '.join(passed)})\n"
+        f"    return {', '.join(outputs)}\n"
+    )
+
+
+def argument_name(name: str, index: int) -> str:
+    """An input's name where TorchScript can say it, else its number."""
+    usable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return name if usable and name not in ("self", "answer_", "torch") else f"input_{index}"
+
+
+def _parts(kind: Any, keys: tuple[str, ...] | None, count: int) -> list[str]:
+    """Expressions for the tensors of what a TorchScript model returns."""
+    name = kind.kind()
+    if name == "TensorType":
+        return ["answer_"]
+    if name == "DictType" and keys is not None:
+        return [f"answer_[{key!r}]" for key in keys]
+    if name == "TupleType":
+        elements = kind.elements()[:count]
+        optional = [element.kind() == "OptionalType" for element in elements]
+        return [
+            f"torch.jit._unwrap_optional(answer_[{index}])" if may_be_none else f"answer_[{index}]"
+            for index, may_be_none in enumerate(optional)
+        ]
+    if name == "ListType":
+        return [f"answer_[{index}]" for index in range(count)]
+    raise UsageError(f"TorchScript sees the model return {kind}, which is no tensor.")
+
+
+def compiler_error(text: str) -> str:
+    """What torch.jit says, shortened: the reason, and the user's line that it points at."""
+    plain = first_sentence(text).rstrip(":")
+    where = re.search(r'File "([^"]+)", line (\d+)', text)
+    here = re.search(r"^(.*?)\n\s*~+ <--- HERE", text, re.MULTILINE)
+    if where is None:
+        return plain
+    place = f"{where.group(1).rpartition('/')[2]}:{where.group(2)}"
+    return f"{plain} ({place}{f': {here.group(1).strip()}' if here else ''})"
