@@ -72,6 +72,7 @@ class DataConfig(Section):
     entry: str | None = None
     """`file.py:fn` or `package.module:fn`, returning `dict[str, Dataset]`."""
     args: dict[str, Any] = {}
+    """Keyword arguments for the entry."""
     depends: tuple[str, ...] = ()
     """Files that the data comes from (globs, from the configuration's folder). A change of one
     makes every stage stale."""
@@ -92,6 +93,7 @@ class InputConfig(Section):
     size: tuple[PositiveInt, PositiveInt] = (224, 224)
     """image: height and width that the model sees."""
     channels: Literal[1, 3] = 3
+    """image: 1 is grey, 3 is RGB."""
     fit: Literal["stretch", "crop"] = "stretch"
     """image: `stretch` ignores the aspect ratio; `crop` takes the largest centred part of it."""
     mean: tuple[float, ...] = (0.0,)
@@ -114,7 +116,9 @@ class InputConfig(Section):
             raise ValueError(f'{", ".join(sorted(wrong))} belong to kind = "{other}"')
         for key in ("mean", "std"):
             if len(getattr(self, key)) not in (1, self.channels):
-                raise ValueError(f"{key} needs one value, or one for each of {self.channels} channels")
+                raise ValueError(
+                    f"{key} needs one value, or one for each of {self.channels} channels"
+                )
         if any(value == 0 for value in self.std):
             raise ValueError("std must not be 0")
         for name, shape in self.shapes.items():
@@ -127,6 +131,7 @@ class OutputConfig(Section):
     """What the exported model gives back, and how good answers are told from bad ones."""
 
     kind: Literal["classification", "regression", "tensor"] = "tensor"
+    """What the first output is: scores of classes, predicted numbers, or anything else."""
     labels: tuple[str, ...] | str | None = None
     """classification: the names of the classes, or a text file with one a line."""
     activation: Literal["auto", "none", "softmax", "sigmoid"] = "auto"
@@ -137,6 +142,7 @@ class OutputConfig(Section):
     """A class of torchmetrics or `module:fn` (outputs, targets) -> float. Default: `Accuracy` for
     classification, `MeanSquaredError` for regression."""
     metric_args: dict[str, Any] = {}
+    """Keyword arguments for a class of torchmetrics."""
     metric_goal: Literal["auto", "max", "min"] = "auto"
     """`auto`: as torchmetrics knows it; `max` for a function of yours."""
 
@@ -145,51 +151,67 @@ class TrainConfig(Section):
     epochs: Count = 10
     """0 skips training: the weights stay as `[model] weights` or the entry made them."""
     batch_size: PositiveInt = 64
+    """Samples in a batch."""
     optimizer: str = "AdamW"
     """A class of torch.optim or `module:fn`."""
     lr: PositiveFloat = 1e-3
+    """Learning rate that the optimizer starts with."""
     optimizer_args: dict[str, Any] = {}
+    """Further keyword arguments for the optimizer: `{ weight_decay = 0.01 }`."""
     scheduler: str | None = None
     """A class of torch.optim.lr_scheduler or `module:fn`."""
     scheduler_args: dict[str, Any] = {}
     """`total_steps` and `T_max` are filled in where the scheduler takes them."""
     scheduler_every: Literal["step", "epoch"] = "epoch"
+    """When the scheduler moves on: after each optimizer step or after each epoch."""
     loss: str | None = None
     """A class of torch.nn or `module:fn`. Default: `CrossEntropyLoss` for classification,
     `MSELoss` for regression. It sees what the model gives, before `[output] activation`."""
     loss_args: dict[str, Any] = {}
+    """Keyword arguments for the loss: `{ label_smoothing = 0.1 }`."""
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     """`auto`: bf16 on a GPU that has it, fp16 with a scaler on another GPU, off on a CPU."""
     clip_norm: PositiveFloat | None = None
+    """Largest norm of all gradients together; larger ones are scaled down."""
     accumulate: PositiveInt = 1
     """Batches for one optimizer step."""
     patience: PositiveInt | None = None
     """Stop after so many epochs without a better metric."""
     compile: bool = False
+    """Train through torch.compile."""
     seed: Count = 0
+    """Of the weights, the order of samples and everything else that is random."""
     device: str = "auto"
     """`auto` (cuda, then mps, then cpu), `cpu`, `cuda`, `cuda:1` ..."""
     threads: Count = 0
     """CPU threads; 0 takes every core. The last bits of the weights depend on it."""
     workers: Count = 0
+    """Processes that load samples; 0 loads them in the training process."""
     pin_memory: bool = True
+    """GPU: load samples into memory that copies faster."""
     persistent_workers: bool = True
+    """Keep the workers from one epoch to the next."""
     checkpoint_every: PositiveInt | None = None
     """Optimizer steps between checkpoints, besides the one at the end of each epoch."""
     tensorboard: bool = False
+    """Write event files for TensorBoard besides metrics.jsonl."""
 
 
 class ExportConfig(Section):
     formats: tuple[Literal["torchscript", "onnx"], ...] = ("torchscript", "onnx")
+    """What is exported."""
     capture: Literal["auto", "trace", "script"] = "auto"
     """TorchScript: `auto` tries trace, checks it on other shapes, else goes to script."""
     exporter: Literal["auto", "dynamo", "legacy"] = "auto"
     """ONNX: `dynamo` is torch.export; `auto` falls back to the older exporter and says so."""
     opset: Annotated[int, Field(ge=18, le=23)] = 18
+    """ONNX: version of the operator set."""
     dynamic_batch: bool = True
+    """Any batch size; otherwise the batch is always 1."""
     dynamic_size: bool = True
     """image: any height and width."""
     threads: Count = 1
+    """CPU threads; 0 takes every core."""
 
 
 class QuantizeConfig(Section):
@@ -197,12 +219,15 @@ class QuantizeConfig(Section):
     """`int8-static`, `int8-dynamic`, `fp16`; with a format before it, for that format alone:
     `onnx:int8-dynamic`."""
     calibration_samples: PositiveInt = 256
+    """Samples that the ranges of activations are taken from, out of the calibration set."""
     batch_size: PositiveInt = 32
+    """Samples that run at once during calibration."""
     exclude: tuple[str, ...] = ()
     """Layers that stay float: names of modules or ONNX nodes, globs allowed (`model.head*`)."""
     engine: Literal["auto", "x86", "onednn", "qnnpack"] = "auto"
     """TorchScript's int8 kernels; `auto` takes x86 on x86_64, otherwise qnnpack."""
     threads: Count = 1
+    """CPU threads; 0 takes every core."""
 
     @field_validator("recipes")
     @classmethod
@@ -227,6 +252,7 @@ class Tolerances(Section):
     max_rel: PositiveFloat | None = None
     """The same, divided by the largest magnitude of the reference."""
     min_sqnr_db: float | None = None
+    """Smallest ratio of the reference's power to the error's, in dB."""
     min_top1: Fraction | None = None
     """classification: share of samples with the same first class as the reference."""
     max_drop: float | None = None
@@ -237,15 +263,20 @@ class VerifyConfig(Section):
     samples: PositiveInt = 256
     """Validation samples, at least; fewer only where the data has fewer."""
     batch_size: PositiveInt = 32
+    """Samples that run at once."""
     runtimes: tuple[str, ...] = ()
     """Default: all that this machine has."""
     tolerances: dict[Literal["fp32", "fp16", "int8"], Tolerances] = {}
+    """By precision; what is not given follows the precision and the reference."""
     threads: Count = 1
+    """CPU threads; 0 takes every core."""
 
 
 class BenchConfig(Section):
     threads: PositiveInt = 1
+    """CPU threads of every runtime."""
     warmup_runs: PositiveInt = 10
+    """Runs before the measured ones."""
     runs: Annotated[int, Field(ge=64)] = 64
     """At least so many measured runs ..."""
     seconds: PositiveFloat = 2.0
@@ -253,6 +284,7 @@ class BenchConfig(Section):
     batch_sizes: tuple[PositiveInt, ...] = (1, 8, 32)
     """For throughput; latency is measured at batch 1."""
     runtimes: tuple[str, ...] = ()
+    """Default: all that this machine has."""
 
 
 class PackageConfig(Section):
@@ -261,6 +293,7 @@ class PackageConfig(Section):
     description: str = ""
     """A sentence for the model card."""
     license: str = ""
+    """Of the model, for the model card: `Apache-2.0`."""
 
 
 class Config(Section):
@@ -269,6 +302,7 @@ class Config(Section):
     name: str = ""
     """Default: the name of the configuration's folder."""
     version: str = "1.0.0"
+    """Of the model; the bundle's manifest has it."""
     model: ModelConfig
     data: DataConfig = DataConfig()
     input: InputConfig = InputConfig()
