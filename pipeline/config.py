@@ -97,8 +97,9 @@ class InputConfig(Section):
     fit: Literal["stretch", "crop"] = "stretch"
     """image: `stretch` ignores the aspect ratio; `crop` takes the largest centred part of it."""
     mean: tuple[float, ...] = (0.0,)
+    """image: taken off pixel / 255; one value or one for each channel."""
     std: tuple[float, ...] = (1.0,)
-    """image: (pixel / 255 - mean) / std, one value or one for each channel."""
+    """image: what that is divided by, (pixel / 255 - mean) / std; one value or one a channel."""
 
     shapes: dict[str, tuple[int | str, ...]] = {}
     """tensor: shape by input name, batch first; a string names a dynamic axis:

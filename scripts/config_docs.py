@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Writes docs/configuration.md from the models, defaults and docstrings of pipeline/config.py.
+
+scripts/config_docs.py            writes it
+scripts/config_docs.py --check    exits 1 if it is not up to date
+"""
+
+import ast
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pipeline import config
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+
+HEAD = """\
+# Configuration
+
+<!-- Written by scripts/config_docs.py from pipeline/config.py; change it there. -->
+
+One file, `pipeline.toml`, describes a model from its source to its bundle. Only `[model]` is
+required, with one of `entry`, `torchscript` and `onnx`. An unknown key is an error that names the
+nearest known one. Relative paths start at the file's folder. `pipeline init DIR` writes a commented
+file with every section.
+
+A key can be set for one run: `--set train.epochs=3`, `--set 'train.optimizer="SGD"'`. The value is
+TOML; what is not TOML is taken as a string.
+
+Where a key takes `module:fn`, it names a function of yours: `file.py:fn` beside the configuration,
+or `package.module:fn` of an installed package.
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD, *table("Top level", config.Config, own_keys(config.Config))]
+    for name, field in config.Config.model_fields.items():
+        model = section_of(field)
+        if model:
+            parts += [*table(f"`[{name}]`", model, list(model.model_fields))]
+        if model is config.VerifyConfig:
+            inner = config.Tolerances
+            title = "`[verify.tolerances.fp32]`, `fp16`, `int8`"
+            parts += [*table(title, inner, list(inner.model_fields))]
+    return "\n".join(parts)
+
+
+def own_keys(model: type[BaseModel]) -> list[str]:
+    """The keys of the top level that are not sections."""
+    return [
+        name
+        for name, field in model.model_fields.items()
+        if name != "root" and not section_of(field)
+    ]
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def table(title: str, model: type[BaseModel], names: list[str]) -> list[str]:
+    meanings = docstrings(model)
+    about = "" if model is config.Config else f"{inspect.cleandoc(model.__doc__ or '')}\n"
+    rows = [
+        f"| `{name}` | {cell(kind_of(model, name))} | {default_of(model.model_fields[name])} "
+        f"| {cell(meanings[name])} |"
+        for name in names
+    ]
+    head = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    return [f"## {title}\n", *([about] if about.strip() else []), *head, *rows, ""]
+
+
+def docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The string behind each field. Raises ValueError for a field without one."""
+    (tree,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, str] = {}
+    for node, behind in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(node, ast.AnnAssign) and isinstance(behind, ast.Expr):
+            found[ast.unparse(node.target)] = " ".join(ast.literal_eval(behind.value).split())
+    sections = {name for name, field in model.model_fields.items() if section_of(field)}
+    silent = model.model_fields.keys() - found.keys() - sections - {"root"}
+    if silent:
+        raise ValueError(f"{model.__name__} says nothing of {', '.join(sorted(silent))}")
+    return found
+
+
+def kind_of(model: type[BaseModel], name: str) -> str:
+    """A field's type in the words of TOML, with its limits."""
+    return words(model.model_json_schema()["properties"][name])
+
+
+def words(spec: dict[str, Any]) -> str:
+    """A JSON schema in words."""
+    if "anyOf" in spec:
+        return " or ".join(words(kind) for kind in spec["anyOf"] if kind != {"type": "null"})
+    if "enum" in spec:
+        return ", ".join(code(value) for value in spec["enum"])
+    if spec["type"] == "array":
+        parts = spec.get("prefixItems")
+        return f"{len(parts)} × {words(parts[0])}" if parts else f"list of {words(spec['items'])}"
+    plain = {"object": "table", "boolean": "true, false"}.get(spec["type"], spec["type"])
+    bounds = {"exclusiveMinimum": "above", "minimum": "at least", "maximum": "at most"}
+    return ", ".join(
+        [plain, *(f"{word} {spec[key]:g}" for key, word in bounds.items() if key in spec)]
+    )
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "–" if field.default in (None, "") else code(field.default)
+
+
+def code(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> int:
+    text = page()
+    if "--check" in sys.argv[1:]:
+        current = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+        if current != text:
+            sys.stderr.write(f"{PAGE.name} is not up to date: run scripts/config_docs.py\n")
+            return 1
+        return 0
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
