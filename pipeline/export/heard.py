@@ -1,18 +1,27 @@
 """Listens to tracers and exporters: what they warn of is gathered, never printed."""
 
 import contextlib
+import io
 import linecache
 import logging
 import re
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from pipeline.progress import Reporter
 
+# Sentences of exporters that say nothing about the model.
+_IDLE = re.compile(
+    r"axis name: .* will not be used, since it shares the same shape constraints"  # it is the same
+    r"|no signature found for <torch\.ScriptMethod"  # inputs are given by position
+)
 _LOGGERS = ("torch", "onnxscript", "onnx_ir", "onnx", "onnxruntime")
 _SHOWN = 3  # places or sentences in one warning
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -27,7 +36,7 @@ class Place:
     source: str
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.line}: {self.source}"
+        return f"{Path(self.file).name}:{self.line}: {self.source.removesuffix(':')}"
 
 
 @dataclass
@@ -39,22 +48,24 @@ class Heard:
 
     def add(self, text: str) -> None:
         plain = first_sentence(text)
-        if plain and plain not in self.texts:
+        if plain and not _IDLE.search(plain) and plain not in self.texts:
             self.texts.append(plain)
 
     def add_place(self, place: Place) -> None:
+        """The user's own lines stand before those of libraries."""
         if place not in self.places:
             self.places.append(place)
+            self.places.sort(key=lambda known: "site-packages" in known.file)
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[Heard]:
-    """Gathers Python warnings and the log records of torch and onnx while it is open.
+    """Gathers Python warnings and the log records of torch and onnx, and drops what they print.
 
     Deprecation of torch's own interfaces is not for the user, so it is dropped.
     """
     heard = Heard()
-    with warnings.catch_warnings(record=True) as caught, _logs(heard):
+    with warnings.catch_warnings(record=True) as caught, _logs(heard), _quiet():
         warnings.simplefilter("always")
         try:
             yield heard
@@ -122,6 +133,33 @@ def _logs(heard: Heard) -> Iterator[None]:
     finally:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
+
+
+class _Quiet(io.TextIOBase):
+    """Drops what one thread prints; a progress bar that another one draws goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self.thread:
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export prints the whole graph when it fails on a branch."""
+    out, err = _Quiet(sys.stdout), _Quiet(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
 
 
 def _some(items: list[str]) -> str:

@@ -64,7 +64,7 @@ def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, prob
         torch.onnx.export(
             core,
             inputs,
-            buffer,
+            buffer,  # type: ignore[arg-type]  # takes a stream, and says so at run time
             dynamo=False,
             opset_version=min(config.export.opset, NEWEST_LEGACY_OPSET),
             input_names=names,

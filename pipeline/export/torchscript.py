@@ -41,10 +41,17 @@ class Captured:
 
 
 class Exported(torch.jit.ScriptModule):
-    """Pre-processing and model; `define` adds the forward."""
+    """Preprocessing and model; `define` adds the forward.
 
-    def __init__(self, pre: nn.Module | None, model: torch.jit.ScriptModule) -> None:
+    torch gives modules of equal attributes and constants one type, which has one forward: as a
+    constant, the source keeps apart what differs in it alone.
+    """
+
+    __constants__ = ("source",)
+
+    def __init__(self, pre: nn.Module | None, model: torch.jit.ScriptModule, source: str) -> None:
         super().__init__()
+        self.source = source
         if pre is not None:
             self.pre = torch.jit.script(pre)
         self.model = model
@@ -183,8 +190,10 @@ def _shell(
 ) -> torch.jit.ScriptModule:
     assert isinstance(body, torch.jit.ScriptModule)
     before = model.pre if pre else None
-    shell = Exported(before, body)
-    shell.define(_source(how, model, body, probe, before))
+    source = _source(how, model, body, probe, before)
+    shell = Exported(before, body, source)
+    if not hasattr(shell, "forward"):
+        shell.define(source)
     return shell.eval()
 
 
