@@ -1,6 +1,8 @@
 """The task's own metric, the same in training, verification and quantization."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config import Config
@@ -18,19 +20,28 @@ class TaskMetric:
     """Gathers outputs (as the exported graph gives them, its first one) and targets.
 
     `goal` says whether more is better. `compute` gives a float over all that was gathered since
-    `reset`.
+    `reset`. What the metric raises becomes a UsageError that names it.
     """
 
-    def __init__(self, name: str, goal: Goal, metric: "Metric | _Gathered") -> None:
+    def __init__(self, name: str, goal: Goal, metric: "Metric | _Gathered", root: Path) -> None:
         self.name = name
         self.goal = goal
         self._metric = metric
+        self._root = root
 
     def update(self, outputs: "Tensor", targets: "Tensor") -> None:
-        self._metric.update(outputs, targets)
+        """`outputs` [batch, ...] and `targets` [batch, ...], or [batch] for classes."""
+        same = outputs.numel() == targets.numel()
+        if isinstance(self._metric, _Gathered) or outputs.shape == targets.shape or not same:
+            gathered = outputs
+        else:
+            gathered = outputs.reshape(targets.shape)  # [batch, 1] and [batch] are the same
+        with self._said(f"outputs {list(outputs.shape)} and targets {list(targets.shape)}"):
+            self._metric.update(gathered, targets)
 
     def compute(self) -> float:
-        return float(self._metric.compute())
+        with self._said("all outputs and targets"):
+            return float(self._metric.compute())
 
     def reset(self) -> None:
         self._metric.reset()
@@ -38,6 +49,9 @@ class TaskMetric:
     def drop(self, reference: float, value: float) -> float:
         """How much worse `value` is than `reference`; negative if better."""
         return reference - value if self.goal == "max" else value - reference
+
+    def _said(self, given: str) -> AbstractContextManager[None]:
+        return user_code(f"The metric {self.name}, given {given},", self._root)
 
 
 class _Gathered:
@@ -72,7 +86,7 @@ def build_metric(config: Config, classes: int | None) -> TaskMetric | None:
     if ":" in given:
         function = load_entry(given, config.root, "output.metric")
         goal = "max" if config.output.metric_goal == "auto" else config.output.metric_goal
-        return TaskMetric(given.rpartition(":")[2], goal, _Gathered(function))
+        return TaskMetric(given.rpartition(":")[2], goal, _Gathered(function), config.root)
     return _from_torchmetrics(config, given, classes)
 
 
@@ -90,10 +104,15 @@ def _from_torchmetrics(config: Config, name: str, classes: int | None) -> TaskMe
         )
     args = dict(config.output.metric_args)
     if config.output.kind == "classification" and "task" not in args:
-        args = {"task": "multiclass", "num_classes": classes, **args}
+        args = _classification_args(classes) | args
     with user_code(f"torchmetrics.{name}({args})", config.root):
         metric = found(**args)
     goal = config.output.metric_goal
     if goal == "auto":
         goal = "min" if metric.higher_is_better is False else "max"
-    return TaskMetric(name, goal, metric)
+    return TaskMetric(name, goal, metric, config.root)
+
+
+def _classification_args(classes: int | None) -> dict[str, Any]:
+    """A single score says yes or no; several are classes of which one is right."""
+    return {"task": "binary"} if classes == 1 else {"task": "multiclass", "num_classes": classes}

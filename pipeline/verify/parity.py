@@ -1,0 +1,175 @@
+"""How near an artifact's answers come to the reference's: sums over batches, then numbers.
+
+Everything is computed in float64 and kept unrounded. Memory is that of one batch, whatever the
+number of samples.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+WORST = 5  # samples with the largest error that are kept
+DISAGREEMENTS = 20  # samples with another first class that are kept
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One output over all samples; x is the artifact's answer, ref the reference's.
+
+    max_abs   max |ref - x|
+    scale     max |ref|
+    max_rel   max_abs / scale; None where the reference is zero throughout and x is not
+    cosine    sum(ref·x) / sqrt(sum ref² · sum x²); 1 if both are zero, 0 if one of them is
+    sqnr_db   10 log10(sum ref² / sum (ref - x)²); None where exact, or where ref is zero throughout
+    worst     (sample, its largest error), the largest first
+
+    All five are None where not a single sample was finite on both sides.
+    """
+
+    max_abs: float | None
+    scale: float | None
+    max_rel: float | None
+    cosine: float | None
+    sqnr_db: float | None
+    worst: tuple[tuple[int, float], ...]
+
+
+class ParitySums:
+    """What `Parity` is computed from, batch by batch.
+
+    Samples that are not finite on either side are counted, not compared.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.max_abs = self.scale = 0.0
+        self.ref_ref = self.x_x = self.ref_x = self.noise = 0.0
+        self.worst: list[tuple[int, float]] = []
+        self.not_finite: list[int] = []
+        self.ref_not_finite: list[int] = []
+
+    def update(self, reference: Array, answer: Array, samples: list[int]) -> None:
+        """Both [len(samples), ...], of one shape and of any real dtype; `samples` are indices."""
+        rows = len(samples)
+        ref = reference.reshape(rows, -1).astype(np.float64)
+        x = answer.reshape(rows, -1).astype(np.float64)
+        ref_good, x_good = np.isfinite(ref).all(axis=1), np.isfinite(x).all(axis=1)
+        self.ref_not_finite += [samples[row] for row in np.flatnonzero(~ref_good)]
+        self.not_finite += [samples[row] for row in np.flatnonzero(~x_good)]
+        keep = np.flatnonzero(ref_good & x_good)
+        if keep.size and ref.shape[1]:
+            self._add(ref[keep], x[keep], [samples[row] for row in keep])
+        self.samples += keep.size
+
+    def _add(self, ref: Array, x: Array, samples: list[int]) -> None:
+        difference = ref - x
+        errors = np.abs(difference).max(axis=1)
+        self.max_abs = max(self.max_abs, float(errors.max()))
+        self.scale = max(self.scale, float(np.abs(ref).max()))
+        self.ref_ref += float(np.vdot(ref, ref))
+        self.x_x += float(np.vdot(x, x))
+        self.ref_x += float(np.vdot(ref, x))
+        self.noise += float(np.vdot(difference, difference))
+        found = [(s, e) for s, e in zip(samples, errors.tolist(), strict=True) if e > 0]
+        self.worst = sorted(self.worst + found, key=lambda pair: (-pair[1], pair[0]))[:WORST]
+
+    def result(self) -> Parity:
+        if not self.samples:
+            return Parity(None, None, None, None, None, ())
+        return Parity(
+            max_abs=self.max_abs,
+            scale=self.scale,
+            max_rel=_relative(self.max_abs, self.scale),
+            cosine=self._cosine(),
+            sqnr_db=sqnr_db(self.ref_ref, self.noise),
+            worst=tuple(self.worst),
+        )
+
+    def _cosine(self) -> float:
+        if not self.ref_ref or not self.x_x:
+            return float(self.ref_ref == self.x_x)
+        # Two roots, since the product of the sums may leave float64's range; rounding may pass 1.
+        cosine = self.ref_x / math.sqrt(self.ref_ref) / math.sqrt(self.x_x)
+        return max(-1.0, min(1.0, cosine))
+
+
+def sqnr_db(signal: float, noise: float) -> float | None:
+    """10 log10(signal / noise) of two energies; None where either is zero."""
+    if not signal or not noise:
+        return None
+    return 10.0 * (math.log10(signal) - math.log10(noise))
+
+
+def _relative(max_abs: float, scale: float) -> float | None:
+    if scale:
+        return max_abs / scale
+    return None if max_abs else 0.0
+
+
+# (reference, answer) → where the decisions differ, and how far apart the reference itself puts the
+# two: arrays [samples, ...] of booleans and floats.
+Decide = Callable[[Array, Array], tuple[Array, Array]]
+
+
+def by_class(reference: Array, answer: Array) -> tuple[Array, Array]:
+    """The first class along the last axis, [samples, ..., classes]."""
+    chosen, other = reference.argmax(-1)[..., None], answer.argmax(-1)[..., None]
+    top = np.take_along_axis(reference, chosen, -1).astype(np.float64)
+    taken = np.take_along_axis(reference, other, -1).astype(np.float64)
+    return (chosen != other)[..., 0], (top - taken)[..., 0]
+
+
+def by_side(threshold: float) -> Decide:
+    """Which side of a threshold a single score is on, [samples, ..., 1]."""
+
+    def decide(reference: Array, answer: Array) -> tuple[Array, Array]:
+        differ = (reference > threshold) != (answer > threshold)
+        return differ, np.abs(reference.astype(np.float64) - threshold)
+
+    return decide
+
+
+def by_element(reference: Array, answer: Array) -> tuple[Array, Array]:
+    """Whether integers or booleans are equal, [samples, ...]; there is no margin."""
+    return reference != answer, np.full(reference.shape, np.inf)
+
+
+class Agreement:
+    """Whether both sides decide alike.
+
+    A disagreement is a near tie where the reference itself puts the two at most `tie` apart: an
+    error within the tolerance can turn it, and it says nothing about the artifact.
+    """
+
+    def __init__(self, decide: Decide, tie: float) -> None:
+        self.decide = decide
+        self.tie = tie
+        self.decisions = self.same = self.near_ties = 0
+        self.samples: list[int] = []
+
+    def update(self, reference: Array, answer: Array, samples: list[int]) -> None:
+        """Both [len(samples), ...]. A batch that is not finite counts nothing: it fails anyway."""
+        if not (np.isfinite(reference).all() and np.isfinite(answer).all() and reference.size):
+            return
+        differ, margin = self.decide(reference, answer)
+        self.decisions += differ.size
+        self.same += int((~differ).sum())
+        self.near_ties += int((differ & (margin <= self.tie)).sum())
+        of_sample = differ.reshape(len(samples), -1).any(axis=1)
+        self.samples += [samples[row] for row in np.flatnonzero(of_sample)]
+
+    @property
+    def top1(self) -> float | None:
+        """Share of equal decisions, near ties counted as they fell."""
+        return self.same / self.decisions if self.decisions else None
+
+    @property
+    def judged(self) -> float | None:
+        """The same with near ties forgiven: what the tolerance is compared with."""
+        return (self.same + self.near_ties) / self.decisions if self.decisions else None

@@ -1,0 +1,139 @@
+"""The reference's answers, on disk: computed once, read again for every row."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.errors import PipelineError, UsageError
+from pipeline.progress import Bar
+from pipeline.project import user_code
+from pipeline.runtimes import Runner
+from pipeline.samples import Array, Samples, batches
+from pipeline.signature import Signature, TensorSpec
+from pipeline.verify.edges import Edge
+from pipeline.verify.scores import Scores
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`samples` are the indices of the first rows of `inputs`; more rows only fill a batch whose
+    size is fixed."""
+
+    samples: list[int]
+    inputs: list[Array]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What every runner is asked."""
+
+    signature: Signature
+    samples: Samples
+    batch_size: int
+    edges: list[Edge]
+
+    def batches(self) -> Iterator[Batch]:
+        """All samples in order, in batches as the signature allows them."""
+        fixed = self.signature.inputs[0].shape[0]
+        for indices, inputs in batches(self.samples, fixed or self.batch_size):
+            missing = max(0, (fixed or 0) - len(indices))
+            yield Batch(indices, [_fill(array, missing) for array in inputs])
+
+    def steps(self) -> int:
+        """Of a progress bar, for one runner."""
+        return sum(1 for _ in self.batches()) + len(self.edges)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`scales` are the largest finite magnitudes by output, over the samples. `refused` are edge
+    cases on which the model itself raises, with what it says."""
+
+    folder: Path
+    scales: tuple[float, ...]
+    metric: float | None
+    refused: dict[str, str]
+
+    def answers(self, key: str, outputs: int) -> list[Array]:
+        """Of batch number `key`, or of an edge case's `key`."""
+        return [np.load(self.folder / f"{key}.{index}.npy") for index in range(outputs)]
+
+
+def ask_reference(
+    config: Config, runner: Runner, questions: Questions, scores: Scores, folder: Path, bar: Bar
+) -> Reference:
+    """Runs the reference on all questions and keeps its answers in `folder`.
+
+    Raises UsageError where the model raises on real samples, or answers otherwise than the
+    signature that export wrote.
+    """
+    specs = questions.signature.outputs
+    scales = [0.0] * len(specs)
+    for number, batch in enumerate(questions.batches()):
+        first, last = batch.samples[0], batch.samples[-1]
+        with user_code(f"The model, on validation samples {first} to {last},", config.root):
+            answers = runner.run(batch.inputs)
+        _check(answers, specs, batch.inputs)
+        _save(folder, str(number), answers)
+        kept = [answer[: len(batch.samples)] for answer in answers]
+        scales = [max(s, _magnitude(a)) for s, a in zip(scales, kept, strict=True)]
+        scores.update(kept[0], batch.samples)
+        bar.advance()
+    refused = {}
+    for edge in questions.edges:
+        try:
+            with user_code(f"The model, on {edge.case},", config.root):
+                answers = runner.run(edge.inputs)
+        except PipelineError as error:
+            refused[edge.case] = error.message.partition("\n")[0]
+        else:
+            _check(answers, specs, edge.inputs)
+            _save(folder, edge.key, answers)
+        bar.advance()
+    return Reference(folder, tuple(scales), scores.value(), refused)
+
+
+def misfit(answers: Sequence[Array], specs: Sequence[TensorSpec], rows: int) -> str | None:
+    """How answers for `rows` samples differ from the signature; None if they don't."""
+    if len(answers) != len(specs):
+        return f"{len(answers)} outputs where the signature has {len(specs)}"
+    for answer, spec in zip(answers, specs, strict=True):
+        fits = len(answer.shape) == len(spec.shape) and all(
+            wanted in (None, size) for size, wanted in zip(answer.shape, spec.shape, strict=True)
+        )
+        if answer.dtype.name != spec.dtype or not fits:
+            got = f"{answer.dtype.name}{list(answer.shape)}"
+            return f"{spec.name} is {got} where the signature has {spec}"
+        if answer.shape[:1] != (rows,):
+            return f"{spec.name} is {list(answer.shape)} for a batch of {rows}"
+    return None
+
+
+def _fill(array: Array, missing: int) -> Array:
+    """The last row repeated `missing` times."""
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
+
+
+def _check(answers: list[Array], specs: Sequence[TensorSpec], inputs: list[Array]) -> None:
+    wrong = misfit(answers, specs, len(inputs[0]))
+    if wrong:
+        raise UsageError(
+            f"The model itself gives {wrong}.",
+            "It must give the same types and shapes for all inputs, the batch axis first.",
+        )
+
+
+def _save(folder: Path, key: str, answers: list[Array]) -> None:
+    for index, answer in enumerate(answers):
+        np.save(folder / f"{key}.{index}.npy", answer)
+
+
+def _magnitude(answer: Array) -> float:
+    finite = answer[np.isfinite(answer)].astype(np.float64)
+    largest = float(np.abs(finite).max()) if finite.size else 0.0
+    assert math.isfinite(largest)
+    return largest

@@ -1,0 +1,141 @@
+"""What is asked of an artifact, by precision. `docs/parity.md` gives the same table with reasons.
+
+`[verify.tolerances.PRECISION]` replaces single values.
+"""
+
+from dataclasses import asdict, dataclass
+
+from pipeline.artifacts import Precision
+from pipeline.config import Config
+from pipeline.task_metric import Goal
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """`max_abs` is for outputs of magnitude up to 1 and grows with them; the drop of a metric that
+    is to be small (an error) counts in parts of the reference's."""
+
+    max_abs: float | None
+    max_rel: float | None
+    min_sqnr_db: float
+    min_top1: float
+    max_drop: float | None
+    max_drop_part: float | None
+
+
+DEFAULTS: dict[Precision, Defaults] = {
+    # The same arithmetic in another order. One rounding is 6e-8 of a value; sums over thousands of
+    # products with cancellation come to about 1e-6 of the scale, measured: 3e-6 with the resize.
+    # 1e-4 leaves room for deeper networks and is far below what a wrong constant does. Decisions
+    # must be the same, so the metric has nothing to add.
+    "fp32": Defaults(1e-4, 1e-3, 60.0, 1.0, None, None),
+    # A rounding is 5e-4 of a value (11 bits); a few dozen layers add up to some 1e-3.
+    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99, 0.005, 0.02),
+    # An 8-bit rounding is 1/256 of the range. Single answers may move far, so no largest error;
+    # the noise may have a tenth of the signal's energy, and what counts is the task's metric.
+    "int8": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one output is compared with; None is not asked. Units as in `Parity`."""
+
+    max_abs: float | None
+    max_rel: float | None
+    min_sqnr_db: float | None
+    min_top1: float | None
+    max_drop: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the bounds of an output depend on, besides the precision.
+
+    `scale` is the largest magnitude of the reference. `discrete`: the output holds integers or
+    booleans, whose share of equal elements stands for top-1. `classes`: it is the first output of
+    a classifier. `metric`: the goal and the reference's value, for the first output of a task with
+    a metric. `synthetic`: the samples are noise, on which the first class means little.
+    """
+
+    scale: float
+    discrete: bool = False
+    classes: bool = False
+    metric: tuple[Goal, float] | None = None
+    synthetic: bool = False
+
+
+def bounds(config: Config, precision: Precision, judged: Judged) -> Bounds:
+    """The default bounds with the configured ones in their place."""
+    default = DEFAULTS[precision]
+    values: dict[str, float | None] = {
+        "max_abs": _max_abs(default, judged),
+        "max_rel": None if judged.discrete else default.max_rel,
+        "min_sqnr_db": None if judged.discrete else default.min_sqnr_db,
+        "min_top1": _min_top1(precision, judged),
+        "max_drop": _max_drop(default, judged),
+    }
+    given = config.verify.tolerances.get(precision)
+    if given is not None:
+        values |= {k: v for k, v in given.model_dump().items() if v is not None}
+    if not (judged.classes or judged.discrete):
+        values["min_top1"] = None
+    if judged.metric is None:
+        values["max_drop"] = None
+    return Bounds(**values)
+
+
+def tie(config: Config, judged: Judged) -> float:
+    """Two classes that the reference puts at most so far apart are a near tie: both may move by
+    what fp32 is allowed, whatever the precision that is judged."""
+    return 2 * (bounds(config, "fp32", judged).max_abs or 0.0)
+
+
+def _max_abs(default: Defaults, judged: Judged) -> float | None:
+    if judged.discrete:
+        return None  # one apart is as wrong as a hundred: the share of equal elements counts
+    if not judged.scale:
+        return DEFAULTS["fp32"].max_abs  # an output that is zero throughout stays so
+    return None if default.max_abs is None else default.max_abs * max(1.0, judged.scale)
+
+
+def _min_top1(precision: Precision, judged: Judged) -> float | None:
+    if judged.discrete and precision == "fp32":
+        return 0.999  # an index or a rounded value has no margin by which to forgive a tie
+    if judged.synthetic and precision != "fp32":
+        return None
+    return DEFAULTS[precision].min_top1
+
+
+def _max_drop(default: Defaults, judged: Judged) -> float | None:
+    if judged.metric is None or default.max_drop is None or default.max_drop_part is None:
+        return None
+    goal, reference = judged.metric
+    if goal == "min":
+        return default.max_drop_part * abs(reference)
+    return default.max_drop * max(1.0, abs(reference))
+
+
+def edge_bound(
+    config: Config, precision: Precision, case: Judged, scale: float, largest: float | None
+) -> float | None:
+    """The largest absolute error of an edge case; None for an output of integers.
+
+    Where the precision has a default bound, that one (or the configured one in its place), at the
+    scale of the case. For int8, which has none: a batch of real samples (`largest` is the largest
+    error on all of them) may show twice that or a tenth of their `scale`, since a dynamic recipe
+    takes its range from the batch; on inputs far from what the recipe was calibrated on, answers
+    stay within the magnitudes that are known.
+    """
+    default = DEFAULTS[precision].max_abs
+    if case.discrete:
+        return None
+    if default is not None:
+        given = config.verify.tolerances.get(precision)
+        return (given and given.max_abs) or default * max(1.0, case.scale)
+    if largest is not None:
+        return max(2 * largest, 0.1 * scale)
+    return scale + case.scale

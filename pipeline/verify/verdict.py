@@ -1,0 +1,223 @@
+"""From what was found to a verdict: rows of `verdict.json`, with reasons in plain sentences."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.artifacts import Artifact
+from pipeline.config import Config
+from pipeline.signature import Signature
+from pipeline.task_metric import TaskMetric
+from pipeline.verify.compare import EdgeFound, Found, OutputFound
+from pipeline.verify.parity import DISAGREEMENTS, Agreement, Parity, by_class, by_element, by_side
+from pipeline.verify.reference import Reference
+from pipeline.verify.tolerances import Bounds, Judged, bounds, edge_bound, tie
+
+SLACK = 1e-9  # of a metric: 0.98 - 0.97 is a little more than 0.01
+
+
+@dataclass(frozen=True)
+class Court:
+    """What every row is judged with."""
+
+    config: Config
+    signature: Signature
+    reference: Reference
+    metric: TaskMetric | None
+    synthetic: bool
+
+    def judged(self, index: int, scale: float | None = None) -> Judged:
+        """What the bounds of output `index` depend on, at the reference's scale by default."""
+        spec = self.signature.outputs[index]
+        known = self.metric is not None and self.reference.metric is not None and index == 0
+        return Judged(
+            scale=self.reference.scales[index] if scale is None else scale,
+            discrete=spec.dtype == "bool" or "int" in spec.dtype,
+            classes=index == 0 and self.config.output.kind == "classification",
+            metric=(self.metric.goal, self.reference.metric) if known else None,  # type: ignore[union-attr,arg-type]
+            synthetic=self.synthetic,
+        )
+
+    def agreements(self) -> list[Agreement | None]:
+        """What counts decisions, fresh for a row: None for an output that decides nothing."""
+        found: list[Agreement | None] = []
+        for index, spec in enumerate(self.signature.outputs):
+            judged = self.judged(index)
+            allowed = tie(self.config, judged)
+            if judged.discrete:
+                found.append(Agreement(by_element, allowed))
+            elif judged.classes and spec.shape[-1] == 1:
+                middle = 0.5 if self.config.activation == "sigmoid" else 0.0
+                found.append(Agreement(by_side(middle), allowed))
+            else:
+                found.append(Agreement(by_class, allowed) if judged.classes else None)
+        return found
+
+
+def row(court: Court, artifact: Artifact, runtime: str, found: Found) -> dict[str, Any]:
+    """One artifact in one runtime, as `verdict.json` has it."""
+    specs = court.signature.outputs
+    limits = [bounds(court.config, artifact.precision, court.judged(i)) for i in range(len(specs))]
+    outputs = [
+        _output(spec.name, output, limit, artifact.precision)
+        for spec, output, limit in zip(specs, found.outputs, limits, strict=False)
+    ]
+    drop = _drop(court, found)
+    edges = [_edge(court, artifact, edge, found) for edge in found.edges]
+    reasons = [found.wrong] if found.wrong else []
+    reasons += [reason for output in outputs for reason in output["reasons"]]
+    reasons += _metric_reasons(court, found, drop, limits[0].max_drop)
+    reasons += _edge_reasons(edges)
+    head = _decisive(outputs)
+    return {
+        "artifact": artifact.id,
+        "format": artifact.format,
+        "precision": artifact.precision,
+        "recipe": artifact.recipe,
+        "made_for": artifact.made_for,
+        "runtime": runtime,
+        "verdict": "fail" if reasons else "pass",
+        "reasons": reasons,
+        **{key: head.get(key) for key in ("max_abs", "max_rel", "cosine", "sqnr_db", "top1")},
+        "metric": found.metric,
+        "drop": drop,
+        "tolerances": head.get("tolerances") or limits[0].to_json(),
+        "outputs": outputs,
+        "edges": edges,
+    }
+
+
+def unopened(court: Court, artifact: Artifact, runtime: str, error: str) -> dict[str, Any]:
+    """The row of an artifact that the runtime does not take."""
+    return row(court, artifact, runtime, Found(f"cannot be opened: {error}", (), None, ()))
+
+
+def verdict(rows: list[dict[str, Any]]) -> str:
+    """`pass` if every row passes; nothing to judge is no pass."""
+    assert rows
+    return "pass" if all(row["verdict"] == "pass" for row in rows) else "fail"
+
+
+def _output(name: str, found: OutputFound, limit: Bounds, precision: str) -> dict[str, Any]:
+    parity, agreement = found.parity, found.agreement
+    reasons = _finite_reasons(found)
+    reasons += _parity_reasons(parity, limit)
+    reasons += _agreement_reasons(agreement, limit)
+    return {
+        "name": name,
+        **asdict(parity),
+        "worst": [{"sample": sample, "max_abs": error} for sample, error in parity.worst],
+        "top1": agreement.top1 if agreement else None,
+        "near_ties": agreement.near_ties if agreement else None,
+        "disagreements": agreement.samples[:DISAGREEMENTS] if agreement else [],
+        "not_finite": len(found.not_finite),
+        "reference_not_finite": len(found.ref_not_finite),
+        "tolerances": limit.to_json(),
+        "reasons": [f"{name}: {reason}" for reason in reasons],
+    }
+
+
+def _finite_reasons(found: OutputFound) -> list[str]:
+    reasons = []
+    if found.ref_not_finite:
+        reasons.append(
+            f"the reference itself gives NaN or infinity for {_samples(found.ref_not_finite)}: "
+            "the model is at fault, not the artifact"
+        )
+    own = sorted(set(found.not_finite) - set(found.ref_not_finite))
+    if own:
+        reasons.append(f"NaN or infinity for {_samples(own)}, where the reference is finite")
+    return reasons
+
+
+def _samples(indices: list[int]) -> str:
+    if len(indices) == 1:
+        return f"sample {indices[0]}"
+    return f"{len(indices)} samples, the first is {indices[0]}"
+
+
+def _parity_reasons(parity: Parity, limit: Bounds) -> list[str]:
+    reasons = []
+    at = f" (sample {parity.worst[0][0]})" if parity.worst else ""
+    if _over(parity.max_abs, limit.max_abs):
+        reasons.append(f"largest error {parity.max_abs:.3g}{at}, {limit.max_abs:.3g} allowed")
+    if _over(parity.max_rel, limit.max_rel):
+        reasons.append(
+            f"largest error is {parity.max_rel:.3g} of the largest answer {parity.scale:.3g}{at}, "
+            f"{limit.max_rel:g} allowed"
+        )
+    if _over(limit.min_sqnr_db, parity.sqnr_db):
+        reasons.append(f"SQNR {parity.sqnr_db:.1f} dB, at least {limit.min_sqnr_db:g} asked")
+    return reasons
+
+
+def _agreement_reasons(agreement: Agreement | None, limit: Bounds) -> list[str]:
+    judged = agreement.judged if agreement else None
+    if agreement is None or judged is None or not _over(limit.min_top1, judged):
+        return []
+    differ = agreement.decisions - agreement.same - agreement.near_ties
+    return [
+        f"{differ} of {agreement.decisions} decisions are not the reference's, near ties left "
+        f"aside: {judged:.2%} alike, {limit.min_top1:.2%} asked"
+    ]
+
+
+def _over(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value > limit
+
+
+def _drop(court: Court, found: Found) -> float | None:
+    if court.metric is None or court.reference.metric is None or found.metric is None:
+        return None
+    return court.metric.drop(court.reference.metric, found.metric)
+
+
+def _metric_reasons(
+    court: Court, found: Found, drop: float | None, limit: float | None
+) -> list[str]:
+    if drop is None or limit is None or drop <= limit + SLACK:
+        return []
+    assert court.metric is not None
+    return [
+        f"{court.metric.name} {found.metric:.4g} where the reference has "
+        f"{court.reference.metric:.4g}: worse by {drop:.3g}, {limit:.3g} allowed"
+    ]
+
+
+def _edge(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) -> dict[str, Any]:
+    worst = max((p.max_abs or 0.0 for p in found.parity), default=None)
+    given: dict[str, Any] = {"case": found.edge.case, "max_abs": worst}
+    if found.refused:
+        said = f"not asked, the model itself refuses it: {found.refused}"
+        return {**given, "verdict": "skipped", "reason": said}
+    reason = found.wrong or _edge_error(court, artifact, found, all_found)
+    return {**given, "verdict": "fail" if reason else "pass", "reason": reason}
+
+
+def _edge_error(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) -> str | None:
+    for index, parity in enumerate(found.parity):
+        assert parity.max_abs is not None
+        assert parity.scale is not None
+        known = all_found.outputs[index].parity if all_found.outputs else None
+        largest = known.max_abs if known and found.edge.real else None
+        case, scale = court.judged(index, parity.scale), court.reference.scales[index]
+        allowed = edge_bound(court.config, artifact.precision, case, scale, largest)
+        if _over(parity.max_abs, allowed):
+            name = court.signature.outputs[index].name
+            return f"{name}: largest error {parity.max_abs:.3g}, {allowed:.3g} allowed"
+    return None
+
+
+def _edge_reasons(edges: list[dict[str, Any]]) -> list[str]:
+    """One sentence for each different trouble."""
+    cases: dict[str, list[str]] = {}
+    for edge in edges:
+        if edge["verdict"] == "fail":
+            cases.setdefault(edge["reason"], []).append(edge["case"])
+    return [f"{', '.join(names)}: {reason}" for reason, names in cases.items()]
+
+
+def _decisive(outputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The output whose numbers stand for the row: one that fails, else the least exact."""
+    if not outputs:
+        return {}
+    return max(outputs, key=lambda output: (bool(output["reasons"]), output["max_rel"] or 0.0))
