@@ -1,0 +1,60 @@
+"""Calibration samples, a batch at a time: the memory does not grow with their number."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.errors import UsageError
+from pipeline.quantize.recipes import Task
+from pipeline.runtimes import Array
+from pipeline.samples import stream_batches
+from pipeline.signature import Signature
+
+
+def calibration_batches(task: Task) -> Iterator[list[Array]]:
+    """Inputs for the exported graph, in the order of its signature, with a bar beside them.
+
+    Where the signature fixes the batch, a last batch that is too small repeats its last sample.
+    """
+    settings = task.config.quantize
+    fixed = task.signature.inputs[0].shape[0]
+    size = fixed or settings.batch_size
+    count = settings.calibration_samples
+    with task.report.bar(f"calibrating {task.source.format}", count) as bar:
+        seen = 0
+        for batch in stream_batches(task.config, "calibration", count, size):
+            _check(task.signature, batch)
+            seen += len(batch[0])
+            yield [_filled(array, fixed) for array in batch] if fixed else batch
+            bar.advance(len(batch[0]), f"{seen} of up to {count} samples")
+
+
+def one_batch(task: Task) -> list[Array]:
+    """The first calibration samples, as many as the signature's fixed batch or at most 4."""
+    fixed = task.signature.inputs[0].shape[0]
+    size = fixed or 4
+    batch = next(stream_batches(task.config, "calibration", size, size))
+    _check(task.signature, batch)
+    return [_filled(array, fixed) for array in batch] if fixed else batch
+
+
+def _filled(array: Array, size: int) -> Array:
+    missing = size - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
+
+
+def _check(signature: Signature, batch: list[Array]) -> None:
+    """Raises UsageError for samples that the exported graph cannot take."""
+    if len(batch) != len(signature.inputs):
+        raise UsageError(
+            f"Calibration samples have {len(batch)} inputs, the model {len(signature.inputs)}.",
+            "[data] entry: the calibration set (the training set by default) has other samples.",
+        )
+    for spec, array in zip(signature.inputs, batch, strict=True):
+        sizes = zip(array.shape[1:], spec.shape[1:], strict=False)
+        if array.ndim != len(spec.shape) or any(b is not None and a != b for a, b in sizes):
+            raise UsageError(
+                f"A calibration sample of {spec.name} is {list(array.shape[1:])}, "
+                f"but the exported model takes {spec}.",
+                "Leave axes dynamic ([export] dynamic_size), or give samples of that size.",
+            )

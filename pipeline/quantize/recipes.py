@@ -1,0 +1,155 @@
+"""Which recipes there are for which format, what they are given and what they give back."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import Artifact, Format, Precision
+from pipeline.config import Config
+from pipeline.errors import UsageError
+from pipeline.progress import Reporter
+from pipeline.signature import Signature
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a recipe works on: the fp32 artifact, and the weights that it was made of.
+
+    `scratch` is an empty folder for files in between.
+    """
+
+    config: Config
+    source: Artifact
+    path: Path
+    signature: Signature
+    train: Path
+    scratch: Path
+    report: Reporter
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """The new file's bytes, and what is worth knowing of how they were made."""
+
+    data: bytes
+    made_for: str = "any"
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One row of the table. `module` has `apply(task: Task) -> Quantized`."""
+
+    name: str
+    format: Format
+    precision: Precision
+    module: str
+
+    def apply(self, task: Task) -> Quantized:
+        result: Quantized = importlib.import_module(self.module).apply(task)
+        return result
+
+    def __str__(self) -> str:
+        return f"{self.format}:{self.name}"
+
+
+RECIPES = tuple(
+    Recipe(name, format, precision, f"pipeline.quantize.{module}")
+    for name, format, precision, module in (
+        ("int8-static", "onnx", "int8", "int8_static"),
+        ("int8-static", "torchscript", "int8", "int8_static_torchscript"),
+        ("int8-dynamic", "onnx", "int8", "int8_dynamic"),
+        ("int8-dynamic", "torchscript", "int8", "int8_dynamic_torchscript"),
+        ("fp16", "onnx", "fp16", "fp16"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe that the configuration asks for, on the artifact that it starts from."""
+
+    recipe: Recipe
+    source: Artifact
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A recipe that was asked for without a format, and one format where it cannot be."""
+
+    recipe: str
+    format: Format
+    reason: str
+
+
+def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[Skipped]]:
+    """What `[quantize] recipes` means for the exported fp32 artifacts, each recipe once.
+
+    A recipe without a format is for every format that has it. Raises UsageError for one with a
+    format that was not exported, that lacks the recipe, or whose model cannot take it.
+    """
+    choices: dict[Recipe, Choice] = {}
+    skipped = []
+    for given in config.quantize.recipes:
+        format, _, name = given.rpartition(":")
+        for source in sources:
+            if format not in ("", source.format):
+                continue
+            recipe = _find(name, source.format)
+            if recipe is None:
+                if format:
+                    raise UsageError(_no_such(given), _formats_hint(name))
+                continue  # fp16 is a matter of ONNX alone
+            reason = _why_not(config, recipe)
+            if reason and format:
+                raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
+            if reason:
+                skipped.append(Skipped(name, source.format, reason))
+            else:
+                choices[recipe] = Choice(recipe, source)
+        if format and format not in {source.format for source in sources}:
+            there = ", ".join(source.format for source in sources) or "nothing"
+            raise UsageError(
+                f"quantize.recipes: {given!r} needs the {format} export; there is {there}.",
+                f"Add {format} to [export] formats, or leave {given} out.",
+            )
+        if not format and not any(_find(name, source.format) for source in sources):
+            raise UsageError(
+                f"quantize.recipes: {name!r} exists for none of the exported formats "
+                f"({', '.join(source.format for source in sources)}).",
+                _formats_hint(name),
+            )
+    return list(choices.values()), list(dict.fromkeys(skipped))
+
+
+def _find(name: str, format: Format) -> Recipe | None:
+    found = (recipe for recipe in RECIPES if (recipe.name, recipe.format) == (name, format))
+    return next(found, None)
+
+
+def _formats_of(name: str) -> Iterator[str]:
+    return (recipe.format for recipe in RECIPES if recipe.name == name)
+
+
+def _no_such(given: str) -> str:
+    format, _, name = given.rpartition(":")
+    return f"quantize.recipes: {given!r}: there is no {name} for {format}."
+
+
+def _formats_hint(name: str) -> str:
+    return f"{name} exists for: {', '.join(_formats_of(name))}."
+
+
+def _instead(name: str) -> str:
+    return f'Write "onnx:{name}", if ONNX is exported, or leave it out.'
+
+
+def _why_not(config: Config, recipe: Recipe) -> str | None:
+    if recipe.format == "torchscript" and config.model.torchscript:
+        return (
+            f"{config.model.torchscript} is a finished TorchScript file, "
+            "and only a model in Python can be quantized to TorchScript"
+        )
+    return None
