@@ -1,7 +1,6 @@
 """A small CNN for scanned digits: what a user of the pipeline writes."""
 
 import numpy as np
-import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import Dataset
