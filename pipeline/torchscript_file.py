@@ -20,7 +20,9 @@ _BLOCK = re.compile(rb"^(?:class|def) (\w+)", re.MULTILINE)
 # Constants of a class come out of a Python set, whose order changes with every process.
 _CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
 
-_DROPPED = ("version", ".data/serialization_id")  # the writer makes these itself
+# Since version 6, which newer operators such as gelu ask for, it stands in the hidden folder.
+_VERSIONS = ("version", ".data/version")
+_DROPPED = (*_VERSIONS, ".data/serialization_id")  # the writer makes these itself
 
 
 def save_clean(module: torch.jit.ScriptModule) -> bytes:
@@ -41,7 +43,8 @@ def save_clean(module: torch.jit.ScriptModule) -> bytes:
         and not name.startswith("traced_inputs")
         and name not in _DROPPED
     }
-    return _write(_renumbered(records), int(reader.get_record("version")))
+    (version,) = (name for name in _VERSIONS if reader.has_record(name))
+    return _write(_renumbered(records), int(reader.get_record(version)))
 
 
 def _write(records: dict[str, bytes], version: int) -> bytes:
@@ -82,7 +85,10 @@ def _renumbered(records: dict[str, bytes]) -> dict[str, bytes]:
             files[record] = _PICKLE_NAME.sub(in_pickle, data)
         elif record.startswith("code/"):
             prefix = record.removeprefix("code/").removesuffix(".py").replace("/", ".").encode()
-            for name, source in _blocks(data):
+            blocks = _blocks(data)
+            if not blocks:  # classes of torch's own, such as packed int8 weights, have no code
+                files[record] = data
+            for name, source in blocks:
                 module = renamed(prefix + b"." + name).rpartition(b".")[0].decode()
                 file = f"code/{module.replace('.', '/')}.py"
                 text = _CODE_NAME.sub(lambda match: renamed(match.group()), source)
@@ -99,7 +105,7 @@ def _storages_first(name: str) -> tuple[bool, str]:
 def _blocks(source: bytes) -> list[tuple[bytes, bytes]]:
     """(name, text) of the top-level classes and functions of a code file."""
     starts = list(_BLOCK.finditer(source))
-    ends = [match.start() for match in starts[1:]] + [len(source)]
+    ends = [*(match.start() for match in starts[1:]), len(source)] if starts else []
     return [
         (match.group(1), _CONSTANTS.sub(_sorted_lines, source[match.start() : end]))
         for match, end in zip(starts, ends, strict=True)

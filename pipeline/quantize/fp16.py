@@ -5,7 +5,7 @@ probabilities stay exact. A runtime without float16 arithmetic for an operator, 
 Runtime on most CPUs, computes that operator in float32.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -122,7 +122,7 @@ def _takes_half(node: NodeProto, types: set[str], version: int) -> bool:
     return bool(inputs) and all("tensor(float16)" in allowed[name] for name in variables)
 
 
-def _float_positions(names: "list[str]", kinds: list[str], types: set[str]) -> list[int]:
+def _float_positions(names: Sequence[str], kinds: list[str], types: set[str]) -> list[int]:
     """Where a float32 tensor stands whose type the operator leaves open."""
     return [
         index
@@ -147,7 +147,7 @@ def _output_types(node: NodeProto, version: int) -> list[str]:
     return list(_kinds(_schema(node, version).outputs, len(node.output)))
 
 
-def _kinds(formal: "list[defs.OpSchema.FormalParameter]", count: int) -> Iterator[str]:
+def _kinds(formal: Sequence[defs.OpSchema.FormalParameter], count: int) -> Iterator[str]:
     """The type of each actual parameter; the last formal one may stand for many."""
     for index in range(count):
         yield formal[min(index, len(formal) - 1)].type_str

@@ -19,7 +19,7 @@ PER_CHANNEL_OPSET = 13  # the first with QuantizeLinear along an axis
 
 
 def prepared(task: Task, path: Path) -> str | None:
-    """Writes the model, folded and with shapes inferred, to `path`; gives a note where some was not.
+    """Writes the model to `path`, folded and with shapes inferred; gives a note of what failed.
 
     What `quant_pre_process` does: symbolic shapes, ONNX Runtime's basic (machine-independent)
     optimizations, ONNX shapes. Symbolic shape inference knows no resize to a fixed size from a

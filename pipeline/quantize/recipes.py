@@ -55,15 +55,12 @@ class Recipe:
         return f"{self.format}:{self.name}"
 
 
-RECIPES = tuple(
-    Recipe(name, format, precision, f"pipeline.quantize.{module}")
-    for name, format, precision, module in (
-        ("int8-static", "onnx", "int8", "int8_static"),
-        ("int8-static", "torchscript", "int8", "int8_static_torchscript"),
-        ("int8-dynamic", "onnx", "int8", "int8_dynamic"),
-        ("int8-dynamic", "torchscript", "int8", "int8_dynamic_torchscript"),
-        ("fp16", "onnx", "fp16", "fp16"),
-    )
+RECIPES = (
+    Recipe("int8-static", "onnx", "int8", "pipeline.quantize.int8_static"),
+    Recipe("int8-static", "torchscript", "int8", "pipeline.quantize.int8_static_torchscript"),
+    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.int8_dynamic"),
+    Recipe("int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript"),
+    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16"),
 )
 
 

@@ -1,0 +1,177 @@
+"""What the TorchScript recipes share: the engine, and the way from a quantized module to a file."""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pipeline import machine
+from pipeline.config import threads_or_all
+from pipeline.errors import UsageError
+from pipeline.project import user_code
+from pipeline.quantize.calibration import one_batch
+from pipeline.quantize.recipes import Task
+from pipeline.readback import read_back
+from pipeline.runtimes import Array
+from pipeline.runtimes.eager import reference_model
+from pipeline.torchscript_file import save_clean
+from pipeline.wrap import Wrapped, flatten
+
+Inputs = tuple[Tensor, ...]
+
+ENGINE_CPUS = {"x86": "x86_64", "onednn": "x86_64", "qnnpack": "arm64"}
+SAME = 1e-6  # relative: a trace of a module runs the same kernels in the same order
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The reference taken apart. `core` takes what comes out of `pre` (what a caller gives, where
+    there is none) and holds the user's model, which a recipe replaces."""
+
+    pre: nn.Module | None
+    core: Wrapped
+
+    def prepare(self, batch: Sequence[Array]) -> Inputs:
+        """Arrays of a caller → what the core takes."""
+        tensors = tuple(torch.from_numpy(array) for array in batch)
+        with torch.no_grad():
+            return tensors if self.pre is None else (self.pre(*tensors),)
+
+
+def take_apart(task: Task) -> Parts:
+    core = reference_model(task.config, task.train)
+    pre, core.pre = core.pre, None
+    return Parts(pre, core)
+
+
+def engine_of(task: Task) -> str:
+    """The configured int8 kernels. Raises UsageError if this build of torch lacks them."""
+    wanted = task.config.quantize.engine
+    if wanted == "auto":
+        wanted = "x86" if machine.made_for() == "x86_64" else "qnnpack"
+    supported = torch.backends.quantized.supported_engines
+    if wanted not in supported:
+        raise UsageError(
+            f"quantize.engine: torch has no {wanted!r} here.",
+            f"It has: {', '.join(sorted(set(supported) - {'none'}))}.",
+        )
+    return wanted
+
+
+@contextmanager
+def quantizing(task: Task, engine: str) -> Iterator[None]:
+    """Threads, engine and attention's fast path are torch's globals: set here, put back after.
+
+    The fast path of attention reads weights as tensors, which quantized layers do not have.
+    Silent about torch.ao and torch.jit being deprecated.
+    """
+    threads, before = torch.get_num_threads(), torch.backends.quantized.engine
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.set_num_threads(threads_or_all(task.config.quantize.threads))
+    torch.backends.quantized.engine = engine
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.quantized.engine = before
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def to_file(task: Task, parts: Parts, recipe: str) -> bytes:
+    """Captures the quantized core, puts the float preprocessing before it, and gives the file."""
+    batch = parts.prepare(one_batch(task))
+    traced = _captured(task, parts.core, batch, recipe)
+    names = [port.name for port in read_back(task.path, "torchscript").inputs]
+    return save_clean(_shell(parts.pre, traced, names))
+
+
+def _captured(task: Task, core: Wrapped, batch: Inputs, recipe: str) -> torch.jit.ScriptModule:
+    """A trace that answers as the module on other batch sizes; where a trace cannot, the user's
+    model is scripted inside it. Raises UsageError if neither does."""
+    failures = []
+    scripting: Callable[[], nn.Module]
+    for how, scripting in (
+        ("trace", lambda: core.model),
+        ("script", lambda: torch.jit.script(core.model)),
+    ):
+        try:
+            candidate = copy.copy(core)
+            candidate._modules = {**core._modules, "model": scripting()}
+            traced = _trace(candidate, batch)
+            wrong = _difference(task, core, traced, batch)
+        except Exception as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            wrong = lines[0].strip() if lines else type(error).__name__
+        if wrong is None:
+            return traced
+        failures.append(f"{how}: {wrong}")
+    raise UsageError(
+        f"TorchScript cannot capture the model quantized by {recipe}.\n  " + "\n  ".join(failures),
+        f'Write "onnx:{recipe}" in [quantize] recipes, or leave {recipe} out.',
+    )
+
+
+def _trace(core: nn.Module, batch: Inputs) -> torch.jit.ScriptModule:
+    with torch.no_grad():
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            core, tuple(tensor.clone() for tensor in batch), check_trace=False, strict=False
+        )
+    return traced.eval()
+
+
+def _difference(
+    task: Task, core: nn.Module, traced: torch.jit.ScriptModule, batch: Inputs
+) -> str | None:
+    """How the trace answers otherwise than the module, on the batch and on its first sample."""
+    cases = [batch]
+    if task.signature.inputs[0].shape[0] is None and len(batch[0]) > 1:
+        cases.append(tuple(tensor[:1] for tensor in batch))
+        cases.append(tuple(torch.cat([tensor, tensor, tensor[:1]]) for tensor in batch))
+    for inputs in cases:
+        with torch.no_grad():
+            given, expected = flatten(traced(*inputs)), flatten(core(*inputs))
+        for one, other in zip(given, expected, strict=True):
+            if one.shape != other.shape:
+                return f"a batch of {len(inputs[0])} gives the shape {list(one.shape)}"
+            if not torch.allclose(one, other, rtol=SAME, atol=SAME, equal_nan=True):
+                return f"a batch of {len(inputs[0])} gives other answers"
+    return None
+
+
+class Shell(torch.jit.ScriptModule):
+    """Preprocessing, where there is one, and the traced core; `define` adds the forward."""
+
+    def __init__(self, pre: nn.Module | None, core: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        if pre is not None:
+            self.pre = torch.jit.script(pre)
+        self.core = core
+
+
+def _shell(
+    pre: nn.Module | None, core: torch.jit.ScriptModule, names: list[str]
+) -> torch.jit.ScriptModule:
+    """The whole graph, with the inputs named as in the fp32 file."""
+    shell = Shell(pre, core)
+    given = ", ".join(names)
+    declared = ", ".join(f"{name}: Tensor" for name in names)
+    passed = given if pre is None else f"self.pre({given})"
+    if not hasattr(shell, "forward"):
+        shell.define(f"def forward(self, {declared}):\n    return self.core({passed})\n")
+    return shell.eval()
+
+
+def calling(task: Task, what: str, step: Callable[[], nn.Module], hint: str) -> nn.Module:
+    """Runs a step of torch.ao on the user's model; what it raises becomes a UsageError."""
+    try:
+        with user_code(what, task.config.root):
+            return step()
+    except UsageError as error:
+        raise UsageError(error.message, hint) from error
