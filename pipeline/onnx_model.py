@@ -1,5 +1,6 @@
 """A model that is an ONNX file, as a module: it answers, and cannot be trained or traced."""
 
+import re
 from pathlib import Path
 
 import onnxruntime as ort
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UsageError
+
+_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # the error's code, in numbers and words
 
 
 class OnnxModel(nn.Module):
@@ -28,7 +31,7 @@ class OnnxModel(nn.Module):
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            said = str(error).strip().splitlines()[0]
+            said = _CODE.sub("", str(error).strip().splitlines()[0])
             raise UsageError(f"{path} is no ONNX file that ONNX Runtime reads: {said}") from error
         self.path = path
         arguments = self.session.get_inputs()
@@ -52,7 +55,7 @@ class OnnxModel(nn.Module):
         try:
             answers = self.session.run(None, feeds)
         except Exception as error:
-            said = str(error).strip().splitlines()[0]
+            said = _CODE.sub("", str(error).strip().splitlines()[0])
             raise UsageError(
                 f"{self.path.name} cannot run on this input: {said}",
                 "Check [input] kind, shapes and dtypes against the file: pipeline inspect FILE.",

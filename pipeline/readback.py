@@ -277,7 +277,7 @@ def _read_torchscript(path: Path) -> Facts:
     try:
         with zipfile.ZipFile(path) as archive:
             layers = _by_size(_archive_layers(archive))
-            version = int(_record(archive, "version"))
+            version = int(_record(archive, "version", ".data/version"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated, and it is
             warnings.simplefilter("ignore", DeprecationWarning)  # what LibTorch reads
@@ -327,12 +327,15 @@ def _tensors(value: object, name: str) -> Iterator[tuple[str, _Tensor]]:
             yield from _tensors(inner, f"{name}.{index}" if name else str(index))
 
 
-def _record(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A record of the archive, whose folder is named as its maker liked."""
+def _record(archive: zipfile.ZipFile, *names: str) -> bytes:
+    """A record of the archive under the first name that it has.
+
+    The archive's folder is named as its maker liked.
+    """
     for entry in archive.namelist():
-        if entry.partition("/")[2] == name:
+        if entry.partition("/")[2] in names:
             return archive.read(entry)
-    raise ValueError(f"it has no {name}")
+    raise ValueError(f"it has no {names[0]}")
 
 
 def _kinds(block: Any) -> Iterator[str]:

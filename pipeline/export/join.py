@@ -30,7 +30,7 @@ def join(before: ModelProto, model: ModelProto) -> ModelProto:
     outside = before.graph.input[0].name
     _rename(model.graph, {outside: f"{outside}.model"} if outside != inner else {})
     output = before.graph.output[0].name
-    joined = merge_models(before, model, io_map=[(_PREFIX + output, inner)], prefix1=_PREFIX)
+    joined = merge_models(before, model, io_map=[(output, inner)], prefix1=_PREFIX)
     _rename(joined.graph, {_PREFIX + outside: outside})
     return joined
 

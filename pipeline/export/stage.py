@@ -197,6 +197,12 @@ def export(job: Job) -> Summary:
             artifacts = [makers[format]() for format in config.formats]
     if config.model.onnx:
         job.report.note(f"TorchScript: left out, {config.model.onnx} is an ONNX file.")
+        fixed = probed.signature.inputs[0].shape[0]
+        if config.export.dynamic_batch and fixed is not None:
+            job.report.warn(
+                f"{config.model.onnx} takes batches of {fixed} alone, and so do the artifacts; "
+                "export that file with a dynamic batch axis for others."
+            )
     write_json(job.out / SIGNATURE, probed.signature.to_json())
     write_index(job.out, artifacts)
     return {
