@@ -1,0 +1,76 @@
+import pytest
+
+from pipeline.config import Config
+from pipeline.verify.tolerances import DEFAULTS, Judged, bounds, edge_bound, tie
+
+PLAIN = Config.model_validate({"model": {"onnx": "m.onnx"}})
+STRICT = Config.model_validate(
+    {
+        "model": {"onnx": "m.onnx"},
+        "verify": {
+            "tolerances": {"fp32": {"max_abs": 1e-6}, "int8": {"max_drop": 0.5, "max_abs": 3.0}}
+        },
+    }
+)
+
+
+def test_fp32_follows_the_magnitude_from_one_upwards() -> None:
+    assert bounds(PLAIN, "fp32", Judged(0.01)).max_abs == 1e-4
+    assert bounds(PLAIN, "fp32", Judged(1.0)).max_abs == 1e-4
+    assert bounds(PLAIN, "fp32", Judged(500.0)).max_abs == pytest.approx(0.05)
+
+
+def test_configured_bounds_replace_single_ones() -> None:
+    found = bounds(STRICT, "fp32", Judged(500.0))
+    assert found.max_abs == 1e-6
+    assert found.min_sqnr_db == DEFAULTS["fp32"].min_sqnr_db
+    assert bounds(STRICT, "int8", Judged(1.0, metric=("max", 0.9))).max_drop == 0.5
+
+
+def test_precisions_grow_looser() -> None:
+    judged = Judged(1.0, classes=True, metric=("max", 0.98))
+    fp16, int8 = (bounds(PLAIN, precision, judged) for precision in ("fp16", "int8"))
+    assert fp16.max_abs == 1e-2
+    assert int8.max_abs is None
+    assert (int8.max_drop, int8.min_top1) == (0.01, 0.9)
+    assert fp16.min_sqnr_db > int8.min_sqnr_db
+
+
+def test_the_drop_of_an_error_is_in_parts_of_it() -> None:
+    assert bounds(PLAIN, "int8", Judged(9.0, metric=("min", 40.0))).max_drop == pytest.approx(2.0)
+    assert bounds(PLAIN, "int8", Judged(9.0, metric=("max", 30.0))).max_drop == pytest.approx(0.3)
+    assert bounds(PLAIN, "fp32", Judged(9.0, metric=("max", 0.9))).max_drop is None
+    assert bounds(STRICT, "int8", Judged(9.0)).max_drop is None  # no metric, nothing to drop
+
+
+def test_only_what_decides_has_a_top1() -> None:
+    assert bounds(PLAIN, "fp32", Judged(1.0)).min_top1 is None
+    assert bounds(PLAIN, "fp32", Judged(1.0, classes=True)).min_top1 == 1.0
+    assert bounds(PLAIN, "int8", Judged(1.0, classes=True, synthetic=True)).min_top1 is None
+    assert bounds(PLAIN, "fp32", Judged(1.0, classes=True, synthetic=True)).min_top1 == 1.0
+
+
+def test_integers_are_compared_by_equality() -> None:
+    found = bounds(PLAIN, "fp32", Judged(1e9, discrete=True))
+    assert (found.max_abs, found.max_rel, found.min_sqnr_db, found.min_top1) == (
+        None, None, None, 0.999,
+    )  # fmt: skip
+
+
+def test_zeros_stay_zeros_at_any_precision() -> None:
+    assert bounds(PLAIN, "int8", Judged(0.0)).max_abs == 1e-4
+
+
+def test_a_tie_is_twice_what_fp32_may_move() -> None:
+    assert tie(PLAIN, Judged(1.0, classes=True)) == 2e-4
+    assert tie(STRICT, Judged(1.0, classes=True)) == 2e-6
+
+
+def test_edges() -> None:
+    assert edge_bound(PLAIN, "fp32", Judged(50.0), 1.0, 1e-6) == pytest.approx(5e-3)
+    assert edge_bound(STRICT, "fp32", Judged(50.0), 1.0, None) == 1e-6
+    # int8: real samples are bound to what was measured on them, others to known magnitudes.
+    assert edge_bound(PLAIN, "int8", Judged(2.0), 4.0, 0.3) == pytest.approx(0.6)
+    assert edge_bound(PLAIN, "int8", Judged(2.0), 4.0, 0.1) == pytest.approx(0.4)
+    assert edge_bound(PLAIN, "int8", Judged(2.0), 4.0, None) == pytest.approx(6.0)
+    assert edge_bound(PLAIN, "fp32", Judged(2.0, discrete=True), 4.0, None) is None
