@@ -194,18 +194,17 @@ def _zoo_builder(zoo: str, name: str) -> Callable[..., Any]:
 
 
 def _open_torchscript(path: Path) -> "nn.Module":
-    import torch
+    from pipeline.torchscript_file import load_script
 
     if not path.is_file():
         raise UsageError(f"There is no {path}.", "Check [model] torchscript.")
     try:
-        module: nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        return load_script(path)
     except Exception as error:
         said = str(error).strip().splitlines()[0]
         raise UsageError(
             f"{path} is no TorchScript file: {said}", "Check [model] torchscript."
-        ) from (error)
-    return module
+        ) from error
 
 
 def _load_file(path: Path, key: str) -> ModuleType:

@@ -8,6 +8,7 @@ classes inside carry numbers (`___torch_mangle_7`) that count what the process c
 import io
 import re
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -23,6 +24,14 @@ _CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
 # Since version 6, which newer operators such as gelu ask for, it stands in the hidden folder.
 _VERSIONS = ("version", ".data/version")
 _DROPPED = (*_VERSIONS, ".data/serialization_id")  # the writer makes these itself
+
+
+def load_script(path: Path) -> torch.jit.ScriptModule:
+    """A TorchScript file on the CPU. Raises what torch raises where it is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "torch.jit.load is deprecated"
+        module: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    return module
 
 
 def save_clean(module: torch.jit.ScriptModule) -> bytes:
@@ -43,7 +52,7 @@ def save_clean(module: torch.jit.ScriptModule) -> bytes:
         and not name.startswith("traced_inputs")
         and name not in _DROPPED
     }
-    (version,) = (name for name in _VERSIONS if reader.has_record(name))
+    (version,) = set(_VERSIONS).intersection(reader.get_all_records())
     return _write(_renumbered(records), int(reader.get_record(version)))
 
 

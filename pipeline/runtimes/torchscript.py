@@ -7,6 +7,7 @@ import torch
 
 from pipeline.machine import made_for as machine_kind
 from pipeline.runtimes import Array, failure
+from pipeline.torchscript_file import load_script
 
 # The int8 kernels of LibTorch by kind of CPU; a file does not say which it was calibrated for.
 ENGINES = {"x86_64": "x86", "arm64": "qnnpack"}
@@ -30,7 +31,7 @@ class TorchScriptRunner:
         torch.set_num_threads(threads)
         torch.backends.quantized.engine = engine_for(made_for)
         try:
-            self.module: Any = torch.jit.load(artifact, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            self.module: Any = load_script(artifact).eval()
         except Exception as error:
             self._restore()
             raise failure(error, artifact) from error
