@@ -12,7 +12,7 @@ from pipeline.signature import Signature
 
 
 def calibration_batches(task: Task) -> Iterator[list[Array]]:
-    """Inputs for the exported graph, in the order of its signature, with a bar beside them.
+    """Inputs for the exported graph, in the order of its signature.
 
     Where the signature fixes the batch, a last batch that is too small repeats its last sample.
     """
@@ -20,13 +20,10 @@ def calibration_batches(task: Task) -> Iterator[list[Array]]:
     fixed = task.signature.inputs[0].shape[0]
     size = fixed or settings.batch_size
     count = settings.calibration_samples
-    with task.report.bar(f"calibrating {task.source.format}", count) as bar:
-        seen = 0
-        for batch in stream_batches(task.config, "calibration", count, size):
-            _check(task.signature, batch)
-            seen += len(batch[0])
-            yield [_filled(array, fixed) for array in batch] if fixed else batch
-            bar.advance(len(batch[0]), f"{seen} of up to {count} samples")
+    for batch in stream_batches(task.config, "calibration", count, size):
+        _check(task.signature, batch)
+        yield [_filled(array, fixed) for array in batch] if fixed else batch
+        task.bar.advance(len(batch[0]), "calibrating")
 
 
 def one_batch(task: Task) -> list[Array]:

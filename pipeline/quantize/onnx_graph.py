@@ -12,7 +12,11 @@ from pipeline.quantize.exclude import ancestors, excluded
 CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3, "FusedConv": 1}
 LINEARS = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "FusedMatMul": 1}
 RECURRENT = {"LSTM": 1, "GRU": 1, "RNN": 1, "DynamicQuantizeLSTM": 1}
-KINDS = {"convolutions": CONVOLUTIONS, "linears": LINEARS, "recurrent": RECURRENT}
+KINDS = {
+    "convolutions": CONVOLUTIONS,
+    "linear layers": LINEARS,
+    "recurrent layers": RECURRENT,
+}
 WEIGHT_INPUT = CONVOLUTIONS | LINEARS | RECURRENT
 
 # What may stand between an initializer and the operator whose weight it is.

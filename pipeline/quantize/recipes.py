@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.artifacts import Artifact, Format, Precision
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.progress import Reporter
+from pipeline.progress import Bar
 from pipeline.signature import Signature
 
 
@@ -17,7 +17,7 @@ from pipeline.signature import Signature
 class Task:
     """What a recipe works on: the fp32 artifact, and the weights that it was made of.
 
-    `scratch` is an empty folder for files in between.
+    `scratch` is an empty folder for files in between; `bar` counts calibration samples.
     """
 
     config: Config
@@ -26,7 +26,7 @@ class Task:
     signature: Signature
     train: Path
     scratch: Path
-    report: Reporter
+    bar: Bar
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,17 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One row of the table. `module` has `apply(task: Task) -> Quantized`."""
+    """One row of the table. `module` has `apply(task: Task) -> Quantized`.
+
+    `kinds` are the kinds of layers that it quantizes, as `account.KINDS` names them.
+    """
 
     name: str
     format: Format
     precision: Precision
     module: str
+    kinds: tuple[str, ...]
+    calibrates: bool = False
 
     def apply(self, task: Task) -> Quantized:
         result: Quantized = importlib.import_module(self.module).apply(task)
@@ -55,12 +60,25 @@ class Recipe:
         return f"{self.format}:{self.name}"
 
 
+STATIC = ("convolutions", "linear layers")
+DYNAMIC = ("linear layers", "recurrent layers")
+ALL = ("convolutions", "linear layers", "recurrent layers")
+
 RECIPES = (
-    Recipe("int8-static", "onnx", "int8", "pipeline.quantize.int8_static"),
-    Recipe("int8-static", "torchscript", "int8", "pipeline.quantize.int8_static_torchscript"),
-    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.int8_dynamic"),
-    Recipe("int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript"),
-    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16"),
+    Recipe("int8-static", "onnx", "int8", "pipeline.quantize.int8_static", STATIC, True),
+    Recipe(
+        "int8-static",
+        "torchscript",
+        "int8",
+        "pipeline.quantize.int8_static_torchscript",
+        STATIC,
+        True,
+    ),
+    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.int8_dynamic", DYNAMIC),
+    Recipe(
+        "int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript", DYNAMIC
+    ),
+    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16", ALL),
 )
 
 

@@ -1,0 +1,177 @@
+"""What the quantize stage does: every recipe is applied, read back, and run once."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.artifacts import (
+    SIGNATURE,
+    Artifact,
+    artifact_id,
+    file_name,
+    read_index,
+    read_signature,
+    sha256_of,
+    write_index,
+    write_json,
+)
+from pipeline.config import threads_or_all
+from pipeline.errors import DamagedError, UsageError
+from pipeline.progress import Bar
+from pipeline.quantize.account import Account, account, check_changed
+from pipeline.quantize.calibration import one_batch
+from pipeline.quantize.exclude import PREFIX, check_patterns
+from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Task, choose
+from pipeline.runtimes import RUNTIMES
+from pipeline.signature import Signature
+from pipeline.stage import Job, Summary
+
+REPORT = "quantize.json"
+
+
+def quantize(job: Job) -> Summary:
+    """As `pipeline.quantize.run` says. The summary has the seconds, the files have none."""
+    export = job.inputs["export"]
+    sources = [artifact for artifact in read_index(export) if artifact.precision == "fp32"]
+    signature = read_signature(export)
+    if not signature.inputs:
+        raise DamagedError(f"{export / SIGNATURE} names no input.", "Run export with --force.")
+    choices, skipped = choose(job.config, sources)
+    for skip in skipped:
+        job.report.warn(f"{skip.format}: {skip.recipe} left out: {skip.reason}.")
+    _check_excludes(job, choices)
+    artifacts, accounts, seconds = [], {}, {}
+    for choice in choices:
+        start = time.perf_counter()
+        artifact, found = _apply(job, choice, signature)
+        artifacts.append(artifact)
+        accounts[artifact.id] = {
+            "recipe": artifact.recipe,
+            "format": artifact.format,
+            "file_bytes": {"before": choice.source.bytes, "after": artifact.bytes},
+            "operators": artifact.operators,
+            "details": artifact.details,
+            **found.to_json(),
+        }
+        seconds[artifact.id] = time.perf_counter() - start
+        job.report.note(f"{artifact.file}: {found}")
+    report = {
+        "artifacts": accounts,
+        "skipped": [vars(skip) for skip in skipped],
+    }
+    write_index(job.out, artifacts)
+    write_json(job.out / REPORT, report)
+    return {**report, "seconds": seconds}
+
+
+def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Account]:
+    recipe, source = choice.recipe, choice.source
+    job.scratch.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="quantize.", dir=job.scratch))
+    total = job.config.quantize.calibration_samples if recipe.calibrates else None
+    try:
+        with job.report.bar(str(recipe), total) as bar:
+            task = _task(job, choice, signature, scratch, bar)
+            made = recipe.apply(task)
+            path = job.out / file_name(source.format, recipe.name)
+            path.write_bytes(made.data)
+            bar.advance(0, "reading back")
+            found = account(recipe, task.path, path)
+            check_changed(recipe, found, job.config.quantize.exclude, _others(choice, found))
+            _check_runs(task, choice, path, made)
+    finally:
+        shutil.rmtree(scratch)
+    return _artifact(choice, path, made, found), found
+
+
+def _task(job: Job, choice: Choice, signature: Signature, scratch: Path, bar: Bar) -> Task:
+    return Task(
+        config=job.config,
+        source=choice.source,
+        path=job.inputs["export"] / choice.source.file,
+        signature=signature,
+        train=job.inputs["train"],
+        scratch=scratch,
+        bar=bar,
+    )
+
+
+def _artifact(choice: Choice, path: Path, made: Quantized, found: Account) -> Artifact:
+    recipe = choice.recipe
+    details: dict[str, Any] = {
+        **made.details,
+        "layers": {kind: f"{done} of {there}" for kind, (done, there) in found.layers.items()},
+    }
+    return Artifact(
+        id=artifact_id(recipe.format, recipe.name),
+        format=recipe.format,
+        precision=recipe.precision,
+        recipe=recipe.name,
+        file=path.name,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+        version=found.after.version,
+        made_for=made.made_for,
+        operators=found.after.operators,
+        details=details,
+    )
+
+
+def _others(choice: Choice, found: Account) -> list[str]:
+    """Recipes of the same format that take a kind of layer that the model has."""
+    return [
+        recipe.name
+        for recipe in RECIPES
+        if recipe.format == choice.recipe.format
+        and recipe.name != choice.recipe.name
+        and any(kind in found.layers for kind in recipe.kinds)
+    ]
+
+
+def _check_runs(task: Task, choice: Choice, path: Path, made: Quantized) -> None:
+    """Raises UsageError if the file does not open, run, or give finite numbers on one batch."""
+    recipe = choice.recipe
+    hint = f'Leave "{recipe}" out of [quantize] recipes, or name layers in [quantize] exclude.'
+    runtime = next(r for r in RUNTIMES.values() if r.format == recipe.format)
+    threads = threads_or_all(task.config.quantize.threads)
+    try:
+        runner = runtime.open(path, threads, made.made_for)
+        try:
+            outputs = runner.run(one_batch(task))
+        finally:
+            runner.close()
+    except RuntimeError as error:
+        raise UsageError(f"{runtime.name} does not run {path.name}: {error}", hint) from error
+    for spec, output in zip(task.signature.outputs, outputs, strict=True):
+        if not np.isfinite(output).all():
+            raise UsageError(
+                f"{path.name} gives NaN or infinity in {spec.name!r} on a calibration sample, so "
+                f"{recipe.precision} cannot hold some value of the model.",
+                hint,
+            )
+
+
+def _check_excludes(job: Job, choices: list[Choice]) -> None:
+    """Raises UsageError for an exclude pattern that no chosen format knows a layer for."""
+    patterns = job.config.quantize.exclude
+    formats = {choice.source.format: choice.source for choice in choices}
+    if not patterns or not formats:
+        return
+    names: set[str] = set()
+    if "onnx" in formats:
+        from pipeline.onnx_file import load_onnx
+        from pipeline.quantize.onnx_graph import all_names, name_nodes
+
+        model = load_onnx(job.inputs["export"] / formats["onnx"].file)
+        name_nodes(model)
+        names |= all_names(model)
+    if "torchscript" in formats:
+        from pipeline.runtimes.eager import reference_model
+
+        module = reference_model(job.config, job.inputs["train"]).model
+        names |= {PREFIX + name for name, _ in module.named_modules() if name}
+    check_patterns(patterns, names)
