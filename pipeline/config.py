@@ -295,6 +295,8 @@ class PackageConfig(Section):
     """A sentence for the model card."""
     license: str = ""
     """Of the model, for the model card: `Apache-2.0`."""
+    allow_failed: bool = False
+    """Pack in spite of a failed verdict; the manifest says so."""
 
 
 class Config(Section):

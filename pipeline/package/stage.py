@@ -1,0 +1,193 @@
+"""What the package stage does, from top to bottom."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.artifacts import read_json, read_signature
+from pipeline.bundle import Bundle, Manifest, read_bundle, write_file, write_manifest
+from pipeline.bundle import manifest as parts
+from pipeline.bundle.names import MAX_FILES
+from pipeline.config import Config
+from pipeline.errors import DamagedError, UsageError
+from pipeline.package.card import latency, model_card
+from pipeline.package.choice import VERDICT, Choice, choose, entry, finite
+from pipeline.package.golden import write_golden
+from pipeline.project import version_of
+from pipeline.signature import Signature
+from pipeline.stage import Job, Summary
+
+BENCH = "bench.json"
+CARD = "MODEL-CARD.md"
+README = "README.md"
+LABELS = "labels.txt"
+OTHERS = 3  # manifest, README and labels
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What lies in the bundle's folder already."""
+
+    artifacts: tuple[parts.Artifact, ...]
+    golden: tuple[parts.Golden, ...]
+    files: tuple[parts.File, ...]
+
+
+def package(job: Job) -> Summary:
+    config = job.config
+    verdict = read_json(job.inputs["verify"] / VERDICT)
+    signature = read_signature(job.inputs["export"])
+    choices = choose(job.inputs, verdict, config.package.allow_failed, job.report)
+    labels = _labels(config, signature)
+    _check_count(config, signature, len(choices))
+    folder = job.out / f"{config.name}.bundle"
+    with job.report.bar("package", len(choices) + 2) as bar:
+        artifacts = []
+        for choice in choices:
+            artifacts.append(_pack(choice, folder, signature))
+            bar.advance(1, choice.artifact.file)
+        train, pool = job.inputs["train"], verdict["samples"]
+        golden, files = write_golden(config, train, signature, pool, folder)
+        bar.advance(1, "golden samples")
+        if labels:
+            text = "".join(f"{label}\n" for label in labels)
+            files.append(write_file(folder, LABELS, text.encode("utf-8")))
+        packed = Packed(tuple(artifacts), tuple(golden), tuple(files))
+        card = _finish(folder, _manifest(config, signature, verdict, packed), labels)
+        bundle = read_bundle(folder)
+        bar.advance(1, "read back")
+    timings = latency(read_json(job.inputs["bench"] / BENCH))
+    (job.out / CARD).write_bytes((card + timings).encode("utf-8"))
+    return _summary(bundle)
+
+
+def _manifest(
+    config: Config, signature: Signature, verdict: Mapping[str, Any], packed: Packed
+) -> Manifest:
+    """Complete but for the model card, which is made of it."""
+    labels = LABELS if any(file.file == LABELS for file in packed.files) else None
+    return Manifest(
+        name=config.name,
+        version=config.version,
+        description=config.package.description.strip(),
+        license=config.package.license.strip(),
+        verdict=verdict["verdict"],
+        allow_failed=_not_all_pass(verdict["verdict"], packed.artifacts),
+        inputs=_inputs(config, signature),
+        outputs=_outputs(config, signature, labels),
+        artifacts=packed.artifacts,
+        verified=_verified(verdict),
+        golden=packed.golden,
+        files=packed.files,
+        producer=_producer(),
+    )
+
+
+def _finish(folder: Path, draft: Manifest, labels: tuple[str, ...] | None) -> str:
+    """Writes the last two files, and gives the text of the card."""
+    card = model_card(draft, labels)
+    readme = write_file(folder, README, card.encode("utf-8"))
+    files = sorted([*draft.files, readme], key=lambda file: file.file)
+    write_manifest(folder, draft.model_copy(update={"files": tuple(files)}))
+    return card
+
+
+def _summary(bundle: Bundle) -> Summary:
+    manifest = bundle.manifest
+    artifacts = [artifact.id for artifact in manifest.artifacts]
+    size = sum(entry.bytes for entry in manifest.entries)
+    return {
+        "headline": f"{bundle.path.name}: {len(artifacts)} artifacts, {len(manifest.golden)} "
+        f"golden samples, {size / 1e6:.2f} MB",
+        "bundle": bundle.path.name,
+        "digest": bundle.digest,
+        "bytes": size,
+        "artifacts": artifacts,
+        "golden": len(manifest.golden),
+        "verdict": manifest.verdict,
+        "allow_failed": manifest.allow_failed,
+    }
+
+
+def _pack(choice: Choice, folder: Path, signature: Signature) -> parts.Artifact:
+    """Copies an artifact; what is written is what was hashed."""
+    source = choice.folder / choice.artifact.file
+    file = write_file(folder, f"artifacts/{source.name}", source.read_bytes())
+    if file.sha256 != choice.artifact.sha256:
+        raise DamagedError(
+            f"{source} is not the file that its stage wrote.", "Run the stage again with --force."
+        )
+    return entry(choice, file, [spec.name for spec in signature.outputs])
+
+
+def _labels(config: Config, signature: Signature) -> tuple[str, ...] | None:
+    """Raises UsageError for labels that do not fit the first output, or not on a line."""
+    labels = config.labels()
+    if labels is None:
+        return None
+    classes = signature.outputs[0].shape[-1]
+    if classes is not None and len(labels) != classes:
+        raise UsageError(
+            f"output.labels has {len(labels)} labels; the model gives {classes} classes."
+        )
+    for label in labels:
+        if not label.isprintable() or label != label.strip() or not label:
+            raise UsageError(f"output.labels: {label!r} is not one line of text.")
+    return labels
+
+
+def _check_count(config: Config, signature: Signature, artifacts: int) -> None:
+    each = len(signature.inputs) + len(signature.outputs)
+    folders = 2
+    most = (MAX_FILES - OTHERS - folders - artifacts) // each
+    if config.package.golden > most:
+        raise UsageError(
+            f"package.golden is {config.package.golden}; a bundle has room for {most} samples."
+        )
+
+
+def _not_all_pass(verdict: str, artifacts: tuple[parts.Artifact, ...]) -> bool:
+    return {verdict, *(artifact.verdict for artifact in artifacts)} != {"pass"}
+
+
+def _inputs(config: Config, signature: Signature) -> tuple[parts.Input, ...]:
+    kind = config.input.kind
+    return tuple(parts.Input(**vars(spec), kind=kind) for spec in signature.inputs)
+
+
+def _outputs(config: Config, signature: Signature, labels: str | None) -> tuple[parts.Output, ...]:
+    """`[output] kind` speaks of the first output."""
+    first, *others = signature.outputs
+    return (
+        parts.Output(**vars(first), kind=config.output.kind, labels=labels),
+        *(parts.Output(**vars(spec), kind="tensor", labels=None) for spec in others),
+    )
+
+
+def _verified(verdict: Mapping[str, Any]) -> parts.Verified:
+    metric, machine = verdict["metric"], verdict["machine"]
+    if metric is not None:
+        metric = parts.Metric(
+            name=metric["name"], goal=metric["goal"], reference=finite(metric["reference"])
+        )
+    return parts.Verified(
+        samples=verdict["samples"],
+        synthetic=verdict["synthetic"],
+        threads=verdict["threads"],
+        arch=machine["arch"],
+        flags=tuple(machine["flags"]),
+        metric=metric,
+    )
+
+
+def _producer() -> parts.Producer:
+    return parts.Producer(
+        pipeline=__version__,
+        python=platform.python_version(),
+        torch=version_of("torch"),
+        onnx=version_of("onnx"),
+        onnxruntime=version_of("onnxruntime"),
+    )
