@@ -204,7 +204,7 @@ def test_a_baked_size(pictures: Case) -> None:
 
     square = torch.zeros(2, 8, 8, 3, dtype=torch.uint8)
     row = only_row(pictures.add(traced(Baked(pictures.model(), 0, output=False), square)))
-    assert "another size, larger (12 × 10)" in said(row)
+    assert "another size, smaller (4 × 6): raised on a batch of 1" in said(row)
     assert row["top1"] == 1.0  # all samples are of 8 × 8: only the edge shows it
 
 
