@@ -19,6 +19,7 @@ from pipeline.config import threads_or_all
 from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.calibration import calibration_batches
 from pipeline.quantize.onnx_graph import excluded_nodes, regions, sort_nodes, weighted
+from pipeline.quantize.onnx_pool import pool_means
 from pipeline.quantize.onnx_prepare import needs_reduced_range, prepared, quiet
 from pipeline.quantize.recipes import Quantized, Task
 from pipeline.runtimes import Array
@@ -34,7 +35,7 @@ BETWEEN = (
     *("Resize", "Pad", "Slice"),
 )
 # Computed in float, but narrow and cheap: what follows them may be int8 again.
-GATES = ("HardSigmoid", "HardSwish", "Tanh", "Elu", "ReduceMean")
+GATES = ("HardSigmoid", "HardSwish", "Tanh", "Elu")
 REMOVABLE = ("Relu", "Clip")  # become part of the range that follows the layer before them
 
 
@@ -42,6 +43,8 @@ def apply(task: Task) -> Quantized:
     path = task.scratch / "prepared.onnx"
     note = prepared(task, path)
     model = onnx.load(path)
+    pool_means(model)
+    onnx.save(model, path)  # the calibration reads it
     names = chosen_nodes(model.graph, excluded_nodes(model, task.config.quantize.exclude))
     details: dict[str, Any] = {
         "activations": "int8" if _arm() else "uint8",

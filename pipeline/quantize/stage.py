@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pipeline.artifacts import (
 )
 from pipeline.config import threads_or_all
 from pipeline.errors import DamagedError, UsageError
-from pipeline.progress import Bar
+from pipeline.progress import Bar, Reporter
 from pipeline.quantize.account import Account, account, check_changed
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
@@ -82,7 +83,7 @@ def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Ac
             bar.advance(0, "reading back")
             found = account(recipe, task.path, path)
             check_changed(recipe, found, job.config.quantize.exclude, _others(choice, found))
-            _check_runs(task, choice, path, made)
+            _check_runs(task, choice, path, made, job.report)
     finally:
         shutil.rmtree(scratch)
     return _artifact(choice, path, made, found), found
@@ -132,20 +133,29 @@ def _others(choice: Choice, found: Account) -> list[str]:
     ]
 
 
-def _check_runs(task: Task, choice: Choice, path: Path, made: Quantized) -> None:
-    """Raises UsageError if the file does not open, run, or give finite numbers on one batch."""
+def _check_runs(task: Task, choice: Choice, path: Path, made: Quantized, report: Reporter) -> None:
+    """Opens the file and runs one batch; hands on what the runtime warns of.
+
+    Raises UsageError if it does not open, does not run, or gives numbers that are not finite.
+    """
     recipe = choice.recipe
     hint = f'Leave "{recipe}" out of [quantize] recipes, or name layers in [quantize] exclude.'
     runtime = next(r for r in RUNTIMES.values() if r.format == recipe.format)
     threads = threads_or_all(task.config.quantize.threads)
-    try:
-        runner = runtime.open(path, threads, made.made_for)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         try:
-            outputs = runner.run(one_batch(task))
-        finally:
-            runner.close()
-    except RuntimeError as error:
-        raise UsageError(f"{runtime.name} does not run {path.name}: {error}", hint) from error
+            runner = runtime.open(path, threads, made.made_for)
+            try:
+                outputs = runner.run(one_batch(task))
+            finally:
+                runner.close()
+        except RuntimeError as error:
+            raise UsageError(f"{runtime.name} does not run {path.name}: {error}", hint) from error
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):  # others are about torch.jit's age
+            said = str(warning.message).strip().partition(" (Triggered")[0]
+            report.warn(f"{path.name}, run once: {said}")
     for spec, output in zip(task.signature.outputs, outputs, strict=True):
         if not np.isfinite(output).all():
             raise UsageError(
