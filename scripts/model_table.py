@@ -3,8 +3,8 @@
     python scripts/model_table.py              all of them, into docs/models.md
     python scripts/model_table.py resnet18     some, onto the screen
 
-Random weights are enlivened first: batch norms see noise once, so that signals keep their size,
-and layer scales of 1e-6, which would leave whole blocks out of every answer, become 0.5.
+Random weights are enlivened first: batch norms see some pictures once, so that signals keep their
+size, and layer scales of 1e-6, which would leave whole blocks out of every answer, become 0.5.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,12 +26,15 @@ from pipeline.config import Config, parse_config
 from pipeline.errors import PipelineError
 from pipeline.progress import Silent
 from pipeline.project import build_model
+from pipeline.samples import load_samples
 from pipeline.stage import Job
 from pipeline.weights import WEIGHTS, save_weights
+from pipeline.wrap import Preprocess
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
 SAMPLES = 32  # synthetic pictures for each verdict
+BATCH = 16  # others, that batch norms see
 FORMATS = ("torchscript", "onnx")
 CLASSES = 10
 
@@ -115,7 +119,7 @@ def attempt(candidate: Candidate, format: str) -> tuple[str, str]:
         write_index(quantize, [])
         torch.manual_seed(0)
         model = build_model(config)
-        enliven(model, candidate.size)
+        enliven(config, model)
         save_weights(model, train / WEIGHTS)
         report = Silent()
         inputs = {"train": train, "quantize": quantize}
@@ -154,18 +158,33 @@ def config_of(candidate: Candidate, format: str, root: Path) -> Config:
     return parse_config(data, root / "pipeline.toml")
 
 
-def enliven(model: nn.Module, size: int) -> None:
-    """Gives random weights answers that depend on every layer."""
+def enliven(config: Config, model: nn.Module) -> None:
+    """Gives random weights answers that depend on every layer.
+
+    A channel that hardly varies would be divided by its tiny deviation, and rounding errors with
+    it, as in no trained model: variances stay above a tenth of their layer's mean.
+    """
+    rows = [row[0] for row in load_samples(config, "train", BATCH).inputs]
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (BATCH, *rows[0].shape), np.uint8)
+    # What verify asks besides samples: white noise, and pictures of one value.
+    flat = [np.full_like(rows[0], value) for value in range(0, 256, 51)]
+    pixels = Preprocess(config.input)(torch.from_numpy(np.stack([*rows, *noise, *flat])))
     for parameter in model.parameters():
         if parameter.ndim and parameter.numel() > 1 and 0 < parameter.detach().abs().max() < 1e-3:
             nn.init.constant_(parameter, 0.5)
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # the plain mean of what it sees
-            module.train()
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = None  # the plain mean of what it sees
+        norm.train()
+        norm.register_forward_hook(keep_variance)
     with torch.no_grad():
-        model(torch.randn(8, 3, size, size))
+        model(pixels)
     model.eval()
+
+
+def keep_variance(norm: nn.Module, _inputs: Any, _output: Any) -> None:
+    norm.running_var.clamp_(min=0.1 * norm.running_var.mean())
 
 
 def write(rows: list[str]) -> None:
