@@ -1,5 +1,6 @@
 """The command `pipeline`. Everything heavy is imported inside the commands."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -67,6 +68,8 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     signal.signal(signal.SIGTERM, _terminate)
+    # torch's C++ prints that quantized tensors are deprecated whenever an int8 file is opened.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         app()
     except PipelineError as error:
