@@ -77,10 +77,8 @@ def run_stage(
     stage.run(Job(config, inputs, out, scratch, report or Silent()))
 
 
-@pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Not to be changed; see `made`."""
-    project = write_tiny(tmp_path_factory.mktemp("stages") / "tiny prøject")
+def make_stages(project: Path) -> Made:
+    """Everything that package reads: untrained weights, real exports, a real verdict."""
     made = Made(load_config(project), project / "work")
     made.inputs["train"].mkdir(parents=True)
     torch.manual_seed(0)
@@ -94,6 +92,12 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return made
 
 
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The tiny project. Not to be changed; see `made`."""
+    return make_stages(write_tiny(tmp_path_factory.mktemp("stages") / "tiny prøject"))
+
+
 @pytest.fixture
 def made(stages: Made, tmp_path: Path) -> Made:
     """A copy of the stages' folders, for a test to change."""
@@ -105,3 +109,58 @@ def made(stages: Made, tmp_path: Path) -> Made:
 def bundle(stages: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle that is packed from `stages`. Not to be changed."""
     return stages.pack(tmp_path_factory.mktemp("packed") / "package")
+
+
+SEVERAL_CODE = """
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+
+class Rows(Dataset):
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        given = {"measured": rng.normal(size=5).astype(np.float32), "flag": np.int64(index % 2)}
+        return given, np.float32(index)
+
+
+def build_data():
+    return {"train": Rows(), "validation": Rows()}
+
+
+class Several(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, measured, flag):
+        hidden = self.layer(measured)
+        return {"sum": hidden.sum(1), "positive": hidden > flag[:, None]}
+
+
+def build_model():
+    return Several()
+"""
+
+SEVERAL_CONFIG = """
+name = "several"
+[model]
+entry = "several.py:build_model"
+[data]
+entry = "several.py:build_data"
+[package]
+golden = 3
+"""
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a model with two inputs and two outputs. Not to be changed."""
+    project = tmp_path_factory.mktemp("several")
+    (project / "several.py").write_text(SEVERAL_CODE)
+    (project / "pipeline.toml").write_text(SEVERAL_CONFIG)
+    return make_stages(project).pack(project / "package")

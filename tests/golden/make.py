@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Makes a bundle like the frozen one:  python tests/golden/make.py FOLDER
+
+`bundle-v1/` is read by the tests of every reader, in every language, for as long as schema 1 is
+read at all. It is never made again; this file says how it was made, and makes the next schema's.
+FOLDER must not exist. The stages are the real ones, on the project in `project/`.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline import export, package, quantize, train, verify
+from pipeline.artifacts import write_json
+from pipeline.config import load_config
+from pipeline.machine import describe
+from pipeline.progress import Silent
+from pipeline.stage import Job
+
+PROJECT = Path(__file__).parent / "project"
+
+
+def make(folder: Path) -> None:
+    """Runs every stage but bench, of which nothing goes into a bundle."""
+    config = load_config(PROJECT)
+    with tempfile.TemporaryDirectory() as work:
+        done: dict[str, Path] = {}
+        for stage in (train, export, quantize, verify, package):
+            name = stage.__name__.rpartition(".")[2]
+            out, scratch = Path(work) / name, Path(work) / f"{name} scratch"
+            out.mkdir()
+            scratch.mkdir()
+            if stage is package:
+                done["bench"] = Path(work)
+                write_json(Path(work) / "bench.json", {"machine": describe(), "rows": []})
+            stage.run(Job(config, done, out, scratch, Silent()))
+            done[name] = out
+        shutil.copytree(done["package"] / f"{config.name}.bundle", folder)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    make(Path(sys.argv[1]))
