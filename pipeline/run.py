@@ -67,6 +67,8 @@ PLANS = (
 )
 assert tuple(plan.stage for plan in PLANS) == STAGES
 
+SHARED = ("readback", "runtimes")  # folders that any stage may import
+BESIDES = {"package": ("bundle",)}  # folders that a single stage does
 ABOVE = ("cli", "console", "run", "doctor", "inspection")  # modules that no stage imports
 
 
@@ -211,7 +213,8 @@ def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
 def _own_code(stage: str) -> str:
     """This program's version, and a hash of the part of its source that the stage runs."""
     home = Path(pipeline.__file__).parent
-    shared = [path for path in home.glob("*.py") if path.stem not in ABOVE]
-    files = [*shared, *(home / "runtimes").rglob("*.py"), *(home / stage).rglob("*.py")]
+    files = [path for path in home.glob("*.py") if path.stem not in ABOVE]
+    for folder in (*SHARED, *BESIDES.get(stage, ()), stage):
+        files += (home / folder).rglob("*.py")
     hashes = {path.relative_to(home).as_posix(): sha256_of(path) for path in files}
     return f"{pipeline.__version__}+{key_of(hashes)[:12]} on Python {platform.python_version()}"
