@@ -29,7 +29,7 @@ class Agreement:
 
     def __str__(self) -> str:
         if self.case is None:
-            return f"same answers, at most {self.max_abs:.1e} apart"
+            return f"the same answers, at most {self.max_abs:.1e} apart"
         if self.case.axis is None:
             return f"on {self.case.name} it {self.said}"
         return f"the size of {self.case.axis!r} is baked in: with {self.case.name} it {self.said}"

@@ -151,8 +151,16 @@ def _reason(error: BaseException) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     text = str(cause)
-    said = first_sentence(text) or type(cause).__name__
+    said = _plain(first_sentence(text)) or type(cause).__name__
     line = re.search(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', text)
     if line is None:
         return said
-    return f"{said} ({Path(line.group(1)).name}:{line.group(2)}: {line.group(3).strip()})"
+    return f"{said} ({Path(line.group(1)).name}:{line.group(2)}: {line.group(3).strip().removesuffix(":")})"
+
+
+def _plain(said: str) -> str:
+    """torch.export's two usual complaints, in words that need no knowledge of it."""
+    if "data-dependent expression" in said:
+        return "a branch or a size depends on the values of the input"
+    axes = re.match(r"Constraints violated \(([^)]+)\)", said)
+    return f"the code allows only one size of the axis {axes.group(1)}" if axes else said

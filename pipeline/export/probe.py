@@ -173,7 +173,9 @@ class _Prober:
             same_shape = [row for row in other if _shapes(row) == _shapes(arrays)]
             if not same_shape:
                 continue
-            inputs = self.batch([tuple(np.asarray(a, order="C") for a in row) for row in same_shape])
+            inputs = self.batch(
+                [tuple(np.asarray(a, order="C") for a in row) for row in same_shape]
+            )
             try:
                 yield Case(name, None, inputs, self.answer(inputs, name))
             except PipelineError:

@@ -157,7 +157,8 @@ class Exporter:
         self.bar.advance(1)
         how = next(iter(details.values()))
         self.job.report.note(
-            f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, by {_NAMES[how]}, {found}"
+            f"{path.name}: {_size(path.stat().st_size)}, by {_NAMES[how]}; as PyTorch on "
+            f"{len(self.probe.cases)} inputs of other sizes and values, {_apart(found.max_abs)}"
         )
         return Artifact(
             id=artifact_id(format, PRECISION),
@@ -171,6 +172,14 @@ class Exporter:
             operators=facts.operators,
             details={**details, "max_abs": found.max_abs},
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+
+
+def _apart(distance: float) -> str:
+    return f"at most {distance:.1e} apart" if distance else "to the last bit"
 
 
 _NAMES = {
