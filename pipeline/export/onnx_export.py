@@ -155,7 +155,8 @@ def _reason(error: BaseException) -> str:
     line = re.search(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', text)
     if line is None:
         return said
-    return f"{said} ({Path(line.group(1)).name}:{line.group(2)}: {line.group(3).strip().removesuffix(":")})"
+    source = line.group(3).strip().removesuffix(":")
+    return f"{said} ({Path(line.group(1)).name}:{line.group(2)}: {source})"
 
 
 def _plain(said: str) -> str:
