@@ -23,14 +23,24 @@ class TaskMetric:
     `reset`. What the metric raises becomes a UsageError that names it.
     """
 
-    def __init__(self, name: str, goal: Goal, metric: "Metric | _Gathered", root: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        goal: Goal,
+        metric: "Metric | _Gathered",
+        root: Path,
+        classes: int | None = None,
+    ) -> None:
+        """`classes`: targets are checked to be one of so many, where that is known."""
         self.name = name
         self.goal = goal
         self._metric = metric
         self._root = root
+        self._classes = classes
 
     def update(self, outputs: "Tensor", targets: "Tensor") -> None:
         """`outputs` [batch, ...] and `targets` [batch, ...], or [batch] for classes."""
+        self._check(targets)
         same = outputs.numel() == targets.numel()
         if isinstance(self._metric, _Gathered) or outputs.shape == targets.shape or not same:
             gathered = outputs
@@ -49,6 +59,18 @@ class TaskMetric:
     def drop(self, reference: float, value: float) -> float:
         """How much worse `value` is than `reference`; negative if better."""
         return reference - value if self.goal == "max" else value - reference
+
+    def _check(self, targets: "Tensor") -> None:
+        """torchmetrics counts how many different targets there are, not which."""
+        if self._classes is None or targets.is_floating_point() or not targets.numel():
+            return
+        least, most = int(targets.min()), int(targets.max())
+        if least < 0 or most >= self._classes:
+            raise UsageError(
+                f"A target is class {least if least < 0 else most}; the model gives "
+                f"{self._classes} classes, 0 to {self._classes - 1}.",
+                "Check the targets of [data] entry, and how many classes [model] args ask for.",
+            )
 
     def _said(self, given: str) -> AbstractContextManager[None]:
         return user_code(f"The metric {self.name}, given {given},", self._root)
@@ -107,10 +129,11 @@ def _from_torchmetrics(config: Config, name: str, classes: int | None) -> TaskMe
         args = _classification_args(classes) | args
     with user_code(f"torchmetrics.{name}({args})", config.root):
         metric = found(**args)
+    multiclass = args.get("task") == "multiclass" and "ignore_index" not in args
     goal = config.output.metric_goal
     if goal == "auto":
         goal = "min" if metric.higher_is_better is False else "max"
-    return TaskMetric(name, goal, metric, config.root)
+    return TaskMetric(name, goal, metric, config.root, classes if multiclass else None)
 
 
 def _classification_args(classes: int | None) -> dict[str, Any]:

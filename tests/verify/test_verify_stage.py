@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from verify_cases import Case, as_onnx, traced
 
-from pipeline import verify
 from pipeline.errors import UsageError
 from pipeline.machine import made_for
 from pipeline.signature import Signature, TensorSpec
+from pipeline.verify.stage import VERDICT
 
 PICTURE = torch.randint(0, 256, (2, 9, 7, 3), dtype=torch.uint8)
 TOKENS = (torch.tensor([[1, 2, 3]] * 2), torch.ones(2, 3, dtype=torch.bool))
@@ -80,8 +80,8 @@ def test_the_same_input_gives_the_same_bytes(pictures: Case, tmp_path: Path) -> 
     shutil.copytree(pictures.folder, other)
     moved = Case(other, pictures.config, pictures.signature, pictures.artifacts)
     moved.verify("two")
-    one = (pictures.folder / "one" / verify.VERDICT).read_bytes()
-    assert one == (other / "two" / verify.VERDICT).read_bytes()
+    one = (pictures.folder / "one" / VERDICT).read_bytes()
+    assert one == (other / "two" / VERDICT).read_bytes()
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")

@@ -27,6 +27,7 @@ from pipeline.progress import Silent
 from pipeline.runtimes.eager import reference_model
 from pipeline.signature import Signature, TensorSpec
 from pipeline.stage import Job
+from pipeline.verify.stage import VERDICT
 from pipeline.wrap import Wrapped
 
 CODE = '''
@@ -200,7 +201,7 @@ class Case:
         scratch.mkdir(exist_ok=True)
         summary = verify.run(Job(self.config, self.inputs, folder, scratch, report))
         assert not list(scratch.iterdir()), "the stage cleans its scratch folder"
-        verdict: dict[str, Any] = read_json(folder / verify.VERDICT)
+        verdict: dict[str, Any] = read_json(folder / VERDICT)
         return {**verdict, "summary": summary, "warnings": report.warnings}
 
 

@@ -1,0 +1,13 @@
+"""Every artifact in every runtime, each in a fresh process: load, latency, throughput, memory."""
+
+from pipeline.stage import Job, Summary
+
+
+def run(job: Job) -> Summary:
+    """Writes `bench.json`. A row that fails says why in `error`; the others stand.
+
+    Raises UsageError where there is nothing to measure.
+    """
+    from pipeline.bench.stage import bench
+
+    return bench(job)

@@ -1,0 +1,150 @@
+"""The stage: what is asked, of whom, in which order."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import Artifact, read_index, read_signature, write_json
+from pipeline.config import threads_or_all
+from pipeline.errors import UsageError
+from pipeline.machine import describe, made_for
+from pipeline.progress import Bar
+from pipeline.runtimes import Runtime, usable
+from pipeline.runtimes.eager import EagerRunner, wrapped_model
+from pipeline.samples import load_samples
+from pipeline.stage import Job, Summary
+from pipeline.task_metric import build_metric
+from pipeline.verify.compare import compare
+from pipeline.verify.edges import edges
+from pipeline.verify.reference import Questions, ask_reference
+from pipeline.verify.scores import Scores
+from pipeline.verify.verdict import Court, row, unopened, verdict
+
+VERDICT = "verdict.json"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row to come."""
+
+    artifact: Artifact
+    path: Path
+    runtime: Runtime
+
+
+def verify(job: Job) -> Summary:
+    """As `pipeline.verify.run`."""
+    plan = _plan(job)
+    signature = read_signature(job.inputs["export"])
+    samples = load_samples(job.config, "validation", job.config.verify.samples)
+    questions = Questions(
+        signature, samples, job.config.verify.batch_size, edges(job.config, signature, samples)
+    )
+    _tell(job, questions, plan)
+    with (
+        tempfile.TemporaryDirectory(dir=job.scratch) as folder,
+        job.report.bar("verify", questions.steps() * (1 + len(plan))) as bar,
+    ):
+        court = _reference(job, questions, Path(folder), bar)
+        rows = [_row(job, court, questions, item, bar) for item in plan]
+    metric = court.metric and {
+        "name": court.metric.name,
+        "goal": court.metric.goal,
+        "reference": court.reference.metric,
+    }
+    result: dict[str, Any] = {
+        "verdict": verdict(rows),
+        "samples": len(samples),
+        "synthetic": samples.synthetic,
+        "threads": threads_or_all(job.config.verify.threads),
+        "machine": describe(),
+        "metric": metric,
+        "rows": rows,
+    }
+    write_json(job.out / VERDICT, result)
+    failing = sum(row["verdict"] == "fail" for row in rows)
+    return {
+        **{key: result[key] for key in ("verdict", "samples", "synthetic")},
+        "rows": len(rows),
+        "failing": failing,
+    }
+
+
+def _plan(job: Job) -> list[Item]:
+    """Every artifact with every runtime for it. Raises UsageError if one would go unproven."""
+    folders = [job.inputs[stage] for stage in ("export", "quantize")]
+    artifacts = [(a, folder / a.file) for folder in folders for a in read_index(folder)]
+    if not artifacts:
+        raise UsageError(
+            "There is no artifact to verify: export made none.", "Check [export] formats."
+        )
+    plan = []
+    for artifact, path in artifacts:
+        runtimes = usable(job.config.verify.runtimes, artifact.format)
+        if not runtimes:
+            raise UsageError(
+                f"verify.runtimes names no runtime for {artifact.id}: it would go unproven.",
+                f"Add one for {artifact.format}, or leave that out of [export] formats.",
+            )
+        plan += [Item(artifact, path, runtime) for runtime in runtimes]
+    return plan
+
+
+def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
+    """What the reader of the verdict must know about how it was reached."""
+    samples, asked = questions.samples, job.config.verify.samples
+    if samples.synthetic:
+        job.report.warn("Without [data] entry the artifacts are verified on noise, not on samples.")
+    elif len(samples) < asked:
+        job.report.warn(
+            f"The validation set has {len(samples)} samples; verify.samples asks for {asked}."
+        )
+    foreign = {
+        item.artifact.id: item.artifact.made_for
+        for item in plan
+        if item.artifact.made_for not in ("any", made_for())
+    }
+    for name, kind in foreign.items():
+        job.report.warn(
+            f"{name} was made for {kind} and is verified on {made_for()}: "
+            "its int8 kernels there are others."
+        )
+
+
+def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:
+    """Asks the reference, and closes it before any artifact is opened."""
+    config, samples = job.config, questions.samples
+    classes = (questions.signature.outputs[0].shape or (None,))[-1]
+    metric = None if samples.synthetic else build_metric(config, classes)
+    model = wrapped_model(config, job.inputs["train"], samples)
+    runner = EagerRunner(model, threads_or_all(config.verify.threads))
+    del model
+    try:
+        scores = Scores(metric, samples)
+        reference = ask_reference(config, runner, questions, scores, folder, bar)
+    finally:
+        runner.close()
+    if metric is not None and reference.metric is None:
+        job.report.warn(f"{metric.name} of the reference is not a finite number; it is left out.")
+        metric = None
+    for case, said in reference.refused.items():
+        job.report.warn(f"The edge case '{case}' is not asked: {said}")
+    return Court(config, questions.signature, reference, metric, samples.synthetic)
+
+
+def _row(job: Job, court: Court, questions: Questions, item: Item, bar: Bar) -> dict[str, Any]:
+    artifact, runtime = item.artifact, item.runtime
+    bar.advance(0, f"{artifact.id} in {runtime.name}")
+    threads = threads_or_all(job.config.verify.threads)
+    try:
+        runner = runtime.open(item.path, threads, artifact.made_for)
+    except RuntimeError as error:
+        bar.advance(questions.steps())
+        return unopened(court, artifact, runtime.name, str(error))
+    try:
+        scores = Scores(court.metric, questions.samples)
+        found = compare(runner, questions, court.reference, court.agreements(), scores, bar)
+    finally:
+        runner.close()
+    return row(court, artifact, runtime.name, found)
