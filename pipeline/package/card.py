@@ -59,8 +59,8 @@ def plain(text: str) -> str:
 def _title(manifest: Manifest) -> list[str]:
     says = {
         "pass": "**Verdict: pass.** Every artifact here answers as the PyTorch model does.",
-        "fail": "**Verdict: fail.** Artifacts here do not answer as the PyTorch model does; they "
-        "were packed on demand. Do not ship them.",
+        "fail": "**Verdict: fail.** Not every artifact here answers as the PyTorch model does; "
+        "they were packed all the same, on demand. Do not ship those that fail.",
         "inconclusive": "**Verdict: inconclusive.** Nobody has proven that these artifacts answer "
         "as the PyTorch model does.",
     }
@@ -276,7 +276,8 @@ def _latency_row(row: Mapping[str, Any]) -> list[str]:
     head = [row["artifact"], row["runtime"], str(row["threads"])]
     if row["error"]:
         return [*head, row["error"], *[""] * 6]
-    throughput = (f"{float(rate):.0f} at {size}" for size, rate in row["throughput"].items())
+    rates = sorted((int(size), rate) for size, rate in row["throughput"].items())
+    throughput = (f"{rate:.0f} at {size}" for size, rate in rates)
     times = ("load_ms", "first_ms", "p50_ms", "p90_ms", "p99_ms")
     return [
         *head,

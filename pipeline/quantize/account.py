@@ -94,7 +94,7 @@ def check_changed(
 def _onnx_layers(path: Path, types: tuple[str, ...]) -> dict[str, tuple[int, int]]:
     from pipeline.onnx_file import load_onnx
     from pipeline.quantize.onnx_graph import KINDS, name_nodes, weighted
-    from pipeline.readback import element_type
+    from pipeline.readback.onnx_facts import element_type
 
     model = load_onnx(path)
     name_nodes(model)

@@ -35,7 +35,7 @@ def check_patterns(patterns: Collection[str], names: Collection[str]) -> None:
         if matching(pattern, names):
             continue
         short = sorted({name.removeprefix(PREFIX) for name in names})
-        near = difflib.get_close_matches(pattern, short, 3, 0.5) or short[:5]
+        near = difflib.get_close_matches(pattern, sorted(names), 3, 0.5) or short[:5]
         raise UsageError(
             f"quantize.exclude: {pattern!r} matches no layer.",
             f"Names are, for example: {', '.join(near)}.   (pipeline inspect lists them)",

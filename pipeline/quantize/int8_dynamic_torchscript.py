@@ -39,7 +39,7 @@ def apply(task: Task) -> Quantized:
                 lambda: quantize_dynamic(model, settings, dtype=torch.qint8),  # type: ignore[no-untyped-call]
                 'Write "onnx:int8-dynamic" in [quantize] recipes, or leave it out.',
             ).eval()
-        data = to_file(task, parts, "int8-dynamic")
+        data = to_file(task, parts, "int8-dynamic", branches=True)
     details = {"activations": "uint8, range at run time", "weights": "int8", "engine": engine}
     return Quantized(data, ENGINE_CPUS[engine], details)
 

@@ -49,7 +49,7 @@ def apply(task: Task) -> Quantized:
             lambda: convert_fx(prepared),
             _UNTRACEABLE,
         ).eval()
-        data = to_file(task, parts, "int8-static")
+        data = to_file(task, parts, "int8-static", branches=False)
     details = {
         "activations": "uint8",
         "weights": "int8 per channel" if engine != "qnnpack" else "int8",

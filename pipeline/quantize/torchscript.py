@@ -84,26 +84,29 @@ def quantizing(task: Task, engine: str) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def to_file(task: Task, parts: Parts, recipe: str) -> bytes:
-    """Captures the quantized core, puts the float preprocessing before it, and gives the file."""
+def to_file(task: Task, parts: Parts, recipe: str, branches: bool) -> bytes:
+    """Captures the quantized core, puts the float preprocessing before it, and gives the file.
+
+    `branches`: the model is still the user's code, so that a trace may fix what depends on values.
+    """
     batch = parts.prepare(one_batch(task))
-    traced = _captured(task, parts.core, batch, recipe)
+    script_only = branches and task.source.details.get("capture") == "script"
+    traced = _captured(task, parts.core, batch, recipe, script_only)
     names = [port.name for port in read_back(task.path, "torchscript").inputs]
     return save_clean(_shell(parts.pre, traced, names))
 
 
-def _captured(task: Task, core: Wrapped, batch: Inputs, recipe: str) -> torch.jit.ScriptModule:
+def _captured(
+    task: Task, core: Wrapped, batch: Inputs, recipe: str, script_only: bool
+) -> torch.jit.ScriptModule:
     """A trace that answers as the module on other batch sizes; where a trace cannot, the user's
     model is scripted inside it. Raises UsageError if neither does."""
     failures = []
-    scripting: Callable[[], nn.Module]
-    for how, scripting in (
-        ("trace", lambda: core.model),
-        ("script", lambda: torch.jit.script(core.model)),
-    ):
+    for how in ("script",) if script_only else ("trace", "script"):
         try:
             candidate = copy.copy(core)
-            candidate._modules = {**core._modules, "model": scripting()}
+            model = core.model if how == "trace" else torch.jit.script(core.model)
+            candidate._modules = {**core._modules, "model": model}
             traced = _trace(candidate, batch)
             wrong = _difference(task, core, traced, batch)
         except Exception as error:

@@ -80,7 +80,7 @@ def test_the_card_beside_the_bundle_has_the_latencies(bundle: Path) -> None:
     table = card[len(inside) :]
     assert "A processor, 2 cores" in table
     assert "| onnx-fp32 | onnxruntime | 1 | 4.00 | 1.50 | 1.00 | 1.25 | 2.00 |" in table
-    assert "1000 at 1, 4000 at 8" in table
+    assert "1000 at 1, 4000 at 8, 5000 at 16" in table
     assert "it ended with signal 6" in table
 
 

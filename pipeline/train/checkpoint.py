@@ -1,0 +1,183 @@
+"""Checkpoints: a folder each, whole or absent, read without running pickled code.
+
+00002-00000016/      epochs finished, batches done in the next one
+  tensors.safetensors
+  state.json         everything else, and the SHA-256 of both
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from pipeline.errors import DamagedError, SetupError, UsageError
+
+TENSORS = "tensors.safetensors"
+STATE = "state.json"
+VERSION = 1
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def name_of(epoch: int, batch: int) -> str:
+    """Names sort as the training went."""
+    return f"{epoch:05d}-{batch:08d}"
+
+
+def save(folder: Path, name: str, state: dict[str, Any]) -> None:
+    """Writes `state` (tensors, numbers, strings, lists, tuples, dicts) as `folder/name`.
+
+    A crash at any moment leaves either all of it or nothing under that name. Raises SetupError if
+    it cannot be written; earlier checkpoints stay.
+    """
+    final, temporary = folder / name, folder / f".{name}.tmp"
+    if final.is_dir():
+        return  # this very moment is saved already
+    tensors: dict[str, Tensor] = {}
+    plain = _encode(state, "", tensors)
+    blob = save_tensors(tensors)
+    head = {
+        "version": VERSION,
+        "tensors_sha256": hashlib.sha256(blob).hexdigest(),
+        "state_sha256": _digest(plain),
+        "state": plain,
+    }
+    with writing(folder):
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            _write_synced(temporary / TENSORS, blob)
+            _write_synced(temporary / STATE, json.dumps(head, sort_keys=True).encode())
+            _sync(temporary)
+            temporary.rename(final)
+            _sync(folder)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote, tensors on the CPU. Raises DamagedError if one bit of it is another."""
+    try:
+        head = json.loads((path / STATE).read_bytes())
+        blob = (path / TENSORS).read_bytes()
+        if head["version"] != VERSION:
+            raise DamagedError(f"The checkpoint {path} is of version {head['version']}.")
+        if head["state_sha256"] != _digest(head["state"]):
+            raise DamagedError(f"{path / STATE} is not what was written.")
+        if head["tensors_sha256"] != hashlib.sha256(blob).hexdigest():
+            raise DamagedError(f"{path / TENSORS} is not what was written.")
+        # Clones are aligned as torch aligns, and let go of the file's bytes.
+        tensors = {name: tensor.clone() for name, tensor in load_tensors(blob).items()}
+        state: dict[str, Any] = _decode(head["state"], tensors)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise DamagedError(f"The checkpoint {path} cannot be read: {error}.") from error
+    return state
+
+
+def newest_first(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), reverse=True)
+
+
+def keep_only(folder: Path, names: Iterable[str]) -> None:
+    """Removes every other checkpoint, and what a killed process left half-written."""
+    kept = set(names)
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in kept:
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write into a SetupError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise SetupError(
+                f"The disk is full: {folder} could not be written.",
+                "Make room and run it again: it goes on from the last checkpoint.",
+            ) from error
+        raise SetupError(
+            f"{folder} could not be written: {error.strerror or error}.",
+            "Make the folder writable for you and run it again.",
+        ) from error
+
+
+def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    """JSON for `value`; tensors go into `tensors`, and their names stand in their places."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if torch.is_tensor(value):
+        name = f"{len(tensors)}:{path}"
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"$tensor": name}
+    if isinstance(value, list | tuple):
+        items = [_encode(v, f"{path}/{i}", tensors) for i, v in enumerate(value)]
+        return items if isinstance(value, list) else {"$tuple": items}
+    if isinstance(value, dict):
+        pairs = [[k, _encode(v, f"{path}/{k}", tensors)] for k, v in value.items()]
+        if any(not isinstance(key, str | int) or isinstance(key, bool) for key, _ in pairs):
+            raise _unsaveable(path, value)
+        return {"$counter" if isinstance(value, Counter) else "$dict": pairs}
+    if hasattr(value, "item") and getattr(value, "size", 0) == 1:  # a number of numpy's
+        return value.item()
+    raise _unsaveable(path, value)
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "$tensor":
+        return tensors[content]
+    if kind == "$tuple":
+        return tuple(_decode(item, tensors) for item in content)
+    pairs = {key: _decode(item, tensors) for key, item in content}
+    return Counter(pairs) if kind == "$counter" else pairs
+
+
+def _unsaveable(path: str, value: object) -> UsageError:
+    return UsageError(
+        f"A checkpoint cannot hold {path.strip('/')}, a {type(value).__name__}.",
+        "state_dict of an optimizer or scheduler gives tensors, numbers, strings, lists, dicts.",
+    )
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

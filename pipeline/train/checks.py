@@ -1,0 +1,106 @@
+"""What can be wrong with data, model and loss, said before or instead of torch's own words."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from pipeline.config import Config
+from pipeline.errors import SetupError, UsageError
+from pipeline.project import user_code
+from pipeline.train.data import Batch, worker_died
+from pipeline.train.optim import ELEMENTWISE
+
+
+@contextmanager
+def explained(config: Config, what: str) -> Iterator[None]:
+    """As `user_code`, with a remedy for what torch raises most.
+
+    Raises SetupError where memory, a compiler or a worker process is what is missing.
+    """
+    try:
+        with user_code(what, config.root):
+            yield
+    except UsageError as error:
+        cause = error.__cause__
+        if cause is None:
+            raise
+        raise _with_remedy(config, what, error, cause) from cause
+
+
+def _with_remedy(
+    config: Config, what: str, error: UsageError, cause: BaseException
+) -> UsageError | SetupError:
+    said = str(cause)
+    train = config.train
+    if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in said:
+        return SetupError(
+            f"{what}: out of memory at train.batch_size = {train.batch_size}.",
+            f"Halve train.batch_size and double train.accumulate (now {train.accumulate}): "
+            "the same steps in less memory.",
+        )
+    died = worker_died(cause)
+    if died:
+        return died
+    if "Expected more than 1 value per channel" in said:
+        return UsageError(
+            f"{what}: batch norm cannot train on a batch of one sample.",
+            f"Change train.batch_size ({train.batch_size}) so that the last batch has two or more.",
+        )
+    if train.compile and type(cause).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return SetupError(
+            f"torch.compile failed: {said.strip().splitlines()[0]}",
+            "Set train.compile = false; on a CPU it needs a C++ compiler.",
+        )
+    return error
+
+
+def check_outputs(config: Config, first: Tensor) -> None:
+    """The first output of the model, [n, ...], against [output]."""
+    labels = config.labels()
+    if first.ndim == 0:
+        raise UsageError("The model's first output is a single number, without a batch axis.")
+    if labels is not None and first.ndim >= 2 and len(labels) != first.shape[-1]:
+        raise UsageError(
+            f"output.labels has {len(labels)} names; the model gives {first.shape[-1]} outputs.",
+            "Make them agree: [output] labels, or the model's number of classes in [model] args.",
+        )
+
+
+def check_targets(config: Config, batch: Batch, first: Tensor, loss: str, split: str) -> None:
+    """The targets of a batch, on the CPU, against the shape of the model's first output."""
+    targets = batch.targets
+    if loss in ELEMENTWISE and targets.shape[1:] != first.shape[1:]:
+        raise UsageError(
+            f"{split}: the model gives {list(first.shape[1:])} for a sample, its target is "
+            f"{list(targets.shape[1:])}; {loss} compares them element by element.",
+            "Make the shapes equal: a target [1] for an output [1], or squeeze the output.",
+        )
+    class_numbers = not targets.is_floating_point() and targets.ndim == first.ndim - 1
+    if config.output.kind != "classification" or not class_numbers or first.shape[1] < 2:
+        return
+    classes = first.shape[1]
+    wrong = (targets < 0) | (targets >= classes)
+    ignored = config.train.loss_args.get("ignore_index")
+    if ignored is not None:
+        wrong &= targets != ignored
+    if wrong.any():
+        row = int(wrong.reshape(len(targets), -1).any(1).nonzero()[0])
+        label = int(targets[row][wrong[row]].flatten()[0])
+        raise UsageError(
+            f"{split} sample {int(batch.indices[row])} has the label {label}; the model gives "
+            f"{classes} outputs, for the labels 0 to {classes - 1}.",
+            "Correct the labels in [data] entry, or the model's number of classes.",
+        )
+
+
+def check_finite(value: float, what: str, where: str, lr: float) -> None:
+    """Raises UsageError for a loss or gradient that is NaN or infinite."""
+    if not math.isfinite(value):
+        raise UsageError(
+            f"The {what} became {value} at {where}.",
+            f"Lower train.lr (the learning rate was {lr:.3g}), or set train.clip_norm = 1.0; "
+            "the samples' inputs and targets were finite.",
+        )

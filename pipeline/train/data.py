@@ -1,0 +1,256 @@
+"""Batches: which samples, in what order, prepared as the exported graph prepares them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pipeline.config import Config
+from pipeline.errors import PipelineError, SetupError, UsageError
+from pipeline.project import build_datasets, user_code
+from pipeline.samples import Array, pair, to_arrays
+from pipeline.train import rng
+from pipeline.train.stop import shield_worker
+from pipeline.train.world import World
+from pipeline.wrap import Preprocess
+
+# Pictures that are resized at once hold at most so many pixels: 64 MB in float32 RGB, about.
+PIXELS_AT_ONCE = 5_000_000
+
+Key = tuple[int, list[int]]  # epoch, indices of the samples
+
+
+class Batch(NamedTuple):
+    """`inputs` [n, ...] as the model takes them, `targets` [n, ...], `indices` int64 [n].
+
+    `names` are the keys of dict samples, for a model that is called by name; None for others.
+    """
+
+    inputs: tuple[Tensor, ...]
+    targets: Tensor
+    indices: Tensor
+    names: tuple[str, ...] | None
+
+    def to(self, device: torch.device) -> "Batch":
+        inputs = tuple(tensor.to(device, non_blocking=True) for tensor in self.inputs)
+        targets = self.targets.to(device, non_blocking=True)
+        return Batch(inputs, targets, self.indices, self.names)  # _replace would call len()
+
+    def __len__(self) -> int:  # type: ignore[override]
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error of a worker process, which would otherwise arrive as a printed traceback."""
+
+    message: str
+    hint: str | None
+
+
+def load_splits(config: Config, *splits: str) -> "list[Dataset[Any]]":
+    """The user's datasets. Raises UsageError for one that is missing or empty."""
+    datasets = build_datasets(config)
+    for split in splits:
+        if split not in datasets:
+            raise UsageError(
+                f"{config.data.entry} returned {', '.join(sorted(datasets)) or 'nothing'}, "
+                f"but no {split!r} set.",
+                'build_data returns a dict with "train" and "validation".',
+            )
+        if size_of(datasets[split]) == 0:
+            raise UsageError(
+                f"The {split} set of {config.data.entry} has no samples.",
+                f'Make build_data return a non-empty dataset under "{split}".',
+            )
+    return [datasets[split] for split in splits]
+
+
+def size_of(dataset: "Dataset[Any]") -> int:
+    return len(dataset)  # type: ignore[arg-type]
+
+
+def shuffled(size: int, seed: int, epoch: int) -> list[int]:
+    """The order of an epoch: a permutation that is a function of (seed, epoch)."""
+    generator = torch.Generator().manual_seed(rng.derive("order", seed, epoch))
+    order: list[int] = torch.randperm(size, generator=generator).tolist()
+    return order
+
+
+def split_batches(order: Sequence[int], batch_size: int, world: World) -> list[list[int]]:
+    """This process's share of each batch; `batch_size` counts the samples of all processes."""
+    starts = range(0, len(order), batch_size)
+    return [list(order[i : i + batch_size][world.rank :: world.size]) for i in starts]
+
+
+class BatchMaker(Dataset[Batch | Failure]):
+    """Makes the batch that a key stands for, in a worker process or here.
+
+    Each sample is read with generators seeded by (seed, epoch, index): which worker reads it, and
+    what was read before, changes nothing.
+    """
+
+    def __init__(self, config: Config, dataset: "Dataset[Any]", split: str) -> None:
+        self.config = config
+        self.dataset = dataset
+        self.split = split
+        self.preprocess = Preprocess(config.input) if config.input.kind == "image" else None
+
+    def __getitem__(self, key: Key) -> Batch | Failure:
+        epoch, indices = key
+        try:
+            with rng.preserved_cpu():
+                samples = [self._read(epoch, index) for index in indices]
+            return self._join(samples, indices)
+        except PipelineError as error:
+            return Failure(error.message, error.hint)
+
+    def _read(self, epoch: int, index: int) -> tuple[tuple[Array, ...], Array, Any]:
+        rng.seed_cpu(rng.derive(self.config.train.seed, self.split, epoch, index))
+        entry = f"{self.config.data.entry}, {self.split} sample {index}"
+        with user_code(entry, self.config.root):
+            item = self.dataset[index]
+        given, target = pair(item, self.split, index)
+        where = f"{self.split} sample {index}"
+        keys = tuple(str(key) for key in given) if isinstance(given, Mapping) else None
+        return to_arrays(self.config, given, where), self._target(target, where), keys
+
+    def _target(self, target: object, where: str) -> Array:
+        array = np.asarray(target)
+        if array.dtype.kind not in "biuf":
+            raise UsageError(
+                f"{where}: the target is {type(target).__name__}, not a number or an array.",
+                "Turn labels into class numbers; put several targets into one array.",
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UsageError(
+                f"{where}: the target holds NaN or infinity.",
+                "Clean the data; [data] entry makes it.",
+            )
+        real = array.dtype.kind == "f" or self.config.output.kind == "regression"
+        return array.astype(np.float32 if real else np.int64)
+
+    def _join(self, samples: list[tuple[Any, Array, Any]], indices: list[int]) -> Batch:
+        names = samples[0][2]
+        for index, sample in zip(indices, samples, strict=True):
+            if sample[2] != names or len(sample[0]) != len(samples[0][0]):
+                raise UsageError(
+                    f"{self.split} samples {indices[0]} and {index} have different inputs: "
+                    f"{_inputs(samples[0])} and {_inputs(sample)}.",
+                    "Every sample has the same inputs in the same order.",
+                )
+        columns = list(zip(*(sample[0] for sample in samples), strict=True))
+        if self.preprocess:
+            inputs: tuple[Tensor, ...] = (prepare(self.preprocess, columns[0]),)
+        else:
+            inputs = tuple(self._stack(column, indices, "input") for column in columns)
+        targets = self._stack([sample[1] for sample in samples], indices, "target")
+        return Batch(inputs, targets, torch.tensor(indices), names)
+
+    def _stack(self, arrays: Sequence[Array], indices: list[int], what: str) -> Tensor:
+        for index, array in zip(indices, arrays, strict=True):
+            if array.shape != arrays[0].shape:
+                raise UsageError(
+                    f"{self.split} samples {indices[0]} and {index} have {what}s of different "
+                    f"shapes: {list(arrays[0].shape)} and {list(array.shape)}.",
+                    "Pad them to one shape in [data] entry, or train with batch_size = 1.",
+                )
+        return torch.from_numpy(np.stack(arrays))
+
+
+def prepare(preprocess: Preprocess, pictures: Sequence[Array]) -> Tensor:
+    """uint8 [height, width, channels] of any sizes → float32 [n, channels, h, w], contiguous.
+
+    Pictures of one size are resized together; the values are those of one at a time.
+    """
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for row, picture in enumerate(pictures):
+        by_shape.setdefault(picture.shape, []).append(row)
+    channels = pictures[0].shape[2]
+    result = torch.empty(len(pictures), channels, preprocess.height, preprocess.width)
+    with torch.no_grad():
+        for (height, width, *_), rows in by_shape.items():
+            at_once = max(1, PIXELS_AT_ONCE // max(1, height * width))
+            for start in range(0, len(rows), at_once):
+                some = rows[start : start + at_once]
+                pixels = torch.from_numpy(np.stack([pictures[row] for row in some]))
+                result[some] = preprocess(pixels)
+    return result
+
+
+class Loader:
+    """A DataLoader whose batches are named anew for each epoch, and which can start inside one."""
+
+    def __init__(
+        self, config: Config, dataset: "Dataset[Any]", split: str, device: torch.device
+    ) -> None:
+        self.split = split
+        self._keys = _Keys()
+        train = config.train
+        self._loader: DataLoader[Batch | Failure] | None = DataLoader(
+            BatchMaker(config, dataset, split),
+            batch_size=None,  # a key stands for a whole batch
+            sampler=self._keys,
+            num_workers=train.workers,
+            pin_memory=train.pin_memory and device.type == "cuda",
+            persistent_workers=train.persistent_workers and train.workers > 0,
+            worker_init_fn=shield_worker,
+            collate_fn=_as_it_is,
+            # Its own, so that starting workers takes nothing from the model's random numbers.
+            generator=torch.Generator().manual_seed(train.seed),
+        )
+
+    def batches(self, epoch: int, indices: list[list[int]]) -> Iterator[Batch]:
+        """The batches of these indices, in this order. Close the iterator to end the workers.
+
+        Raises UsageError for a sample that does not fit, SetupError if a worker dies.
+        """
+        assert self._loader is not None
+        self._keys.keys = [(epoch, rows) for rows in indices]
+        try:
+            for made in self._loader:
+                if isinstance(made, Failure):
+                    raise UsageError(made.message, made.hint)
+                yield made
+        except RuntimeError as error:
+            died = worker_died(error)
+            if died is None:
+                raise
+            raise died from error
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._loader = None
+
+
+def worker_died(error: BaseException) -> SetupError | None:
+    """The SetupError for an error that says that a worker process ended; None for another."""
+    if "DataLoader worker" not in str(error):
+        return None
+    return SetupError(
+        f"A process that reads the data ended: {str(error).splitlines()[0]}",
+        "Memory or /dev/shm may be full. Set train.workers = 0 (or lower), or give it more.",
+    )
+
+
+class _Keys(Sampler[Key]):
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def _as_it_is(batch: Batch | Failure) -> Batch | Failure:
+    return batch
+
+
+def _inputs(sample: tuple[Any, Array, Any]) -> str:
+    return ", ".join(sample[2]) if sample[2] else f"{len(sample[0])} of them"

@@ -1,0 +1,98 @@
+"""What training runs on: device, precision, threads, and everything set so that it repeats."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.config import TrainConfig, threads_or_all
+from pipeline.errors import SetupError, UsageError
+from pipeline.progress import Reporter
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`autocast` is the element type of mixed precision, None for plain float32."""
+
+    device: torch.device
+    threads: int
+    autocast: torch.dtype | None
+
+    @property
+    def device_name(self) -> str:
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+
+    @property
+    def amp(self) -> str:
+        return {None: "off", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.autocast]
+
+
+@contextmanager
+def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
+    """Sets torch's threads and determinism for a training, and puts them back after it.
+
+    Python warnings inside go to the user once, as one line each. Raises SetupError for a device
+    that this machine lacks.
+    """
+    device = choose_device(config.device)
+    threads = threads_or_all(config.threads)
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+    )
+    # cuBLAS repeats its sums only with this, and reads it when CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: report.warn(_first_line(message))
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+        try:
+            yield Machine(device, threads, choose_autocast(config.amp, device))
+        finally:
+            torch.set_num_threads(before[0])
+            torch.use_deterministic_algorithms(before[1], warn_only=before[2])
+            torch.backends.cudnn.benchmark = before[3]
+
+
+def choose_device(given: str) -> torch.device:
+    """`auto`: cuda, then mps, then cpu."""
+    if given == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(given)
+    except RuntimeError:
+        raise UsageError(
+            f"train.device: {given!r} is no device.", 'Give "auto", "cpu", "cuda" or "cuda:1".'
+        ) from None
+    usable = {
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not usable.get(device.type, False):
+        there = [name for name, yes in usable.items() if yes and name != device.type]
+        raise SetupError(
+            f"train.device: this machine has no {given!r}.",
+            f'It has {" and ".join(there)}; "auto" takes the best that is there.',
+        )
+    return device
+
+
+def choose_autocast(amp: str, device: torch.device) -> torch.dtype | None:
+    """The element type that `train.amp` stands for on a device."""
+    if amp == "auto" and device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
+
+
+def _first_line(message: Warning | str) -> str:
+    return (str(message).strip().splitlines() or [""])[0]

@@ -1,0 +1,127 @@
+"""Loss and metric over a whole validation set, each sample counted once."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from pipeline.config import Config
+from pipeline.project import user_code
+from pipeline.task_metric import TaskMetric, build_metric
+from pipeline.train import rng
+from pipeline.train.checks import check_outputs, check_targets, explained
+from pipeline.train.data import Batch, Loader, size_of
+from pipeline.train.optim import Loss
+from pipeline.wrap import Postprocess, flatten
+
+
+@dataclass(frozen=True)
+class Score:
+    """`loss` is the mean over the samples, None if it was not asked for; so is `metric`."""
+
+    loss: float | None
+    metric: float | None
+
+
+class Validation:
+    """The validation set, ready to be gone through again and again.
+
+    The model answers in float32 without mixed precision and its first output goes through
+    [output] activation: the metric is that of the graph that will be exported.
+    """
+
+    def __init__(
+        self, config: Config, model: nn.Module, dataset: Dataset[object], device: torch.device
+    ) -> None:
+        self.config = config
+        self.size = size_of(dataset)
+        self.device = device
+        self.loader = Loader(config, dataset, "validation", device)
+        rows = list(range(self.size))
+        step = config.train.batch_size
+        self.indices = [rows[start : start + step] for start in range(0, self.size, step)]
+        self.post = Postprocess(config.activation)
+        # One batch beforehand: it gives lazy layers their shapes, and tells the number of classes.
+        self.first = self._first_output(model)
+        check_outputs(config, self.first)
+        classes = self.first.shape[-1] if self.first.ndim > 1 else None
+        self.metric: TaskMetric | None = build_metric(config, classes)
+
+    def score(
+        self, model: nn.Module, loss: Loss | None, stopped: Callable[[], bool] = lambda: False
+    ) -> Score | None:
+        """Loss and metric of a model; None if `stopped` before the end.
+
+        The random numbers after it are those that were due before it.
+        """
+        total = 0.0
+        if self.metric:
+            self.metric.reset()
+        model.eval()
+        with rng.preserved(), torch.no_grad(), closing(self._batches()) as batches:
+            for batch in batches:
+                if stopped():
+                    return None
+                total += self._one(model, loss, batch)
+        metric = None
+        if self.metric:
+            with user_code(f"output.metric: {self.metric.name}", self.config.root):
+                metric = self.metric.compute()
+        return Score(total / self.size if loss else None, metric)
+
+    def close(self) -> None:
+        self.loader.close()
+
+    def _one(self, model: nn.Module, loss: Loss | None, batch: Batch) -> float:
+        """Updates the metric; gives the sum of the losses of the batch."""
+        outputs = answer(self.config, model, batch.to(self.device), "validation")
+        first = flatten(outputs)[0]
+        check_targets(self.config, batch, first, loss.name if loss else "", "validation")
+        if self.metric:
+            what = f"output.metric: {self.metric.name}, on {described(first, batch.targets)}"
+            with user_code(what, self.config.root):
+                self.metric.update(self.post(first.float()).cpu(), batch.targets)
+        if loss is None:
+            return 0.0
+        value = apply_loss(self.config, loss, outputs, batch.targets.to(self.device)).item()
+        return value if loss.summed else value * len(batch.indices)
+
+    def _first_output(self, model: nn.Module) -> Tensor:
+        model.eval()
+        with rng.preserved(), torch.no_grad(), closing(self._batches()) as batches:
+            return flatten(answer(self.config, model, next(batches).to(self.device), "validation"))[
+                0
+            ]
+
+    def _batches(self):  # type: ignore[no-untyped-def]
+        return self.loader.batches(0, self.indices)
+
+
+def answer(config: Config, model: Callable[..., object], batch: Batch, split: str) -> object:
+    """What the model gives for a batch, called as its samples ask: by position or by name."""
+    shapes = ", ".join(f"{_dtype(x)}{list(x.shape)}" for x in batch.inputs)
+    with explained(config, f"The model, on a {split} batch {shapes},"):
+        if batch.names:
+            return model(**dict(zip(batch.names, batch.inputs, strict=True)))
+        return model(*batch.inputs)
+
+
+def apply_loss(config: Config, loss: Loss, outputs: object, targets: Tensor) -> Tensor:
+    """A scalar."""
+    shapes = described(flatten(outputs)[0], targets)
+    with explained(config, f"train.loss: {loss.name}, on {shapes},"):
+        return loss(outputs, targets)
+
+
+def described(output: Tensor, targets: Tensor) -> str:
+    return (
+        f"outputs {_dtype(output)}{list(output.shape)} and "
+        f"targets {_dtype(targets)}{list(targets.shape)}"
+    )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

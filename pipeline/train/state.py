@@ -1,0 +1,178 @@
+"""Everything that changes while a model is trained, and how it is saved and taken up again."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from pipeline.errors import DamagedError
+from pipeline.progress import Reporter
+from pipeline.stage import Job
+from pipeline.train import checkpoint, rng
+from pipeline.train.device import Machine
+
+FOLDER = "checkpoints"
+
+# Keys of [train] that a training may go on with changed: no weight depends on them.
+FREE = {"workers", "pin_memory", "persistent_workers", "checkpoint_every", "tensorboard"}
+
+
+@dataclass
+class Progress:
+    """Where a training is. `epoch` epochs are finished; `batch` batches of the next are done.
+
+    `loss_sum` (over samples), `seen` (samples) and `seconds` are of the epoch under way. `best_*`
+    are of the best epoch so far, counted from 1; `best_at` names its checkpoint. `waited` counts
+    epochs since the watched value was best. `rows` are the lines of metrics.jsonl.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    best_epoch: int | None = None
+    best_value: float | None = None
+    best_at: str | None = None
+    watched: float | None = None
+    waited: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        return f"epoch {self.epoch + 1}, step {self.step}"
+
+    @property
+    def name(self) -> str:
+        return checkpoint.name_of(self.epoch, self.batch)
+
+
+@dataclass
+class Learner:
+    """The model and what moves it. `forward` is `model`, or its compiled form."""
+
+    model: nn.Module
+    forward: Callable[..., object]
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    scaler: torch.amp.GradScaler
+    progress: Progress
+
+
+def fingerprint(job: Job, here: Machine, sizes: dict[str, int]) -> str:
+    """SHA-256 over what the final weights depend on, as far as this process sees it."""
+    given = job.config.model_dump(mode="json")
+    given["train"] = {key: value for key, value in given["train"].items() if key not in FREE}
+    ingredients = {
+        "config": {key: given[key] for key in ("model", "data", "input", "output", "train")},
+        "torch": torch.__version__,
+        "device": f"{here.device.type} {here.device_name}",
+        "threads": here.threads,
+        "amp": here.amp,
+        "sizes": sizes,
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+
+
+def save(folder: Path, learner: Learner, mark: str) -> None:
+    """Writes a checkpoint of this moment, between two optimizer steps.
+
+    Keeps the one before it, in case this one is damaged, and those of the best epochs that the
+    two know of. Raises SetupError if the disk refuses.
+    """
+    progress = learner.progress
+    checkpoint.save(folder, progress.name, capture(learner, mark))
+    kept = {progress.name, progress.best_at}
+    for path in checkpoint.newest_first(folder):
+        if path.name < progress.name:
+            kept |= {path.name, best_of(path)}
+            break
+    with checkpoint.writing(folder):
+        checkpoint.keep_only(folder, {name for name in kept if name})
+
+
+def resume(folder: Path, learner: Learner, mark: str, report: Reporter) -> bool:
+    """Takes up the newest checkpoint that is whole; False if there is none.
+
+    Damaged ones are reported and removed, those of another configuration removed.
+    """
+    for path in checkpoint.newest_first(folder):
+        try:
+            state = checkpoint.load(path)
+            best = state["progress"]["best_at"]
+            if best and best != path.name:
+                checkpoint.load(folder / best)
+        except DamagedError as error:
+            report.warn(f"{error.message} The checkpoint before it is taken, if there is one.")
+            with checkpoint.writing(folder):
+                checkpoint.remove(path)
+            continue
+        if state["fingerprint"] == mark:
+            restore(learner, state)
+            return True
+        report.note("Earlier checkpoints are of another configuration: training starts anew.")
+        break
+    with checkpoint.writing(folder):
+        checkpoint.keep_only(folder, ())
+    return False
+
+
+def best_of(path: Path) -> str | None:
+    """The best epoch's checkpoint that another one knows of; None if it cannot be read."""
+    try:
+        best: str | None = checkpoint.load(path)["progress"]["best_at"]
+    except DamagedError:
+        return None  # it is found damaged, and said, when it is to be used
+    return best
+
+
+def capture(learner: Learner, mark: str) -> dict[str, Any]:
+    scheduler = learner.scheduler
+    return {
+        "fingerprint": mark,
+        "progress": asdict(learner.progress),
+        "model": dict(tensors_of(learner.model)),
+        "optimizer": learner.optimizer.state_dict(),
+        "scheduler": scheduler.state_dict() if scheduler else None,
+        "scaler": learner.scaler.state_dict(),
+        "rng": rng.get_state(),
+    }
+
+
+def restore(learner: Learner, state: dict[str, Any]) -> None:
+    fill(learner.model, state["model"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    _same_layout(learner.optimizer)
+    if learner.scheduler:
+        learner.scheduler.load_state_dict(state["scheduler"])
+    if state["scaler"]:
+        learner.scaler.load_state_dict(state["scaler"])
+    learner.progress = Progress(**state["progress"])
+    rng.set_state(state["rng"])
+
+
+def tensors_of(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """Parameters and buffers, also those that no state dict holds; tied ones once."""
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in tensors_of(model):
+            tensor.copy_(tensors[name])
+
+
+def _same_layout(optimizer: Optimizer) -> None:
+    """Gives the optimizer's tensors the strides of their parameters, as it made them itself."""
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -1,0 +1,64 @@
+"""`train.epochs = 0`, no data, or a model that is a file: the weights stay as they are."""
+
+from typing import TYPE_CHECKING
+
+from pipeline.project import build_model
+from pipeline.stage import Job, Summary
+from pipeline.train import rng
+from pipeline.train.data import load_splits
+from pipeline.train.device import machine
+from pipeline.train.evaluate import Validation
+from pipeline.train.results import METRICS, metric_of, write_summary
+from pipeline.weights import WEIGHTS, save_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def keep_weights(job: Job) -> Summary:
+    """Evaluates the model once, where there is data, and saves the weights that it has."""
+    config = job.config
+    foreign = config.model.torchscript or config.model.onnx
+    train = config.train.model_copy(update={"device": "cpu"}) if foreign else config.train
+    with machine(train, job.report) as here:
+        rng.seed_all(config.train.seed)
+        datasets = load_splits(config, "validation") if config.data.entry else []
+        rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
+        model = build_model(config).to(here.device)
+        validation = Validation(config, model, datasets[0], here.device) if datasets else None
+        value = _score(job, model, validation)
+        if not foreign:
+            save_weights(model, job.out / WEIGHTS)
+        (job.out / METRICS).touch()
+        extra: Summary = {
+            "trained_epochs": 0,
+            "weights": None if foreign else WEIGHTS,
+            "why": _why(job),
+            "metric": metric_of(validation, value),
+            "validation_samples": validation.size if validation else 0,
+        }
+        return write_summary(config, job.out, here, model, extra)
+
+
+def _score(job: Job, model: "nn.Module", validation: Validation | None) -> float | None:
+    """The metric over the validation set; None without data or metric."""
+    if validation is None or validation.metric is None:
+        return None
+    try:
+        with job.report.bar("Evaluating", None):
+            score = validation.score(model, None)
+    finally:
+        validation.close()
+    assert score is not None
+    job.report.note(f"Not trained: {_why(job)}. {validation.metric.name} {score.metric:.4f}.")
+    return score.metric
+
+
+def _why(job: Job) -> str:
+    config = job.config
+    foreign = config.model.torchscript or config.model.onnx
+    if foreign:
+        return f"{foreign} keeps the weights that it holds"
+    if config.data.entry is None:
+        return "there is no [data] entry"
+    return "[train] epochs = 0"

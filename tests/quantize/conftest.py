@@ -1,0 +1,43 @@
+"""Projects exported once a session."""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+import torch
+from quantize_cases import DIGITS, MODELS, PROJECTS, Exported, export, trained
+
+from pipeline.config import load_config
+from pipeline.weights import save_weights
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    """Exports a project of `PROJECTS` once a session."""
+    made: dict[str, Exported] = {}
+
+    def make(name: str) -> Exported:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(f"the {name}")
+            (folder / "pipeline.toml").write_text(PROJECTS[name])
+            (folder / "models.py").write_text(MODELS)
+            made[name] = export(folder)
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The example, narrower, trained for a moment."""
+    folder = tmp_path_factory.mktemp("the digits")
+    for file in DIGITS.iterdir():
+        if file.is_file():
+            shutil.copy(file, folder)
+    overrides = ("model.args.width=8", "quantize.calibration_samples=64")
+    config = load_config(folder, overrides)
+    torch.manual_seed(0)
+    model = trained(config)
+    (folder / "train").mkdir()
+    save_weights(model, folder / "train" / "weights.safetensors")
+    return export(folder, *overrides)

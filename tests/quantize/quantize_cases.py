@@ -1,0 +1,277 @@
+"""Small real projects on which recipes are tried, and what one run of the stage makes."""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import pipeline.export
+import pipeline.quantize
+from pipeline.artifacts import Artifact, read_index
+from pipeline.config import Config, load_config
+from pipeline.progress import Silent
+from pipeline.project import build_model
+from pipeline.readback import Facts, read_back
+from pipeline.runtimes import RUNTIMES
+from pipeline.samples import load_samples
+from pipeline.stage import Job
+from pipeline.weights import save_weights
+from pipeline.wrap import Wrapped
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+
+MODELS = '''
+import numpy as np
+import torch
+from torch import nn
+
+
+class Few(torch.utils.data.Dataset):
+    def __init__(self, make, count=48):
+        rng = np.random.default_rng(0)
+        self.items = [make(rng) for _ in range(count)]
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index], 0
+
+
+def sets(make):
+    return {"train": Few(make), "validation": Few(make)}
+
+
+def mlp():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def rows():
+    return sets(lambda rng: rng.normal(size=12).astype(np.float32))
+
+
+class Attention(nn.Module):
+    """A transformer block, written out as torch.fx can follow it."""
+
+    def __init__(self, width=16):
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm = nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, tokens):
+        x = self.norm(tokens)
+        scores = self.query(x) @ self.key(x).transpose(1, 2) / 4.0
+        x = tokens + torch.softmax(scores, -1) @ self.value(x)
+        return self.head(x.mean(1))
+
+
+def sentences():
+    return sets(lambda rng: rng.normal(size=(int(rng.integers(3, 7)), 16)).astype(np.float32))
+
+
+class Two(nn.Module):
+    """Called by name, in another order than the samples have; two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.left, self.right = nn.Linear(6, 8), nn.Linear(4, 8)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, b, a):
+        x = torch.relu(self.left(a) + self.right(b))
+        return {"score": self.head(x), "features": x}
+
+
+def pairs():
+    return sets(lambda rng: {
+        "a": rng.normal(size=6).astype(np.float32), "b": rng.normal(size=4).astype(np.float32),
+    })
+
+
+class Branch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(12, 16), nn.Linear(16, 2)
+
+    def forward(self, x):
+        x = self.first(x)
+        if x.sum() > 0:
+            x = x * 2
+        return self.last(x)
+
+
+def convolutions():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    )
+
+
+class Loud(nn.Module):
+    """Values inside lie above what float16 holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(12, 8), nn.Linear(8, 2)
+        nn.init.constant_(self.first.weight, 3e4)
+        nn.init.constant_(self.last.weight, 1e-6)
+
+    def forward(self, x):
+        return self.last(self.first(x.abs() + 1))
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell = nn.LSTM(16, 24, batch_first=True)
+        self.head = nn.Linear(24, 3)
+
+    def forward(self, tokens):
+        states, _ = self.cell(tokens)
+        return self.head(states[:, -1])
+
+
+def nothing():
+    return nn.Softmax(-1)
+'''
+
+TENSOR = """
+name = "it"
+[model]
+entry = "models.py:{model}"
+[data]
+entry = "models.py:{data}"
+[input]
+kind = "tensor"
+{input}
+[quantize]
+recipes = ["int8-static"]
+calibration_samples = 24
+batch_size = 8
+"""
+
+CONVOLUTIONS = """
+name = "it"
+[model]
+entry = "models.py:convolutions"
+[input]
+kind = "image"
+size = [16, 16]
+channels = 3
+[output]
+kind = "classification"
+[quantize]
+recipes = ["int8-static"]
+calibration_samples = 8
+batch_size = 4
+"""
+
+PROJECTS = {
+    "mlp": TENSOR.format(model="mlp", data="rows", input=""),
+    "attention": TENSOR.format(
+        model="Attention", data="sentences", input='shapes = { tokens = ["batch", "length", 16] }'
+    ),
+    "two": TENSOR.format(model="Two", data="pairs", input=""),
+    "branch": TENSOR.format(model="Branch", data="rows", input="")
+    + '[export]\nformats = ["torchscript"]\n',
+    "convolutions": CONVOLUTIONS,
+    "loud": TENSOR.format(model="Loud", data="rows", input="") + '[export]\nformats = ["onnx"]\n',
+    "recurrent": TENSOR.format(
+        model="Recurrent", data="sentences", input='shapes = { tokens = ["batch", "length", 16] }'
+    ),
+    "nothing": TENSOR.format(model="nothing", data="rows", input="")
+    + '[export]\nformats = ["onnx"]\n',
+}
+
+
+@dataclass
+class Result:
+    """What one run of the stage made."""
+
+    out: Path
+    summary: dict[str, Any]
+    report: Silent
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+
+    def path(self, id: str) -> Path:
+        return self.out / self.artifacts[id].file
+
+    def facts(self, id: str) -> Facts:
+        return read_back(self.path(id), self.artifacts[id].format)
+
+
+@dataclass
+class Exported:
+    """A project with its train and export folders."""
+
+    folder: Path
+    overrides: tuple[str, ...] = ()
+
+    def config(self, *overrides: str) -> Config:
+        return load_config(self.folder, (*self.overrides, *overrides))
+
+    def quantize(self, *overrides: str) -> Result:
+        out = self.folder / f"out {hashlib.sha256(repr(overrides).encode()).hexdigest()[:8]}"
+        shutil.rmtree(out, ignore_errors=True)
+        scratch = out / "scratch"
+        scratch.mkdir(parents=True)
+        inputs = {name: self.folder / name for name in ("train", "export")}
+        report = Silent()
+        job = Job(self.config(*overrides), inputs, out, scratch, report)
+        result = Result(out, pipeline.quantize.run(job), report)
+        result.artifacts = {artifact.id: artifact for artifact in read_index(out)}
+        assert not list(scratch.iterdir())
+        return result
+
+    def fp32(self, format: str) -> Path:
+        return self.folder / "export" / f"model.fp32.{'onnx' if format == 'onnx' else 'pt'}"
+
+
+def export(folder: Path, *overrides: str) -> Exported:
+    """Starting weights (or those in `train/`) as a train stage leaves them, and the export."""
+    config = load_config(folder, overrides)
+    train, out, scratch = (folder / name for name in ("train", "export", "scratch"))
+    for each in (train, out, scratch):
+        each.mkdir(exist_ok=True)
+    if config.model.entry and not list(train.iterdir()):
+        save_weights(build_model(config), train / "weights.safetensors")
+    pipeline.export.run(Job(config, {"train": train}, out, scratch, Silent()))
+    return Exported(folder, overrides)
+
+
+def answer(path: Path, inputs: Sequence[Any], made_for: str = "any") -> list[Any]:
+    name = "onnxruntime" if path.suffix == ".onnx" else "torchscript"
+    runner = RUNTIMES[name].open(path, 1, made_for)
+    try:
+        return runner.run(list(inputs))
+    finally:
+        runner.close()
+
+
+def trained(config: Config) -> torch.nn.Module:
+    samples = load_samples(config, "train", 1400)
+    pictures = torch.from_numpy(np.stack([row[0] for row in samples.inputs]))
+    assert samples.targets is not None
+    classes = torch.tensor(np.array(samples.targets))
+    model = build_model(config).train()
+    wrapped = Wrapped(config, model, ("image",))
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
+    for _ in range(5):
+        for rows in torch.randperm(len(pictures)).split(64):
+            loss = torch.nn.functional.cross_entropy(wrapped.call(pictures[rows]), classes[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return model.eval()
