@@ -184,7 +184,7 @@ def status(
 
     Example:  pipeline status -c examples/digits
     """
-    from pipeline import console
+    from pipeline import console, tables
     from pipeline.run import status as states_of
 
     job = _job(config, override, workspace, False, json)
@@ -195,7 +195,7 @@ def status(
     if json:
         console.print_json({"workspace": str(job.workspace.root), "stages": states})
     else:
-        job.terminal.show(console.status_table(states))
+        job.terminal.show(tables.status_table(states))
 
 
 @app.command()
@@ -226,16 +226,14 @@ def inspect(
 
     Example:  pipeline inspect runs/digits/package/digits.bundle
     """
-    from pipeline import console
+    from pipeline import console, tables
     from pipeline.inspection import inspect as look
 
     found = look(path)
     if json:
         console.print_json(found)
     else:
-        terminal = console.Terminal()
-        for line in console.facts(found):
-            terminal.show(line)
+        console.Terminal().show(tables.facts(found))
 
 
 @app.command()
@@ -246,7 +244,7 @@ def doctor(json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from pipeline import console
+    from pipeline import console, tables
     from pipeline.doctor import examine
     from pipeline.errors import SetupError
 
@@ -254,7 +252,7 @@ def doctor(json: Json = False) -> None:
     if json:
         console.print_json({"checks": checks})
     else:
-        console.Terminal().show(console.checks_table(checks))
+        console.Terminal().show(tables.checks_table(checks))
     missing = [check for check in checks if check["status"] == "missing"]
     if missing:
         names = ", ".join(check["name"] for check in missing)
@@ -300,22 +298,24 @@ def _stages(until: str, job: _Job, force: bool, wait: bool, whole: bool) -> None
         try:
             run_stages(job.config, job.workspace, job.terminal, until, forced, finished)
         finally:
-            page = _report(job) if done and done[-1].stage in ("verify", "package") else None
+            page = (
+                _report(job) if done and done[-1].stage in ("verify", "bench", "package") else None
+            )
             if (done and until == done[-1].stage) or page:
                 _close(job, done, page)
 
 
 def _say_stage(terminal: "Terminal", done: "Done", workspace: "Workspace", show: bool) -> None:
-    from pipeline import console
+    from pipeline import tables
     from pipeline.artifacts import read_json
 
     how = f"{done.seconds:.1f} s" if done.made else "fresh"
     headline = done.summary.get("headline", "")
     terminal.show(f"[bold]{done.stage}[/] [dim]({how})[/] {headline}".rstrip())
     if show and done.stage == "verify":
-        terminal.show(console.verdict_table(read_json(workspace.stage("verify") / "verdict.json")))
+        terminal.show(tables.verdict_table(read_json(workspace.stage("verify") / "verdict.json")))
     if show and done.stage == "bench":
-        terminal.show(console.bench_table(read_json(workspace.stage("bench") / "bench.json")))
+        terminal.show(tables.bench_table(read_json(workspace.stage("bench") / "bench.json")))
 
 
 def _report(job: _Job) -> Path:
@@ -326,7 +326,7 @@ def _report(job: _Job) -> Path:
 
 def _close(job: _Job, done: "list[Done]", page: Path | None) -> None:
     """Says what came out and where it lies."""
-    from pipeline import console
+    from pipeline import console, tables
     from pipeline.run import verdict_of
 
     stages = {stage.stage for stage in done}
@@ -339,7 +339,7 @@ def _close(job: _Job, done: "list[Done]", page: Path | None) -> None:
     if all(not stage.made for stage in done):
         job.terminal.show("[green]Everything is fresh: nothing to do.[/]")
     if verdict:
-        job.terminal.show(f"Verdict  {console.word(verdict['verdict'])}")
+        job.terminal.show(f"Verdict  {tables.word(verdict['verdict'])}")
     if packed:
         job.terminal.show(f"Bundle   {packed}")
     if page:

@@ -24,7 +24,7 @@ LAYERS = [
     {"runtimes"},
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},
-    {"console"},
+    {"console", "tables"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

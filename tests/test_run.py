@@ -112,9 +112,8 @@ def test_a_flipped_byte_is_found_and_rebuilt(copy: Path, cli: Cli) -> None:
     broken[len(broken) // 2] ^= 1
     file.write_bytes(broken)
     done = cli("status", "-c", copy, "--json")
-    assert {s["stage"]: s["state"] for s in json.loads(done.stdout)["stages"]}[
-        "export"
-    ] == "damaged"
+    states = {s["stage"]: s["state"] for s in json.loads(done.stdout)["stages"]}
+    assert states["export"] == "damaged"
     made = stages(cli, copy)
     assert made["export"][0]
     assert "model.fp32.onnx is not what was written" in made["export"][1]

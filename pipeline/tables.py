@@ -1,0 +1,160 @@
+"""Results as tables for the terminal. `console.py` prints them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+COLOURS = {
+    "pass": "green",
+    "fresh": "green",
+    "ok": "green",
+    "fail": "bold red",
+    "damaged": "bold red",
+    "missing": "yellow",
+    "stale": "yellow",
+    "warn": "yellow",
+    "inconclusive": "yellow",
+}
+_SHORT_LIST = 12
+
+
+def word(state: str) -> str:
+    """A state or verdict in its colour."""
+    return f"[{COLOURS.get(state, 'white')}]{state}[/]"
+
+
+def status_table(states: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("stage", "state", "why")
+    for state in states:
+        table.add_row(state["stage"], word(state["state"]), escape("\n".join(state["why"])))
+    return table
+
+
+def verdict_table(verdict: Mapping[str, Any]) -> Table:
+    """One row for each artifact in each runtime; every figure is in verdict.json."""
+    metric = verdict["metric"]
+    name = metric["name"] if metric else "metric"
+    table = _table(
+        "artifact", "runtime", ">max abs", ">SQNR", ">top-1", f">{name}", ">drop", "verdict"
+    )
+    if metric:
+        reference = _number(metric["reference"], ".4f")
+        table.add_row("model", "eager PyTorch", "", "", "", reference, "", "", style="dim")
+    for row in verdict["rows"]:
+        table.add_row(
+            row["artifact"],
+            row["runtime"],
+            _number(row["max_abs"], ".1e"),
+            _number(row["sqnr_db"], ".0f", " dB") if row["max_abs"] else "exact",
+            _number(row["top1"], ".2%"),
+            _number(row["metric"], ".4f"),
+            _number(row["drop"], "+.4f"),
+            word(row["verdict"]),
+        )
+    return table
+
+
+def bench_table(bench: Mapping[str, Any]) -> Table:
+    """Medians beside eager PyTorch's own; every figure is in bench.json."""
+    table = _table(
+        "artifact", "runtime", ">p50 ms", ">p99 ms", ">speed", ">load ms", ">samples/s", ">peak MB"
+    )
+    good = [row for row in bench["rows"] if not row.get("error")]
+    eager = next((row["p50_ms"] for row in good if row["artifact"] == "eager"), None)
+    for row in bench["rows"]:
+        if row.get("error"):
+            table.add_row(row["artifact"], row["runtime"], f"[red]{escape(row['error'])}[/]")
+            continue
+        size, rate = max(row["throughput"].items(), key=lambda item: item[1], default=("", None))
+        table.add_row(
+            row["artifact"],
+            row["runtime"],
+            _number(row["p50_ms"], ".3f"),
+            _number(row["p99_ms"], ".3f"),
+            _number(eager and row["p50_ms"] and eager / row["p50_ms"], ".2f", "×"),
+            _number(row["load_ms"], ".1f"),
+            _number(rate, ",.0f", f" (batch {size})"),
+            _number(row["peak_bytes"] and row["peak_bytes"] / 1e6, ",.0f"),
+        )
+    return table
+
+
+def checks_table(checks: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("what", "found", "wanted", "status", "remedy")
+    for check in checks:
+        table.add_row(
+            escape(check["name"]),
+            escape(check["found"]),
+            escape(check["wanted"]),
+            word(check["status"]),
+            escape(check["remedy"] or ""),
+        )
+    return table
+
+
+def facts(data: Mapping[str, Any]) -> RenderableType:
+    """Nested JSON for a reader: keys, and lists of alike things as tables."""
+    return Group(*_facts(data, 0))
+
+
+def _facts(data: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
+    pad = "  " * depth
+    for key, value in data.items():
+        title = f"{pad}[bold]{escape(str(key))}[/]"
+        if isinstance(value, Mapping) and value:
+            plain = not any(isinstance(item, Mapping | list) for item in value.values())
+            if plain and len(value) > 1:
+                yield f"{title}  " + escape("  ".join(f"{k} {_plain(v)}" for k, v in value.items()))
+            else:
+                yield title
+                yield from _facts(value, depth + 1)
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            yield title
+            yield Padding(_rows(value), (0, 0, 0, 2 * depth + 2))
+        else:
+            yield f"{title}  {escape(_plain(value))}"
+
+
+def _rows(items: Sequence[Mapping[str, Any]]) -> Table:
+    """A column for each key that says something in any row."""
+    keys = {key: None for item in items for key in item}
+    said = [key for key in keys if any(item.get(key) not in (None, [], "") for item in items)]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for key in said:
+        numeric = all(isinstance(item.get(key), int | float | None) for item in items)
+        table.add_column(key, justify="right" if numeric else "left", overflow="fold")
+    for item in items:
+        table.add_row(*(escape(_plain(item.get(key))) for key in said))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """A column that starts with `>` is for numbers; the first ones name what a row is about."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        numeric = column.startswith(">")
+        whole = numeric or column in ("artifact", "runtime", "stage", "state", "verdict", "status")
+        table.add_column(column.lstrip(">"), justify="right" if numeric else "left", no_wrap=whole)
+    return table
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "–" if value is None else f"{value:{form}}{unit}"
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and all(isinstance(item, str | int | None) for item in value):
+        if any(isinstance(item, int | None) for item in value):  # a shape; a free dimension is null
+            return " × ".join("any" if item is None else str(item) for item in value)
+        more = f", and {len(value) - _SHORT_LIST} more" if len(value) > _SHORT_LIST else ""
+        return ", ".join(value[:_SHORT_LIST]) + more
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
