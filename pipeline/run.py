@@ -69,7 +69,7 @@ assert tuple(plan.stage for plan in PLANS) == STAGES
 
 SHARED = ("readback", "runtimes")  # folders that any stage may import
 BESIDES = {"package": ("bundle",)}  # folders that a single stage does
-ABOVE = ("cli", "console", "run", "doctor", "inspection")  # modules that no stage imports
+ABOVE = ("cli", "console", "tables", "run", "doctor", "inspection")  # modules that no stage imports
 
 
 @dataclass(frozen=True)
