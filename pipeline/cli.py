@@ -1,6 +1,7 @@
 """The command `pipeline`. Everything heavy is imported inside the commands."""
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -214,7 +215,7 @@ def init(
     terminal = Terminal()
     for path in write_project(folder, name, force):
         terminal.note(f"wrote {path}")
-    terminal.note(f"Next:  pipeline run -c {folder}")
+    terminal.note(f"Next:  pipeline run -c {shlex.quote(str(folder))}")
 
 
 @app.command()
