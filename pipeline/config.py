@@ -198,6 +198,11 @@ class TrainConfig(Section):
     """Write event files for TensorBoard besides metrics.jsonl."""
 
 
+# Keys of [train] that say how the weights are reached, not which: no stage is stale for them, and
+# an interrupted training goes on with others.
+NO_WEIGHT_DEPENDS_ON = {"workers", "pin_memory", "persistent_workers", "checkpoint_every"}
+
+
 class ExportConfig(Section):
     formats: tuple[Literal["torchscript", "onnx"], ...] = ("torchscript", "onnx")
     """What is exported."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -36,11 +37,12 @@ def name_of(epoch: int, batch: int) -> str:
     return f"{epoch:05d}-{batch:08d}"
 
 
-def save(folder: Path, name: str, state: dict[str, Any]) -> None:
+def save(folder: Path, name: str, state: dict[str, Any], needs: Iterable[str] = ()) -> None:
     """Writes `state` (tensors, numbers, strings, lists, tuples, dicts) as `folder/name`.
 
-    A crash at any moment leaves either all of it or nothing under that name. Raises SetupError if
-    it cannot be written; earlier checkpoints stay.
+    `needs` names other checkpoints that this one is of no use without. A crash at any moment
+    leaves either all of it or nothing under that name. Raises SetupError if it cannot be written;
+    earlier checkpoints stay.
     """
     final, temporary = folder / name, folder / f".{name}.tmp"
     if final.is_dir():
@@ -50,6 +52,7 @@ def save(folder: Path, name: str, state: dict[str, Any]) -> None:
     blob = save_tensors(tensors)
     head = {
         "version": VERSION,
+        "needs": sorted(needs),
         "tensors_sha256": hashlib.sha256(blob).hexdigest(),
         "state_sha256": _digest(plain),
         "state": plain,
@@ -74,7 +77,7 @@ def load(path: Path) -> dict[str, Any]:
         head = json.loads((path / STATE).read_bytes())
         blob = (path / TENSORS).read_bytes()
         if head["version"] != VERSION:
-            raise DamagedError(f"The checkpoint {path} is of version {head['version']}.")
+            raise DamagedError(f"The checkpoint {path} is of another version of the pipeline.")
         if head["state_sha256"] != _digest(head["state"]):
             raise DamagedError(f"{path / STATE} is not what was written.")
         if head["tensors_sha256"] != hashlib.sha256(blob).hexdigest():
@@ -85,6 +88,15 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedError(f"The checkpoint {path} cannot be read: {error}.") from error
     return state
+
+
+def needs(path: Path) -> list[str]:
+    """The other checkpoints that one needs, by name, without reading its tensors."""
+    try:
+        names: list[str] = json.loads((path / STATE).read_bytes())["needs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # it is found damaged, and said, when it is to be used
+    return names
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -102,7 +114,11 @@ def keep_only(folder: Path, names: Iterable[str]) -> None:
 
 
 def remove(path: Path) -> None:
-    shutil.rmtree(path)
+    """Takes it from its name first: what is half-removed is no checkpoint."""
+    hidden = path.with_name(f".{path.name.lstrip('.')}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    path.rename(hidden)
+    shutil.rmtree(hidden)
 
 
 @contextmanager
@@ -113,18 +129,25 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise SetupError(
-                f"The disk is full: {folder} could not be written.",
-                "Make room and run it again: it goes on from the last checkpoint.",
+                f"The disk is full: {folder} could not be written. {_what_is_left(folder)}",
+                "Make room, then run the same command again.",
             ) from error
         raise SetupError(
-            f"{folder} could not be written: {error.strerror or error}.",
-            "Make the folder writable for you and run it again.",
+            f"{folder} could not be written: {error.strerror or error}. {_what_is_left(folder)}",
+            "Make the folder writable for you, then run the same command again.",
         ) from error
+
+
+def _what_is_left(folder: Path) -> str:
+    for path in newest_first(folder):
+        epochs, batches = (int(number) for number in path.name.split("-"))
+        return f"The checkpoint before it is intact: {epochs} epochs and {batches} batches."
+    return "There is no checkpoint before it."
 
 
 def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """JSON for `value`; tensors go into `tensors`, and their names stand in their places."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or type(value) in (bool, int, float, str):
         return value
     if torch.is_tensor(value):
         name = f"{len(tensors)}:{path}"
@@ -138,8 +161,8 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         if any(not isinstance(key, str | int) or isinstance(key, bool) for key, _ in pairs):
             raise _unsaveable(path, value)
         return {"$counter" if isinstance(value, Counter) else "$dict": pairs}
-    if hasattr(value, "item") and getattr(value, "size", 0) == 1:  # a number of numpy's
-        return value.item()
+    if isinstance(value, np.generic):
+        return {"$numpy": [value.dtype.str, value.item()]}
     raise _unsaveable(path, value)
 
 
@@ -153,6 +176,9 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[content]
     if kind == "$tuple":
         return tuple(_decode(item, tensors) for item in content)
+    if kind == "$numpy":
+        dtype, number = content
+        return np.dtype(dtype).type(number)
     pairs = {key: _decode(item, tensors) for key, item in content}
     return Counter(pairs) if kind == "$counter" else pairs
 

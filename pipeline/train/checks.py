@@ -12,6 +12,7 @@ from pipeline.errors import SetupError, UsageError
 from pipeline.project import user_code
 from pipeline.train.data import Batch, worker_died
 from pipeline.train.optim import ELEMENTWISE
+from pipeline.wrap import flatten, output_names
 
 
 @contextmanager
@@ -57,11 +58,23 @@ def _with_remedy(
     return error
 
 
-def check_outputs(config: Config, first: Tensor) -> None:
-    """The first output of the model, [n, ...], against [output]."""
+def check_outputs(config: Config, given: object, samples: int) -> None:
+    """What the model gave for a batch of so many samples, against [output]."""
+    output_names(config, given)
+    first = flatten(given)[0]
+    per_sample = config.output.kind != "tensor"
+    if first.ndim == 0 or (per_sample and len(first) != samples):
+        raise UsageError(
+            f"The model's first output is {list(first.shape)} for a batch of {samples} samples.",
+            "The first axis of each output is the batch: one row for each sample.",
+        )
+    if config.epochs and not first.is_floating_point():
+        raise UsageError(
+            f"The model's first output is {str(first.dtype).removeprefix('torch.')}, which has no "
+            "gradient.",
+            "Return scores rather than the class numbers made of them.",
+        )
     labels = config.labels()
-    if first.ndim == 0:
-        raise UsageError("The model's first output is a single number, without a batch axis.")
     if labels is not None and first.ndim >= 2 and len(labels) != first.shape[-1]:
         raise UsageError(
             f"output.labels has {len(labels)} names; the model gives {first.shape[-1]} outputs.",

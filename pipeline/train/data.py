@@ -1,8 +1,8 @@
 """Batches: which samples, in what order, prepared as the exported graph prepares them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ PIXELS_AT_ONCE = 5_000_000
 Key = tuple[int, list[int]]  # epoch, indices of the samples
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """`inputs` [n, ...] as the model takes them, `targets` [n, ...], `indices` int64 [n].
 
     `names` are the keys of dict samples, for a model that is called by name; None for others.
@@ -37,10 +38,14 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         inputs = tuple(tensor.to(device, non_blocking=True) for tensor in self.inputs)
-        targets = self.targets.to(device, non_blocking=True)
-        return Batch(inputs, targets, self.indices, self.names)  # _replace would call len()
+        return replace(self, inputs=inputs, targets=self.targets.to(device, non_blocking=True))
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def pin_memory(self) -> "Batch":
+        """What DataLoader calls for a GPU: the same in memory that copies faster."""
+        inputs = tuple(tensor.pin_memory() for tensor in self.inputs)
+        return replace(self, inputs=inputs, targets=self.targets.pin_memory())
+
+    def __len__(self) -> int:
         return len(self.indices)
 
 
@@ -71,7 +76,7 @@ def load_splits(config: Config, *splits: str) -> "list[Dataset[Any]]":
 
 
 def size_of(dataset: "Dataset[Any]") -> int:
-    return len(dataset)  # type: ignore[arg-type]
+    return len(dataset)  # type: ignore[arg-type]  # build_datasets has checked it
 
 
 def shuffled(size: int, seed: int, epoch: int) -> list[int]:
@@ -204,8 +209,8 @@ class Loader:
             generator=torch.Generator().manual_seed(train.seed),
         )
 
-    def batches(self, epoch: int, indices: list[list[int]]) -> Iterator[Batch]:
-        """The batches of these indices, in this order. Close the iterator to end the workers.
+    def batches(self, epoch: int, indices: list[list[int]]) -> Generator[Batch, None, None]:
+        """The batches of these indices, in this order. Close it to stop in between.
 
         Raises UsageError for a sample that does not fit, SetupError if a worker dies.
         """
@@ -248,7 +253,7 @@ class _Keys(Sampler[Key]):
         return len(self.keys)
 
 
-def _as_it_is(batch: Batch | Failure) -> Batch | Failure:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

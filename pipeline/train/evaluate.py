@@ -1,6 +1,6 @@
 """Loss and metric over a whole validation set, each sample counted once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from pipeline.config import Config
-from pipeline.project import user_code
 from pipeline.task_metric import TaskMetric, build_metric
 from pipeline.train import rng
 from pipeline.train.checks import check_outputs, check_targets, explained
@@ -45,9 +44,8 @@ class Validation:
         self.indices = [rows[start : start + step] for start in range(0, self.size, step)]
         self.post = Postprocess(config.activation)
         # One batch beforehand: it gives lazy layers their shapes, and tells the number of classes.
-        self.first = self._first_output(model)
-        check_outputs(config, self.first)
-        classes = self.first.shape[-1] if self.first.ndim > 1 else None
+        first = self._first_output(model)
+        classes = first.shape[-1] if first.ndim > 1 else None
         self.metric: TaskMetric | None = build_metric(config, classes)
 
     def score(
@@ -68,8 +66,7 @@ class Validation:
                 total += self._one(model, loss, batch)
         metric = None
         if self.metric:
-            with user_code(f"output.metric: {self.metric.name}", self.config.root):
-                metric = self.metric.compute()
+            metric = self.metric.compute()
         return Score(total / self.size if loss else None, metric)
 
     def close(self) -> None:
@@ -81,9 +78,7 @@ class Validation:
         first = flatten(outputs)[0]
         check_targets(self.config, batch, first, loss.name if loss else "", "validation")
         if self.metric:
-            what = f"output.metric: {self.metric.name}, on {described(first, batch.targets)}"
-            with user_code(what, self.config.root):
-                self.metric.update(self.post(first.float()).cpu(), batch.targets)
+            self.metric.update(self.post(first.float()).cpu(), batch.targets)
         if loss is None:
             return 0.0
         value = apply_loss(self.config, loss, outputs, batch.targets.to(self.device)).item()
@@ -92,11 +87,12 @@ class Validation:
     def _first_output(self, model: nn.Module) -> Tensor:
         model.eval()
         with rng.preserved(), torch.no_grad(), closing(self._batches()) as batches:
-            return flatten(answer(self.config, model, next(batches).to(self.device), "validation"))[
-                0
-            ]
+            batch = next(batches)
+            given = answer(self.config, model, batch.to(self.device), "validation")
+        check_outputs(self.config, given, len(batch))
+        return flatten(given)[0]
 
-    def _batches(self):  # type: ignore[no-untyped-def]
+    def _batches(self) -> Generator[Batch, None, None]:
         return self.loader.batches(0, self.indices)
 
 

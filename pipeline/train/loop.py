@@ -2,99 +2,39 @@
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from typing import NoReturn
 
 import torch
-from torch import Tensor
 
 from pipeline.config import Config
-from pipeline.errors import Interrupted, PipelineError
+from pipeline.errors import Interrupted, UsageError
 from pipeline.progress import Bar
-from pipeline.project import build_model
 from pipeline.stage import Job, Summary
 from pipeline.task_metric import Goal
 from pipeline.train import checkpoint, rng, state
-from pipeline.train.checks import check_finite, check_targets, explained
-from pipeline.train.data import Batch, Loader, load_splits, shuffled, size_of, split_batches
-from pipeline.train.device import Machine, machine
-from pipeline.train.evaluate import Score, Validation, answer, apply_loss
-from pipeline.train.optim import Loss, build_loss, build_optimizer, build_scheduler
+from pipeline.train.checks import check_finite
+from pipeline.train.data import Batch, shuffled, split_batches
+from pipeline.train.device import machine
+from pipeline.train.evaluate import Score
 from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
+from pipeline.train.setup import Setup, prepared
 from pipeline.train.state import Learner, Progress
+from pipeline.train.step import optimizer_step
 from pipeline.train.stop import Stop
-from pipeline.train.world import World
 from pipeline.weights import WEIGHTS, save_weights
-from pipeline.wrap import flatten
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What stays the same during a training."""
-
-    job: Job
-    here: Machine
-    world: World
-    size: int  # samples of the training set
-    loader: Loader
-    validation: Validation
-    loss: Loss
-    checkpoints: Path
-    mark: str
-
-    @property
-    def config(self) -> Config:
-        return self.job.config
-
-    @property
-    def goal(self) -> Goal:
-        """Of the metric; of the validation loss where there is none."""
-        return self.validation.metric.goal if self.validation.metric else "min"
 
 
 def train(job: Job) -> Summary:
     """Trains from the newest checkpoint in `job.scratch`, or from the beginning."""
     config = job.config
-    with machine(config.train, job.report) as here:
-        setup, learner = prepare(job, here)
-        try:
-            begin(setup, learner)
-            with MetricsLog(job.out, learner.progress.rows, config.train.tensorboard) as log:
-                run_epochs(setup, learner, log)
-            return write_results(setup, learner)
-        finally:
-            setup.loader.close()
-            setup.validation.close()
-
-
-def prepare(job: Job, here: Machine) -> tuple[Setup, Learner]:
-    config = job.config
-    rng.seed_all(config.train.seed)
-    train_set, validation_set = load_splits(config, "train", "validation")
-    rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
-    model = build_model(config).to(here.device)
-    validation = Validation(config, model, validation_set, here.device)
-    sizes = {"train": size_of(train_set), "validation": validation.size}
-    setup = Setup(
-        job=job,
-        here=here,
-        world=World(),
-        size=sizes["train"],
-        loader=Loader(config, train_set, "train", here.device),
-        validation=validation,
-        loss=build_loss(config, here.device),
-        checkpoints=job.scratch / state.FOLDER,
-        mark=state.fingerprint(job, here, sizes),
-    )
-    optimizer = build_optimizer(config, model)
-    batches = math.ceil(setup.size / config.train.batch_size)
-    steps = math.ceil(batches / config.train.accumulate)
-    scheduler = build_scheduler(config, optimizer, steps, setup.goal)
-    scaler = torch.amp.GradScaler(here.device.type, enabled=here.autocast is torch.float16)
-    forward = torch.compile(model) if config.train.compile else model
-    return setup, Learner(model, forward, optimizer, scheduler, scaler, Progress())
+    with machine(config.train, job.report) as here, prepared(job, here) as (setup, learner):
+        begin(setup, learner)
+        with MetricsLog(job.out, learner.progress.rows, config.train.tensorboard) as log:
+            run_epochs(setup, learner, log)
+        return write_results(setup, learner)
 
 
 def begin(setup: Setup, learner: Learner) -> None:
@@ -132,10 +72,9 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
     batches = split_batches(order, train.batch_size, setup.world)[progress.batch :]
     learner.model.train()
     started, before, seen = time.perf_counter(), progress.seconds, progress.seen
-    with closing(setup.loader.batches(progress.epoch, batches)) as loader:  # type: ignore[type-var]
-        # All batches of a step are there before it begins: nothing can end it halfway.
-        while group := list(islice(loader, train.accumulate)):
-            samples = sum(len(batch.indices) for batch in group)
+    with closing(setup.loader.batches(progress.epoch, batches)) as loader:
+        while group := next_group(setup, learner, loader):
+            samples = sum(len(batch) for batch in group)
             loss = optimizer_step(setup, learner, group, samples)
             progress.batch += len(group)
             progress.step += 1
@@ -151,42 +90,13 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
                 state.save(setup.checkpoints, learner, setup.mark)
 
 
-def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: int) -> float:
-    """One step down the gradient of the mean loss over all `samples` of the group; that mean."""
-    train, scaler = setup.config.train, learner.scaler
-    where, lr = learner.progress.where, learner.optimizer.param_groups[0]["lr"]
-    mean = 0.0
-    for batch in group:
-        share = len(batch.indices) / samples
-        loss = batch_loss(setup, learner, batch)
-        value = loss.item()
-        check_finite(value, "loss", where, lr)
-        mean += value / samples if setup.loss.summed else value * share
-        with explained(setup.config, f"The backward pass at {where}"):
-            scaler.scale(loss if setup.loss.summed else loss * share).backward()
-    if train.clip_norm is not None:
-        scaler.unscale_(learner.optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(learner.model.parameters(), train.clip_norm)
-        if not scaler.is_enabled():
-            check_finite(norm.item(), "gradient", where, lr)
-    scale = scaler.get_scale()
-    with explained(setup.config, f"train.optimizer: {train.optimizer}, at {where},"):
-        scaler.step(learner.optimizer)
-        scaler.update()
-    learner.optimizer.zero_grad(set_to_none=True)
-    skipped = scaler.get_scale() < scale  # fp16: the gradient overflowed, nothing was changed
-    if train.scheduler_every == "step" and learner.scheduler and not skipped:
-        learner.scheduler.step()
-    return mean
-
-
-def batch_loss(setup: Setup, learner: Learner, batch: Batch) -> Tensor:
-    """The loss of one batch, in the precision of `train.amp`; a scalar with a gradient."""
-    here, on_device = setup.here, batch.to(setup.here.device)
-    with torch.autocast(here.device.type, here.autocast, enabled=here.autocast is not None):
-        outputs = answer(setup.config, learner.forward, on_device, "train")
-        check_targets(setup.config, batch, flatten(outputs)[0], setup.loss.name, "train")
-        return apply_loss(setup.config, setup.loss, outputs, on_device.targets)
+def next_group(setup: Setup, learner: Learner, loader: Iterator[Batch]) -> list[Batch]:
+    """The batches of a step, all of them before it begins: nothing can end it halfway."""
+    try:
+        return list(islice(loader, setup.config.train.accumulate))
+    except UsageError as error:
+        where = learner.progress.where
+        raise UsageError(f"At {where}: {error.message}", error.hint) from error
 
 
 def validate(setup: Setup, learner: Learner, stop: Stop) -> Score:
@@ -194,10 +104,9 @@ def validate(setup: Setup, learner: Learner, stop: Stop) -> Score:
     score = setup.validation.score(learner.model, setup.loss, lambda: stop.requested)
     if score is None:
         save_and_raise(setup, learner)
-    assert score is not None
     assert score.loss is not None
-    lr = learner.optimizer.param_groups[0]["lr"]
-    check_finite(score.loss, "validation loss", f"epoch {learner.progress.epoch + 1}", lr)
+    where = f"the end of epoch {learner.progress.epoch + 1}, after step {learner.progress.step}"
+    check_finite(score.loss, "validation loss", where, learner.lr)
     return score
 
 
@@ -211,7 +120,7 @@ def finish_epoch(setup: Setup, learner: Learner, score: Score) -> Row:
         "train_loss": progress.loss_sum / progress.seen,
         "validation_loss": score.loss,
         "metric": metric,
-        "lr": learner.optimizer.param_groups[0]["lr"],
+        "lr": learner.lr,
         "samples_per_s": round(progress.seen / progress.seconds, 1),
         "seconds": round(progress.seconds, 3),
     }
@@ -220,18 +129,16 @@ def finish_epoch(setup: Setup, learner: Learner, score: Score) -> Row:
     progress.rows.append(row)
     progress.epoch, progress.batch = progress.epoch + 1, 0
     progress.loss_sum, progress.seen, progress.seconds = 0.0, 0, 0.0
-    if _better(setup.goal, watched, progress.watched):
-        progress.watched, progress.waited = watched, 0
-        if setup.validation.metric:
-            progress.best_epoch, progress.best_value = progress.epoch, metric
-            progress.best_at = progress.name
+    if _better(setup.goal, watched, progress.best_value):
+        progress.best_epoch, progress.best_value = progress.epoch, watched
+        progress.best_at, progress.waited = progress.name, 0
     else:
         progress.waited += 1
     return row
 
 
 def write_results(setup: Setup, learner: Learner) -> Summary:
-    """The last weights and the best, by the metric; without one, the last are the best."""
+    """The last weights and the best; the last are the best if the metric was never a number."""
     job, progress, validation = setup.job, learner.progress, setup.validation
     save_weights(learner.model, job.out / LAST)
     if progress.best_at is not None and progress.best_at != progress.name:
@@ -239,20 +146,20 @@ def write_results(setup: Setup, learner: Learner) -> Summary:
         state.fill(learner.model, best["model"])
     save_weights(learner.model, job.out / WEIGHTS)
     last = progress.rows[-1]
-    if validation.metric and progress.best_epoch is None:
+    if progress.best_epoch is None:
         job.report.warn(
-            f"{validation.metric.name} was never a finite number; the last weights it is."
+            f"{setup.watched} was never a finite number: no epoch is the best, the last is taken."
         )
-    elif validation.metric:
+    else:
         job.report.note(
             f"Best of {progress.epoch} epochs: {progress.best_epoch}, "
-            f"{validation.metric.name} {progress.best_value:.4f} on {validation.size} samples."
+            f"{setup.watched} {progress.best_value:.4f} on {validation.size} samples."
         )
     extra: Summary = {
         "trained_epochs": progress.epoch,
         "steps": progress.step,
         "best_epoch": progress.best_epoch,
-        "metric": metric_of(validation, progress.best_value),
+        "metric": metric_of(validation, progress.best_value if validation.metric else None),
         "loss": {
             "name": setup.loss.name,
             "train": last["train_loss"],
@@ -265,12 +172,12 @@ def write_results(setup: Setup, learner: Learner) -> Summary:
     return write_summary(setup.config, job.out, setup.here, learner.model, extra)
 
 
-def save_and_raise(setup: Setup, learner: Learner) -> None:
+def save_and_raise(setup: Setup, learner: Learner) -> NoReturn:
     state.save(setup.checkpoints, learner, setup.mark)
     raise interrupted(setup, learner)
 
 
-def interrupted(setup: Setup, learner: Learner) -> PipelineError:
+def interrupted(setup: Setup, learner: Learner) -> Interrupted:
     progress = learner.progress
     return Interrupted(
         f"Training was interrupted after step {progress.step}, with {progress.epoch} of "

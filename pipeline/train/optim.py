@@ -42,6 +42,8 @@ class Loss:
     def __call__(self, outputs: object, targets: Tensor) -> Tensor:
         """A scalar. Raises UsageError for anything else."""
         first = flatten(outputs)[0]
+        if self.name in ELEMENTWISE:
+            targets = targets.to(first.dtype)  # whole numbers as well
         value = self._function(first if self._first_only else outputs, targets)
         if not torch.is_tensor(value) or value.numel() != 1:
             shape = list(value.shape) if torch.is_tensor(value) else type(value).__name__
@@ -124,9 +126,9 @@ def build_loss(config: Config, device: torch.device) -> Loss:
     if ":" in given:
         function = load_entry(given, config.root, "train.loss")
         return Loss(given, functools.partial(function, **config.train.loss_args), False, False)
-    # Class weights come as lists from TOML; torch wants tensors.
+    # Class weights come as lists from TOML; torch wants tensors, of float32.
     args = {
-        key: torch.tensor(value) if isinstance(value, list) else value
+        key: torch.tensor(value, dtype=torch.float32) if isinstance(value, list) else value
         for key, value in config.train.loss_args.items()
     }
     function = _named(config, given, "train.loss", losses, nn.Module)

@@ -89,4 +89,4 @@ def _summary_writer(folder: Path) -> Any:
             "train.tensorboard needs the package tensorboard, which is not installed.",
             "pip install 'edge-pipeline[tensorboard]', or set train.tensorboard = false",
         ) from error
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))

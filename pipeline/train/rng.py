@@ -57,10 +57,11 @@ def preserved_cpu() -> Iterator[None]:
 def get_state() -> dict[str, Any]:
     """The state of every generator, as tensors, numbers and lists."""
     version, words, gauss = random.getstate()
-    _, key, position, has_gauss, cached = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
+    key = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
     state: dict[str, Any] = {
         "python": [version, torch.tensor(words), gauss],
-        "numpy": [torch.from_numpy(key.astype(np.int64)), position, has_gauss, cached],
+        "numpy": [key, numpy["state"]["pos"], numpy["has_gauss"], numpy["gauss"]],
         "cpu": torch.get_rng_state(),
     }
     if torch.cuda.is_available():

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from pipeline.errors import DamagedError
+from pipeline.config import NO_WEIGHT_DEPENDS_ON
+from pipeline.errors import DamagedError, UsageError
 from pipeline.progress import Reporter
 from pipeline.stage import Job
 from pipeline.train import checkpoint, rng
@@ -20,17 +21,15 @@ from pipeline.train.device import Machine
 
 FOLDER = "checkpoints"
 
-# Keys of [train] that a training may go on with changed: no weight depends on them.
-FREE = {"workers", "pin_memory", "persistent_workers", "checkpoint_every", "tensorboard"}
-
 
 @dataclass
 class Progress:
     """Where a training is. `epoch` epochs are finished; `batch` batches of the next are done.
 
     `loss_sum` (over samples), `seen` (samples) and `seconds` are of the epoch under way. `best_*`
-    are of the best epoch so far, counted from 1; `best_at` names its checkpoint. `waited` counts
-    epochs since the watched value was best. `rows` are the lines of metrics.jsonl.
+    are of the best epoch so far, counted from 1: its metric (validation loss where there is no
+    metric) and the name of its checkpoint. `waited` counts epochs since then. `rows` are the
+    lines of metrics.jsonl.
     """
 
     epoch: int = 0
@@ -42,13 +41,13 @@ class Progress:
     best_epoch: int | None = None
     best_value: float | None = None
     best_at: str | None = None
-    watched: float | None = None
     waited: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def where(self) -> str:
-        return f"epoch {self.epoch + 1}, step {self.step}"
+        """The step that is next."""
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"
 
     @property
     def name(self) -> str:
@@ -66,13 +65,21 @@ class Learner:
     scaler: torch.amp.GradScaler
     progress: Progress
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of the step that is next, of the first group of parameters."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
 
 def fingerprint(job: Job, here: Machine, sizes: dict[str, int]) -> str:
     """SHA-256 over what the final weights depend on, as far as this process sees it."""
-    given = job.config.model_dump(mode="json")
-    given["train"] = {key: value for key, value in given["train"].items() if key not in FREE}
+    config = job.config.model_dump(
+        mode="json",
+        include={"model", "data", "input", "output", "train"},
+        exclude={"train": NO_WEIGHT_DEPENDS_ON},
+    )
     ingredients = {
-        "config": {key: given[key] for key in ("model", "data", "input", "output", "train")},
+        "config": config,
         "torch": torch.__version__,
         "device": f"{here.device.type} {here.device_name}",
         "threads": here.threads,
@@ -89,14 +96,16 @@ def save(folder: Path, learner: Learner, mark: str) -> None:
     two know of. Raises SetupError if the disk refuses.
     """
     progress = learner.progress
-    checkpoint.save(folder, progress.name, capture(learner, mark))
-    kept = {progress.name, progress.best_at}
+    best = progress.best_at
+    needs = {best} if best and best != progress.name else set()
+    checkpoint.save(folder, progress.name, capture(learner, mark), needs)
+    kept = {progress.name, *needs}
     for path in checkpoint.newest_first(folder):
         if path.name < progress.name:
-            kept |= {path.name, best_of(path)}
+            kept |= {path.name, *checkpoint.needs(path)}
             break
     with checkpoint.writing(folder):
-        checkpoint.keep_only(folder, {name for name in kept if name})
+        checkpoint.keep_only(folder, kept)
 
 
 def resume(folder: Path, learner: Learner, mark: str, report: Reporter) -> bool:
@@ -107,9 +116,8 @@ def resume(folder: Path, learner: Learner, mark: str, report: Reporter) -> bool:
     for path in checkpoint.newest_first(folder):
         try:
             state = checkpoint.load(path)
-            best = state["progress"]["best_at"]
-            if best and best != path.name:
-                checkpoint.load(folder / best)
+            for needed in checkpoint.needs(path):
+                checkpoint.load(folder / needed)
         except DamagedError as error:
             report.warn(f"{error.message} The checkpoint before it is taken, if there is one.")
             with checkpoint.writing(folder):
@@ -123,15 +131,6 @@ def resume(folder: Path, learner: Learner, mark: str, report: Reporter) -> bool:
     with checkpoint.writing(folder):
         checkpoint.keep_only(folder, ())
     return False
-
-
-def best_of(path: Path) -> str | None:
-    """The best epoch's checkpoint that another one knows of; None if it cannot be read."""
-    try:
-        best: str | None = checkpoint.load(path)["progress"]["best_at"]
-    except DamagedError:
-        return None  # it is found damaged, and said, when it is to be used
-    return best
 
 
 def capture(learner: Learner, mark: str) -> dict[str, Any]:
@@ -165,8 +164,17 @@ def tensors_of(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Raises UsageError for a model that has other tensors than it had."""
+    own = dict(tensors_of(model))
+    other = sorted(own.keys() ^ tensors.keys())
+    other += [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
+    if other:
+        raise UsageError(
+            f"The model has {', '.join(other[:3])} only in a part of its training.",
+            "Make every parameter and buffer, in its size, when the model is built.",
+        )
     with torch.no_grad():
-        for name, tensor in tensors_of(model):
+        for name, tensor in own.items():
             tensor.copy_(tensors[name])
 
 
@@ -175,4 +183,5 @@ def _same_layout(optimizer: Optimizer) -> None:
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             if torch.is_tensor(value) and value.shape == parameter.shape:
-                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                layout = torch.empty_like(parameter, dtype=value.dtype, device=value.device)
+                state[key] = layout.copy_(value)

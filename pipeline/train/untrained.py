@@ -1,6 +1,9 @@
 """`train.epochs = 0`, no data, or a model that is a file: the weights stay as they are."""
 
-from typing import TYPE_CHECKING
+import math
+from contextlib import closing
+
+from torch import nn
 
 from pipeline.project import build_model
 from pipeline.stage import Job, Summary
@@ -10,9 +13,6 @@ from pipeline.train.device import machine
 from pipeline.train.evaluate import Validation
 from pipeline.train.results import METRICS, metric_of, write_summary
 from pipeline.weights import WEIGHTS, save_weights
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def keep_weights(job: Job) -> Summary:
@@ -26,7 +26,7 @@ def keep_weights(job: Job) -> Summary:
         rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
         model = build_model(config).to(here.device)
         validation = Validation(config, model, datasets[0], here.device) if datasets else None
-        value = _score(job, model, validation)
+        value = _score(job, model, validation) if validation else None
         if not foreign:
             save_weights(model, job.out / WEIGHTS)
         (job.out / METRICS).touch()
@@ -40,18 +40,16 @@ def keep_weights(job: Job) -> Summary:
         return write_summary(config, job.out, here, model, extra)
 
 
-def _score(job: Job, model: "nn.Module", validation: Validation | None) -> float | None:
-    """The metric over the validation set; None without data or metric."""
-    if validation is None or validation.metric is None:
+def _score(job: Job, model: nn.Module, validation: Validation) -> float | None:
+    """The metric over the validation set; None without one, or where it is no finite number."""
+    with closing(validation), job.report.bar("Evaluating", None):
+        score = validation.score(model, None)
+    assert score is not None  # nothing stops it
+    if validation.metric is None or score.metric is None:
+        job.report.note(f"Not trained: {_why(job)}.")
         return None
-    try:
-        with job.report.bar("Evaluating", None):
-            score = validation.score(model, None)
-    finally:
-        validation.close()
-    assert score is not None
     job.report.note(f"Not trained: {_why(job)}. {validation.metric.name} {score.metric:.4f}.")
-    return score.metric
+    return score.metric if math.isfinite(score.metric) else None
 
 
 def _why(job: Job) -> str:

@@ -1,0 +1,89 @@
+"""What a training is made of, before its first step."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline.config import Config
+from pipeline.project import build_model
+from pipeline.stage import Job
+from pipeline.task_metric import Goal
+from pipeline.train import rng, state
+from pipeline.train.data import Loader, load_splits, size_of
+from pipeline.train.device import Machine
+from pipeline.train.evaluate import Validation
+from pipeline.train.optim import Loss, build_loss, build_optimizer, build_scheduler
+from pipeline.train.state import Learner, Progress
+from pipeline.train.world import World
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What stays the same during a training."""
+
+    job: Job
+    here: Machine
+    world: World
+    size: int  # samples of the training set
+    loader: Loader
+    validation: Validation
+    loss: Loss
+    checkpoints: Path
+    mark: str  # checkpoints of another training have another
+
+    @property
+    def config(self) -> Config:
+        return self.job.config
+
+    @property
+    def goal(self) -> Goal:
+        """Of the metric; of the validation loss where there is none."""
+        return self.validation.metric.goal if self.validation.metric else "min"
+
+    @property
+    def watched(self) -> str:
+        """What says which epoch is the best."""
+        return self.validation.metric.name if self.validation.metric else "validation loss"
+
+
+@contextmanager
+def prepared(job: Job, here: Machine) -> Iterator[tuple[Setup, Learner]]:
+    """Everything built from the configuration; loaders are closed after it."""
+    config = job.config
+    rng.seed_all(config.train.seed)
+    train_set, validation_set = load_splits(config, "train", "validation")
+    rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
+    model = build_model(config).to(here.device)
+    validation = Validation(config, model, validation_set, here.device)
+    sizes = {"train": size_of(train_set), "validation": validation.size}
+    setup = Setup(
+        job=job,
+        here=here,
+        world=World(),
+        size=sizes["train"],
+        loader=Loader(config, train_set, "train", here.device),
+        validation=validation,
+        loss=build_loss(config, here.device),
+        checkpoints=job.scratch / state.FOLDER,
+        mark=state.fingerprint(job, here, sizes),
+    )
+    try:
+        yield setup, _learner(setup, model)
+    finally:
+        setup.loader.close()
+        validation.close()
+
+
+def _learner(setup: Setup, model: torch.nn.Module) -> Learner:
+    train, here = setup.config.train, setup.here
+    optimizer = build_optimizer(setup.config, model)
+    batches = math.ceil(setup.size / train.batch_size)
+    steps = math.ceil(batches / train.accumulate)
+    scheduler = build_scheduler(setup.config, optimizer, steps, setup.goal)
+    scaler = torch.amp.GradScaler(here.device.type, enabled=here.autocast is torch.float16)
+    forward = torch.compile(model) if train.compile else model
+    return Learner(model, forward, optimizer, scheduler, scaler, Progress())
