@@ -9,7 +9,7 @@ from typing import Any
 
 import pipeline
 from pipeline.artifacts import read_json, sha256_of
-from pipeline.config import Config
+from pipeline.config import NO_WEIGHT_DEPENDS_ON, Config
 from pipeline.errors import VerdictError
 from pipeline.progress import Reporter
 from pipeline.project import packages_of, source_hashes, version_of
@@ -179,7 +179,7 @@ def _common(config: Config) -> Ingredients:
 def _ingredients(
     plan: Plan, config: Config, common: Ingredients, states: Mapping[str, Status]
 ) -> Ingredients:
-    given = config.model_dump(mode="json")
+    given = config.model_dump(mode="json", exclude={"train": NO_WEIGHT_DEPENDS_ON})
     inputs = {}
     for name, patterns in plan.needs.items():
         record = states[name].record
