@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.project import load_entry, user_code
+from pipeline.signature import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,6 +111,16 @@ def build_metric(config: Config, classes: int | None) -> TaskMetric | None:
         goal = "max" if config.output.metric_goal == "auto" else config.output.metric_goal
         return TaskMetric(given.rpartition(":")[2], goal, _Gathered(function), config.root)
     return _from_torchmetrics(config, given, classes)
+
+
+def threshold(config: Config, first: TensorSpec) -> float | None:
+    """What the single score of a classifier is compared with: above it the answer is yes.
+
+    None for a first output of several classes, or of another kind.
+    """
+    if config.output.kind != "classification" or first.shape[-1:] != (1,):
+        return None
+    return 0.5 if config.activation == "sigmoid" else 0.0
 
 
 _DEFAULTS = {"classification": "Accuracy", "regression": "MeanSquaredError"}

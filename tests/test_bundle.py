@@ -1,40 +1,28 @@
 """Reading and writing bundles: the frozen one is understood, and no broken one gets through."""
 
 import importlib.util
-import io
 import json
 import os
 import random
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
 
-import numpy as np
-import onnxruntime as ort
 import pytest
-import torch
 
 from pipeline.bundle import (
     MESSAGES,
-    Bundle,
     Refusal,
     Refused,
-    parse,
     read_bundle,
-    serialize,
-    write_file,
-    write_manifest,
 )
-from pipeline.bundle.codec import MAX_BYTES, ZEROS
 from pipeline.bundle.names import check_name
 from pipeline.errors import DamagedError, UsageError
-from pipeline.machine import made_for
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden" / "bundle-v1"
@@ -70,105 +58,6 @@ def alarm() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-
-
-# The frozen bundle
-
-
-def test_the_frozen_bundle_is_what_it_was() -> None:
-    bundle = read_bundle(GOLDEN)
-    frozen = json.loads((HERE / "golden" / "bundle-v1.json").read_text())
-    assert bundle.digest == frozen["digest"]
-    assert [artifact.id for artifact in bundle.manifest.artifacts] == frozen["artifacts"]
-    assert bundle.manifest.verdict == "pass"
-    assert not bundle.manifest.allow_failed
-    assert bundle.load("labels.txt").decode().splitlines() == frozen["labels"]
-
-
-@pytest.mark.parametrize("name", ["onnx-fp32", "onnx-int8-static"])
-def test_onnxruntime_answers_as_the_frozen_reference(name: str) -> None:
-    bundle = read_bundle(GOLDEN)
-    content = bundle.load(bundle.artifact(name).file)
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
-    input_name = bundle.manifest.inputs[0].name
-    check_answers(bundle, name, lambda x: session.run(None, {input_name: x})[0])
-
-
-@pytest.mark.parametrize("name", ["torchscript-fp32", "torchscript-int8-static"])
-def test_torch_answers_as_the_frozen_reference(name: str) -> None:
-    bundle = read_bundle(GOLDEN)
-    model = torch.jit.load(io.BytesIO(bundle.load(bundle.artifact(name).file))).eval()
-    check_answers(bundle, name, lambda x: model(torch.from_numpy(x.copy())).detach().numpy())
-
-
-def check_answers(bundle: Bundle, name: str, run) -> None:  # type: ignore[no-untyped-def]
-    artifact = bundle.artifact(name)
-    if artifact.made_for not in ("any", made_for()):
-        pytest.skip(f"made for {artifact.made_for}")
-    tolerances = artifact.tolerances[0]
-    sizes = set()
-    for sample in bundle.manifest.golden:
-        given, expected = (bundle.array(t[0]) for t in (sample.inputs, sample.outputs))
-        sizes.add(given.shape[1:3])
-        answer = run(given)
-        assert answer.dtype == expected.dtype
-        assert answer.shape == expected.shape
-        error = np.abs(answer - expected).max()
-        assert error <= (0.1 if tolerances.max_abs is None else tolerances.max_abs)
-        noise = float(((answer - expected) ** 2).sum())
-        if noise and tolerances.min_sqnr_db is not None:
-            sqnr = 10 * np.log10(float((expected**2).sum()) / noise)
-            assert sqnr >= tolerances.min_sqnr_db
-        assert answer.argmax() == expected.argmax()
-    assert len(sizes) > 1, "pictures of one size only"
-
-
-def test_a_golden_array_is_what_its_file_says() -> None:
-    bundle = read_bundle(GOLDEN, check=False)
-    tensor = bundle.manifest.golden[0].outputs[0]
-    expected = np.fromfile(GOLDEN / tensor.file, "<f4").reshape(tensor.shape)
-    assert (bundle.array(tensor) == expected).all()
-
-
-# Writing
-
-
-def test_serialized_and_parsed_is_the_same() -> None:
-    content = (GOLDEN / "manifest.json").read_bytes()
-    manifest = parse(content)
-    assert parse(serialize(manifest)) == manifest
-    assert serialize(manifest) == content
-    other = manifest.model_copy(update={"description": f'Ünïcode ↘ 😀 \\ " / \n{ZEROS}'})
-    assert parse(serialize(other)) == other
-
-
-def test_what_is_written_can_be_read_and_has_the_same_modes(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        bundle = read_bundle(GOLDEN)
-        for name in bundle.manifest.listed:
-            entry = write_file(tmp_path / "b", name, bundle.load(name))
-            assert entry.sha256 == bundle.manifest.listed[name].sha256
-        write_manifest(tmp_path / "b", bundle.manifest)
-    finally:
-        os.umask(before)
-    assert read_bundle(tmp_path / "b").digest == bundle.digest
-    for path in [tmp_path / "b", *(tmp_path / "b").rglob("*")]:
-        assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644)
-
-
-def test_a_writer_takes_no_name_that_a_reader_refuses(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="not portable"):
-        write_file(tmp_path / "b", "../a.txt", b"")
-    assert not list(tmp_path.rglob("*.txt"))
-
-
-def test_a_manifest_too_large_to_be_read_is_not_written(tmp_path: Path) -> None:
-    manifest = read_bundle(GOLDEN).manifest.model_copy(update={"description": "x" * MAX_BYTES})
-    with pytest.raises(UsageError, match="at most 1048576 fit") as refused:
-        write_manifest(tmp_path / "b", manifest)
-    assert "golden" in (refused.value.hint or "")
-    assert not (tmp_path / "b").exists()
 
 
 # Refusing
@@ -325,7 +214,7 @@ def test_only_listed_files_are_loaded(copy: Path) -> None:
             bundle.load(name)
     with pytest.raises(UsageError, match="no artifact") as refused:
         bundle.artifact("nothing")
-    assert "It has torchscript-fp32" in (refused.value.hint or "")
+    assert "It has onnx-int8-static, " in (refused.value.hint or "")
 
 
 def test_no_descriptor_stays_open(copy: Path) -> None:

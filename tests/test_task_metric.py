@@ -6,7 +6,8 @@ import torch
 
 from pipeline.config import Config, parse_config
 from pipeline.errors import UsageError
-from pipeline.task_metric import TaskMetric, build_metric
+from pipeline.signature import TensorSpec
+from pipeline.task_metric import TaskMetric, build_metric, threshold
 
 
 def config(folder: Path = Path(), **output: Any) -> Config:
@@ -91,3 +92,19 @@ def test_arguments_that_it_does_not_take() -> None:
     wrong = config(kind="classification", metric_args={"colour": 1})
     with pytest.raises(UsageError, match=r"torchmetrics\.Accuracy\(.*colour"):
         build_metric(wrong, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "activation", "shape", "expected"),
+    [
+        ("classification", "sigmoid", (None, 1), 0.5),
+        ("classification", "none", (None, 1), 0.0),
+        ("classification", "auto", (None, 3), None),
+        ("regression", "auto", (None, 1), None),
+    ],
+)
+def test_a_single_score_has_a_threshold(
+    kind: str, activation: str, shape: tuple[int | None, ...], expected: float | None
+) -> None:
+    settings = config(kind=kind, activation=activation)
+    assert threshold(settings, TensorSpec("y", "float32", shape)) == expected

@@ -6,6 +6,7 @@ names.py      which file names are portable
 refusal.py    why a bundle is refused: codes and messages
 reader.py     read_bundle, Bundle
 writer.py     write_file, write_manifest
+check.py      what the golden samples say of a runtime
 """
 
 from pipeline.bundle.codec import parse, serialize

@@ -60,16 +60,31 @@ class Output(Tensor):
     kind: Literal["classification", "regression", "tensor"]
     labels: FileName | None
     """classification: a file with the name of class 0 on its first line, and so on."""
+    threshold: float | None
+    """classification by a single score: above it the answer is yes."""
+
+    @model_validator(mode="after")
+    def _threshold_fits(self) -> Self:
+        single = self.kind == "classification" and self.shape[-1:] == (1,)
+        if single != (self.threshold is not None):
+            detail = f"{self.name} {'needs a' if single else 'is no single score and has a'}"
+            raise refuse(Refusal.INCONSISTENT, f"{detail} threshold")
+        return self
 
 
 class Tolerances(Part):
-    """What an output may differ from the reference by; None where nothing is asked."""
+    """What an output may differ from the reference by; None where nothing is asked.
+
+    Two classes that the reference puts at most `tie` apart are a near tie: it does not count which
+    of them comes first.
+    """
 
     max_abs: Positive | None
     max_rel: Positive | None
     min_sqnr_db: float | None
     min_top1: Share | None
     max_drop: float | None
+    tie: NotNegative | None
 
 
 class Result(Part):

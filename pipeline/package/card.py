@@ -1,7 +1,6 @@
 """The model card, a Markdown page made of the manifest alone: same manifest, same page."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from pipeline.bundle.manifest import Artifact, Input, Manifest, Output, Tensor
 
@@ -23,27 +22,6 @@ def model_card(manifest: Manifest, labels: Sequence[str] | None) -> str:
     return "\n".join(line for section in sections for line in section)
 
 
-def latency(bench: Mapping[str, Any]) -> str:
-    """What `bench` measured, for the card that lies beside the bundle."""
-    machine = bench["machine"]
-    header = (
-        *("artifact", "runtime", "threads", "load ms", "first run ms", "p50 ms", "p90 ms"),
-        *("p99 ms", "samples/s at batch", "peak memory"),
-    )
-    rows = [_latency_row(row) for row in bench["rows"]]
-    return "\n".join(
-        [
-            "",
-            "## Latency on the machine that made it",
-            "",
-            f"{machine['cpu']}, {machine['cores']} cores, {machine['os']}. Batch 1 unless said "
-            "otherwise; nothing is clipped.",
-            "",
-            *table(header, rows),
-        ]
-    )
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A Markdown table; cells are taken as plain text."""
     lines = [header, ["---"] * len(header), *([plain(cell) for cell in row] for row in rows)]
@@ -54,6 +32,11 @@ def plain(text: str) -> str:
     """Text of the user's, so that it is neither markup nor a second table cell."""
     line = " ".join(text.split())
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|" else letter for letter in line)
+
+
+def figure(value: float | None, spec: str) -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None else format(value, spec)
 
 
 def _title(manifest: Manifest) -> list[str]:
@@ -112,7 +95,11 @@ def _artifacts(manifest: Manifest) -> list[str]:
         for artifact in manifest.artifacts
     ]
     header = ("artifact", "file", "precision", "made for", "bytes", "verdict")
-    return ["## Artifacts", "", *table(header, rows)]
+    order = (
+        "In the order of preference, the fastest first as a rule: a program takes the first one "
+        "that was made for its CPU and that it can run."
+    )
+    return ["## Artifacts", "", order, "", *table(header, rows)]
 
 
 def _accuracy(manifest: Manifest) -> list[str]:
@@ -143,11 +130,11 @@ def _results(artifact: Artifact) -> list[list[str]]:
         [
             artifact.id,
             result.runtime,
-            _figure(result.metric, ".4f"),
-            _figure(result.drop, "+.4f"),
-            _figure(result.top1, ".2%"),
-            _figure(result.max_abs, ".2e"),
-            _figure(result.sqnr_db, ".1f"),
+            figure(result.metric, ".4f"),
+            figure(result.drop, "+.4f"),
+            figure(result.top1, ".2%"),
+            figure(result.max_abs, ".2e"),
+            figure(result.sqnr_db, ".1f"),
             result.verdict,
         ]
         for result in artifact.results
@@ -164,13 +151,11 @@ def _reasons(manifest: Manifest) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _figure(value: float | None, spec: str) -> str:
-    return "–" if value is None else format(value, spec)
-
-
 def _use(manifest: Manifest, labels: Sequence[str] | None) -> list[str]:
     lines = ["## How to run it", ""]
-    first = {artifact.format: artifact for artifact in reversed(manifest.artifacts)}
+    # One that runs on any CPU, where there is one.
+    ranked = sorted(manifest.artifacts, key=lambda artifact: artifact.made_for != "any")
+    first = {artifact.format: artifact for artifact in reversed(ranked)}
     read_label = _print_label(manifest.outputs[0]) if labels else ""
     for format, title, template in (
         ("onnx", "ONNX Runtime", ONNX_SNIPPET),
@@ -249,6 +234,9 @@ def _own_input(given: Input) -> str:
 
 
 def _print_label(output: Output) -> str:
+    """Nothing for a single score, which is no place in a list."""
+    if output.threshold is not None:
+        return ""
     return f"""
 labels = Path("{output.labels}").read_text(encoding="utf-8").split("\\n")
 print(labels[answers[0][0].argmax()])"""
@@ -259,8 +247,9 @@ def _golden(manifest: Manifest) -> list[str]:
         "## Golden samples",
         "",
         f"{len(manifest.golden)} samples lie in `golden/` as raw little-endian numbers in C order, "
-        "with what PyTorch answers to them; `manifest.json` has their types and shapes. Whoever "
-        "runs the model elsewhere compares with these.",
+        "with what PyTorch answers to them; `manifest.json` has their types and shapes, and for "
+        "each artifact how far an answer may be from these. Whoever runs the model elsewhere "
+        "compares.",
         "",
     ]
 
@@ -270,18 +259,3 @@ def _origin(manifest: Manifest) -> list[str]:
     lines = ["## Made with", "", *table(("", "version"), list(versions.items()))]
     license = plain(manifest.license) if manifest.license else "Not stated."
     return [*lines, "## License", "", license, ""]
-
-
-def _latency_row(row: Mapping[str, Any]) -> list[str]:
-    head = [row["artifact"], row["runtime"], str(row["threads"])]
-    if row["error"]:
-        return [*head, row["error"], *[""] * 6]
-    rates = sorted((int(size), rate) for size, rate in row["throughput"].items())
-    throughput = (f"{rate:.0f} at {size}" for size, rate in rates)
-    times = ("load_ms", "first_ms", "p50_ms", "p90_ms", "p99_ms")
-    return [
-        *head,
-        *(_figure(row[name], ".2f") for name in times),
-        ", ".join(throughput),
-        "–" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:.0f} MB",
-    ]

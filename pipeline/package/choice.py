@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, read_index
+from pipeline.artifacts import Artifact, Format, read_index
 from pipeline.bundle import manifest
 from pipeline.bundle.values import Verdict
-from pipeline.errors import VerdictError
-from pipeline.progress import Reporter
+from pipeline.errors import UsageError, VerdictError
 
 VERDICT = "verdict.json"
 HINT = (
@@ -23,6 +22,14 @@ ABSOLUTE = re.compile(r"(?<=['\"])(?:[A-Za-z]:)?[/\\][^'\"]*[/\\]|(?<![\w.])(?:/
 LONGEST = 1000  # characters of a reason
 
 Row = Mapping[str, Any]
+
+# What a program takes that is not told otherwise: the fastest first, as a rule. Timings do not
+# decide because they differ from run to run, and the bundle must not. Static int8 computes on
+# integers throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its
+# inputs at every run, which for convolutions costs more than it saves. ONNX Runtime starts faster
+# and holds less memory than LibTorch.
+PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "fp16": 2, "int8-dynamic": 3}
+FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 
 @dataclass(frozen=True)
@@ -42,33 +49,45 @@ class Choice:
 
 
 def choose(
-    folders: Mapping[str, Path], verdict: Mapping[str, Any], allow_failed: bool, report: Reporter
+    folders: Mapping[str, Path], verdict: Mapping[str, Any], allow_failed: bool
 ) -> list[Choice]:
-    """The artifacts that are fit to be shipped, those of export before those of quantize.
+    """Every artifact, in the order of preference.
 
-    `allow_failed` takes all. Otherwise raises VerdictError if the verdict, or that of an fp32
-    artifact, is not `pass`; quantized or unverified artifacts that did not pass are left out, with
-    a warning.
+    Raises VerdictError if the verdict, or that of an artifact, is not `pass`, unless
+    `allow_failed`; UsageError if there is none.
     """
     found = [
         Choice(artifact, folders[stage], _rows_of(verdict, artifact.id))
         for stage in ("export", "quantize")
         for artifact in read_index(folders[stage])
     ]
-    if allow_failed:
-        return found
-    failed = [choice for choice in found if choice.verdict == "fail"]
-    if verdict["verdict"] != "pass" or any(c.artifact.precision == "fp32" for c in failed):
-        raise VerdictError(_what_failed(verdict, failed), HINT)
-    for choice in found:
-        if choice.verdict == "inconclusive":
-            report.warn(f"{choice.artifact.id} is left out: no runtime here has run it.")
-        elif choice.verdict == "fail":
-            report.warn(f"{choice.artifact.id} is left out: {_reasons(choice.rows)}.")
-    passed = [choice for choice in found if choice.verdict == "pass"]
-    if not passed:
-        raise VerdictError("No artifact has been verified: there is nothing to pack.", HINT)
-    return passed
+    if not found:
+        raise UsageError("There is no artifact to pack: export made none.", "[export] formats.")
+    if not allow_failed:
+        _refuse_what_did_not_pass(verdict["verdict"], found)
+    return sorted(found, key=_preference)
+
+
+def _preference(choice: Choice) -> tuple[int, int]:
+    artifact = choice.artifact
+    return PREFERENCE.get(artifact.recipe, len(PREFERENCE)), FORMATS.index(artifact.format)
+
+
+def _refuse_what_did_not_pass(verdict: str, found: Sequence[Choice]) -> None:
+    unproven = [choice for choice in found if choice.verdict != "pass"]
+    if verdict == "pass" and not unproven:
+        return
+    lines = [
+        f"\n  {choice.artifact.id} in {row['runtime']}: {'; '.join(row['reasons'])}"
+        for choice in unproven
+        for row in choice.rows
+        if row["verdict"] != "pass"
+    ]
+    lines += [
+        f"\n  {choice.artifact.id}: no runtime has run it" for choice in unproven if not choice.rows
+    ]
+    said = "Not everything has passed" if verdict == "pass" else f"The verdict is {verdict}"
+    raise VerdictError(f"{said}: the bundle is not packed.{''.join(lines)}", HINT)
 
 
 def entry(choice: Choice, file: manifest.File, outputs: Sequence[str]) -> manifest.Artifact:
@@ -93,20 +112,6 @@ def entry(choice: Choice, file: manifest.File, outputs: Sequence[str]) -> manife
 
 def _rows_of(verdict: Mapping[str, Any], artifact_id: str) -> tuple[Row, ...]:
     return tuple(row for row in verdict["rows"] if row["artifact"] == artifact_id)
-
-
-def _reasons(rows: Sequence[Row]) -> str:
-    return "; ".join(f"{row['runtime']}: {reason}" for row in rows for reason in row["reasons"])
-
-
-def _what_failed(verdict: Mapping[str, Any], failed: Sequence[Choice]) -> str:
-    lines = [
-        f"\n  {choice.artifact.id} in {row['runtime']}: {'; '.join(row['reasons'])}"
-        for choice in failed
-        for row in choice.rows
-        if row["verdict"] != "pass"
-    ]
-    return f"The verdict is {verdict['verdict']}: the bundle is not packed.{''.join(lines)}"
 
 
 def _tolerances(rows: Sequence[Row], outputs: Sequence[str]) -> tuple[manifest.Tolerances, ...]:

@@ -12,13 +12,17 @@ from pipeline.bundle import Bundle, Manifest, read_bundle, write_file, write_man
 from pipeline.bundle import manifest as parts
 from pipeline.bundle.names import MAX_FILES
 from pipeline.config import Config
-from pipeline.errors import DamagedError, UsageError
-from pipeline.package.card import latency, model_card
+from pipeline.errors import DamagedError, UsageError, VerdictError
+from pipeline.package.card import model_card
 from pipeline.package.choice import VERDICT, Choice, choose, entry, finite
 from pipeline.package.golden import write_golden
+from pipeline.package.proof import failures
+from pipeline.package.timings import latency, not_the_fastest
+from pipeline.progress import Bar
 from pipeline.project import version_of
 from pipeline.signature import Signature
 from pipeline.stage import Job, Summary
+from pipeline.task_metric import threshold
 
 BENCH = "bench.json"
 CARD = "MODEL-CARD.md"
@@ -40,11 +44,11 @@ def package(job: Job) -> Summary:
     config = job.config
     verdict = read_json(job.inputs["verify"] / VERDICT)
     signature = read_signature(job.inputs["export"])
-    choices = choose(job.inputs, verdict, config.package.allow_failed, job.report)
+    choices = choose(job.inputs, verdict, config.package.allow_failed)
     labels = _labels(config, signature)
     _check_count(config, signature, len(choices))
     folder = job.out / f"{config.name}.bundle"
-    with job.report.bar("package", len(choices) + 2) as bar:
+    with job.report.bar("package", 2 * len(choices) + 2) as bar:
         artifacts = []
         for choice in choices:
             artifacts.append(_pack(choice, folder, signature))
@@ -59,9 +63,31 @@ def package(job: Job) -> Summary:
         card = _finish(folder, _manifest(config, signature, verdict, packed), labels)
         bundle = read_bundle(folder)
         bar.advance(1, "read back")
-    timings = latency(read_json(job.inputs["bench"] / BENCH))
+        _prove(job, bundle, bar)
+    bench = read_json(job.inputs["bench"] / BENCH)
+    slower = not_the_fastest(bundle.manifest, bench)
+    if slower:
+        job.report.warn(slower)
+    timings = latency(bench)
     (job.out / CARD).write_bytes((card + timings).encode("utf-8"))
     return _summary(bundle)
+
+
+def _prove(job: Job, bundle: Bundle, bar: Bar) -> None:
+    """Raises VerdictError if an artifact that passed would fail on the bundle's golden samples."""
+    found: list[str] = []
+    for artifact in bundle.manifest.artifacts:
+        found += failures(bundle, artifact)
+        bar.advance(1, artifact.id)
+    if not found:
+        return
+    said = "".join(f"\n  {line}" for line in found)
+    if not job.config.package.allow_failed:
+        raise VerdictError(
+            f"On the golden samples alone, what had passed fails:{said}",
+            "More of them say more: [package] golden. --allow-failed packs all the same.",
+        )
+    job.report.warn(f"On the golden samples alone, what had passed fails:{said}")
 
 
 def _manifest(
@@ -162,8 +188,16 @@ def _outputs(config: Config, signature: Signature, labels: str | None) -> tuple[
     """`[output] kind` speaks of the first output."""
     first, *others = signature.outputs
     return (
-        parts.Output(**vars(first), kind=config.output.kind, labels=labels),
-        *(parts.Output(**vars(spec), kind="tensor", labels=None) for spec in others),
+        parts.Output(
+            **vars(first),
+            kind=config.output.kind,
+            labels=labels,
+            threshold=threshold(config, first),
+        ),
+        *(
+            parts.Output(**vars(spec), kind="tensor", labels=None, threshold=None)
+            for spec in others
+        ),
     )
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.parity import Agreement, Parity, ParitySums
 from pipeline.progress import Bar
 from pipeline.runtimes import Runner
 from pipeline.samples import Array
 from pipeline.verify.edges import Edge
-from pipeline.verify.parity import Agreement, Parity, ParitySums
 from pipeline.verify.reference import Questions, Reference, misfit
 from pipeline.verify.scores import Scores
 

@@ -39,13 +39,18 @@ DEFAULTS: dict[Precision, Defaults] = {
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one output is compared with; None is not asked. Units as in `Parity`."""
+    """What one output is compared with; None is not asked. Units as in `Parity`.
+
+    Two classes that the reference puts at most `tie` apart are a near tie: both may move by what
+    fp32 is allowed, whatever the precision that is judged.
+    """
 
     max_abs: float | None
     max_rel: float | None
     min_sqnr_db: float | None
     min_top1: float | None
     max_drop: float | None
+    tie: float | None
 
     def to_json(self) -> dict[str, float | None]:
         return asdict(self)
@@ -70,6 +75,16 @@ class Judged:
 
 def bounds(config: Config, precision: Precision, judged: Judged) -> Bounds:
     """The default bounds with the configured ones in their place."""
+    values = _values(config, precision, judged)
+    if not (judged.classes or judged.discrete):
+        values["min_top1"] = None
+    if judged.metric is None:
+        values["max_drop"] = None
+    moved = _values(config, "fp32", judged)["max_abs"]
+    return Bounds(**values, tie=2 * (moved or 0.0) if judged.classes else None)
+
+
+def _values(config: Config, precision: Precision, judged: Judged) -> dict[str, float | None]:
     default = DEFAULTS[precision]
     values: dict[str, float | None] = {
         "max_abs": _max_abs(default, judged),
@@ -81,17 +96,7 @@ def bounds(config: Config, precision: Precision, judged: Judged) -> Bounds:
     given = config.verify.tolerances.get(precision)
     if given is not None:
         values |= {k: v for k, v in given.model_dump().items() if v is not None}
-    if not (judged.classes or judged.discrete):
-        values["min_top1"] = None
-    if judged.metric is None:
-        values["max_drop"] = None
-    return Bounds(**values)
-
-
-def tie(config: Config, judged: Judged) -> float:
-    """Two classes that the reference puts at most so far apart are a near tie: both may move by
-    what fp32 is allowed, whatever the precision that is judged."""
-    return 2 * (bounds(config, "fp32", judged).max_abs or 0.0)
+    return values
 
 
 def _max_abs(default: Defaults, judged: Judged) -> float | None:

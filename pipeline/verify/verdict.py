@@ -5,12 +5,12 @@ from typing import Any
 
 from pipeline.artifacts import Artifact
 from pipeline.config import Config
+from pipeline.parity import DISAGREEMENTS, Agreement, Parity, decision
 from pipeline.signature import Signature
-from pipeline.task_metric import TaskMetric
+from pipeline.task_metric import TaskMetric, threshold
 from pipeline.verify.compare import EdgeFound, Found, OutputFound
-from pipeline.verify.parity import DISAGREEMENTS, Agreement, Parity, by_class, by_element, by_side
 from pipeline.verify.reference import Reference
-from pipeline.verify.tolerances import Bounds, Judged, bounds, edge_bound, tie
+from pipeline.verify.tolerances import Bounds, Judged, bounds, edge_bound
 
 SLACK = 1e-9  # of a metric: 0.98 - 0.97 is a little more than 0.01
 
@@ -42,14 +42,10 @@ class Court:
         found: list[Agreement | None] = []
         for index, spec in enumerate(self.signature.outputs):
             judged = self.judged(index)
-            allowed = tie(self.config, judged)
-            if judged.discrete:
-                found.append(Agreement(by_element, allowed))
-            elif judged.classes and spec.shape[-1] == 1:
-                middle = 0.5 if self.config.activation == "sigmoid" else 0.0
-                found.append(Agreement(by_side(middle), allowed))
-            else:
-                found.append(Agreement(by_class, allowed) if judged.classes else None)
+            score = threshold(self.config, spec) if judged.classes else None
+            decide = decision(spec.dtype, judged.classes, score)
+            tie = bounds(self.config, "fp32", judged).tie
+            found.append(Agreement(decide, tie or 0.0) if decide else None)
         return found
 
 

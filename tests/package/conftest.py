@@ -1,6 +1,7 @@
 """Stage folders to pack: real ones, made once by the stages themselves on the tiny project."""
 
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,13 +26,14 @@ BENCH = {
             "artifact": "onnx-fp32", "runtime": "onnxruntime", "threads": 1, "load_ms": 4.0,
             "first_ms": 1.5, "runs": 64, "p50_ms": 1.0, "p90_ms": 1.25, "p99_ms": 2.0,
             "latencies_ms": [1.0], "throughput": {"1": 1000.0, "16": 5000.0, "8": 4000.0},
-            "peak_bytes": 90_000_000, "file_bytes": 1000, "error": None,
+            "peak_bytes": 90_000_000, "baseline_bytes": 60_000_000,
+            "file_bytes": 1000, "error": None,
         },
         {
             "artifact": "torchscript-fp32", "runtime": "torchscript", "threads": 1,
             "load_ms": None, "first_ms": None, "runs": 0, "p50_ms": None, "p90_ms": None,
             "p99_ms": None, "latencies_ms": [], "throughput": {}, "peak_bytes": None,
-            "file_bytes": 1000, "error": "it ended with signal 6",
+            "baseline_bytes": None, "file_bytes": 1000, "error": "it ended with signal 6",
         },
     ],
 }  # fmt: skip
@@ -109,6 +111,16 @@ def made(stages: Made, tmp_path: Path) -> Made:
 def bundle(stages: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle that is packed from `stages`. Not to be changed."""
     return stages.pack(tmp_path_factory.mktemp("packed") / "package")
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        path.relative_to(folder).as_posix(): (
+            stat.S_IMODE(path.stat().st_mode),
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in folder.rglob("*")
+    }
 
 
 SEVERAL_CODE = """

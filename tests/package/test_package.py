@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import zipfile
@@ -13,17 +12,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from pipeline.artifacts import read_index, write_index
 from pipeline.bundle import read_bundle
-from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.package.choice import without_paths
 from pipeline.package.golden import resized
-from pipeline.progress import Silent
 from pipeline.runtimes.eager import EagerRunner, reference_model
 from pipeline.samples import load_samples
-from tests.package.conftest import Made
+from tests.package.conftest import Made, contents
 
 # What is in a bundle
 
@@ -164,16 +159,6 @@ def test_two_folders_users_and_places_give_the_same_bytes(
     assert contents(home / "out" / "tiny.bundle") == contents(bundle)
 
 
-def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {
-        path.relative_to(folder).as_posix(): (
-            stat.S_IMODE(path.stat().st_mode),
-            path.read_bytes() if path.is_file() else b"",
-        )
-        for path in folder.rglob("*")
-    }
-
-
 def test_nothing_of_this_machine_is_in_the_bundle(bundle: Path, stages: Made) -> None:
     words = {str(stages.config.root), str(stages.folder), str(bundle.parent), str(Path.home())}
     words |= {getpass.getuser(), socket.gethostname(), os.getcwd(), sys.prefix}
@@ -201,127 +186,3 @@ def test_a_reason_names_no_folder() -> None:
     )
     assert without_paths("in /home/me/x/m.pt: no") == "in m.pt: no"
     assert without_paths("12 samples/s, 1e-3 of 3/4") == "12 samples/s, 1e-3 of 3/4"
-
-
-# The verdict
-
-
-def failing(made: Made, artifact_id: str) -> None:
-    verdict = made.verdict
-    for row in verdict["rows"]:
-        if row["artifact"] == artifact_id:
-            said = f"cannot be opened: '{made.folder}/model.onnx' is no model"
-            row |= {"verdict": "fail", "reasons": [said], "max_abs": float("nan")}
-    made.write_verdict({**verdict, "verdict": "fail"})
-
-
-def test_a_failed_verdict_is_refused(made: Made, tmp_path: Path) -> None:
-    failing(made, "onnx-fp32")
-    with pytest.raises(VerdictError, match="onnx-fp32 in onnxruntime: cannot be opened") as refused:
-        made.pack(tmp_path / "out")
-    assert refused.value.exit_code == 1
-    assert "--allow-failed" in (refused.value.hint or "")
-    assert not (tmp_path / "out" / "tiny.bundle").exists()
-
-
-def test_a_failed_verdict_is_packed_on_demand_and_says_so(made: Made, tmp_path: Path) -> None:
-    failing(made, "onnx-fp32")
-    bundle = made.with_package(allow_failed=True).pack(tmp_path / "out")
-    manifest = read_bundle(bundle).manifest
-    assert manifest.allow_failed
-    assert manifest.verdict == "fail"
-    artifact = read_bundle(bundle).artifact("onnx-fp32")
-    assert artifact.verdict == "fail"
-    assert artifact.results[0].reasons == ("cannot be opened: 'model.onnx' is no model",)
-    assert artifact.results[0].max_abs is None
-    card = (bundle / "README.md").read_text()
-    assert "**Verdict: fail.**" in card
-    assert "cannot be opened" in card
-
-
-def test_allowing_failures_changes_nothing_where_there_is_none(
-    made: Made, bundle: Path, tmp_path: Path
-) -> None:
-    allowed = made.with_package(allow_failed=True).pack(tmp_path / "out")
-    assert contents(allowed) == contents(bundle)
-
-
-def test_a_failed_fp32_artifact_is_refused_whatever_the_verdict(made: Made, tmp_path: Path) -> None:
-    failing(made, "onnx-fp32")
-    made.write_verdict({**made.verdict, "verdict": "pass"})
-    with pytest.raises(VerdictError, match="onnx-fp32"):
-        made.pack(tmp_path / "out")
-
-
-def test_an_artifact_that_nobody_ran_is_left_out(made: Made, tmp_path: Path) -> None:
-    verdict = made.verdict
-    rows = [row for row in verdict["rows"] if row["artifact"] != "torchscript-fp32"]
-    made.write_verdict({**verdict, "rows": rows})
-    report = Silent()
-    manifest = read_bundle(made.pack(tmp_path / "out", report)).manifest
-    assert [artifact.id for artifact in manifest.artifacts] == ["onnx-fp32"]
-    assert report.warnings == ["torchscript-fp32 is left out: no runtime here has run it."]
-    manifest = read_bundle(made.with_package(allow_failed=True).pack(tmp_path / "all")).manifest
-    assert manifest.allow_failed
-    assert {a.id: a.verdict for a in manifest.artifacts} == {
-        "torchscript-fp32": "inconclusive",
-        "onnx-fp32": "pass",
-    }
-    made.write_verdict({**verdict, "rows": []})
-    with pytest.raises(VerdictError, match="nothing to pack"):
-        made.pack(tmp_path / "none")
-
-
-# Wrong input
-
-
-def test_a_changed_artifact_is_refused(made: Made, tmp_path: Path) -> None:
-    path = made.inputs["export"] / "model.fp32.onnx"
-    path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(DamagedError, match=r"model\.fp32\.onnx is not the file"):
-        made.pack(tmp_path / "out")
-
-
-def test_artifacts_of_quantize_come_behind_those_of_export(made: Made, tmp_path: Path) -> None:
-    onnx = next(a for a in read_index(made.inputs["export"]) if a.format == "onnx")
-    (made.inputs["quantize"] / "model.fp16.onnx").write_bytes(
-        (made.inputs["export"] / onnx.file).read_bytes()
-    )
-    changes = {"id": "onnx-fp16", "precision": "fp16", "recipe": "fp16", "file": "model.fp16.onnx"}
-    write_index(made.inputs["quantize"], [type(onnx)(**{**vars(onnx), **changes})])
-    verdict = made.verdict
-    row = next(row for row in verdict["rows"] if row["artifact"] == "onnx-fp32")
-    verdict["rows"].append({**row, "artifact": "onnx-fp16"})
-    made.write_verdict(verdict)
-    manifest = read_bundle(made.pack(tmp_path / "out")).manifest
-    assert manifest.artifacts[-1].id == "onnx-fp16"
-    assert manifest.artifacts[-1].file == "artifacts/model.fp16.onnx"
-    assert manifest.artifacts[-1].recipe == "fp16"
-
-
-def test_more_golden_samples_than_fit(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"package\.golden is 600; a bundle has room for 508"):
-        made.with_package(golden=600).pack(tmp_path / "out")
-
-
-def test_fewer_samples_than_asked_for(made: Made, tmp_path: Path) -> None:
-    bundle = read_bundle(made.with_package(golden=120).pack(tmp_path / "out"))
-    assert len(bundle.manifest.golden) == 96  # all that the validation set has
-
-
-@pytest.mark.parametrize("labels", [("one", "two\nlines"), ("one", "two", "three"), ("one", " ")])
-def test_labels_that_do_not_fit(made: Made, tmp_path: Path, labels: tuple[str, ...]) -> None:
-    output = made.config.output.model_copy(update={"labels": labels})
-    wrong = Made(made.config.model_copy(update={"output": output}), made.folder)
-    with pytest.raises(UsageError, match=r"output\.labels"):
-        wrong.pack(tmp_path / "out")
-
-
-def test_a_description_cannot_break_the_card(made: Made, tmp_path: Path) -> None:
-    odd = made.with_package(description="a | b\n# no title\n<b>`x`</b>", license="[x](y)")
-    bundle = odd.pack(tmp_path / "out")
-    assert read_bundle(bundle).manifest.description == "a | b\n# no title\n<b>`x`</b>"
-    card = (bundle / "README.md").read_text()
-    assert "\n# no title" not in card
-    assert "<b>" not in card.replace("\\<b", "")
-    assert r"\[x\](y)" in card

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.config import Config
-from pipeline.verify.tolerances import DEFAULTS, Judged, bounds, edge_bound, tie
+from pipeline.verify.tolerances import DEFAULTS, Judged, bounds, edge_bound
 
 PLAIN = Config.model_validate({"model": {"onnx": "m.onnx"}})
 STRICT = Config.model_validate(
@@ -62,8 +62,10 @@ def test_zeros_stay_zeros_at_any_precision() -> None:
 
 
 def test_a_tie_is_twice_what_fp32_may_move() -> None:
-    assert tie(PLAIN, Judged(1.0, classes=True)) == 2e-4
-    assert tie(STRICT, Judged(1.0, classes=True)) == 2e-6
+    for precision in DEFAULTS:
+        assert bounds(PLAIN, precision, Judged(1.0, classes=True)).tie == 2e-4
+        assert bounds(STRICT, precision, Judged(1.0, classes=True)).tie == 2e-6
+        assert bounds(PLAIN, precision, Judged(1.0)).tie is None
 
 
 def test_edges() -> None:

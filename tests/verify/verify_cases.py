@@ -231,3 +231,34 @@ def fit(model: nn.Module, data: Any, loss: Callable[..., torch.Tensor], steps: i
         loss(model(inputs), targets).backward()
         optimizer.step()
     model.eval()
+
+
+PICTURE = torch.randint(0, 256, (2, 9, 7, 3), dtype=torch.uint8)
+SENTENCES = (torch.tensor([[1, 2, 3]] * 2), torch.ones(2, 3, dtype=torch.bool))
+
+
+def good(case: Case) -> bytes:
+    inputs = {"image": (PICTURE,), "ids": SENTENCES}.get(
+        case.signature.inputs[0].name, (torch.zeros(2, 4),)
+    )
+    return traced(case.model(), *inputs)
+
+
+def only_row(case: Case) -> dict[str, Any]:
+    (row,) = case.verify()["rows"]
+    assert isinstance(row, dict)
+    return row
+
+
+def said(row: dict[str, Any]) -> str:
+    assert row["verdict"] == "fail"
+    return "\n".join(row["reasons"])
+
+
+class Flipped(nn.Module):
+    def __init__(self, model: nn.Module, axis: int, output: bool) -> None:
+        super().__init__()
+        self.model, self.axis, self.output = model, axis, output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x).flip(self.axis) if self.output else self.model(x.flip(self.axis))

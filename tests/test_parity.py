@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.verify.parity import (
+from pipeline.parity import (
     Agreement,
     Parity,
     ParitySums,

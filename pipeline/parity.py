@@ -140,6 +140,15 @@ def by_element(reference: Array, answer: Array) -> tuple[Array, Array]:
     return reference != answer, np.full(reference.shape, np.inf)
 
 
+def decision(dtype: str, classifies: bool, threshold: float | None) -> Decide | None:
+    """How an output decides; None if it doesn't. `threshold` is for a classifier of one score."""
+    if dtype == "bool" or "int" in dtype:
+        return by_element
+    if threshold is not None:
+        return by_side(threshold)
+    return by_class if classifies else None
+
+
 class Agreement:
     """Whether both sides decide alike.
 

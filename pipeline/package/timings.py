@@ -1,0 +1,68 @@
+"""What `bench` measured, as far as package speaks of it. None of it goes into the bundle."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.bundle import Manifest
+from pipeline.package.card import figure, table
+
+CLEARLY = 1.25  # times as long: more than one measurement differs from the next
+
+
+def latency(bench: Mapping[str, Any]) -> str:
+    """What `bench` measured, for the card that lies beside the bundle."""
+    machine = bench["machine"]
+    header = (
+        *("artifact", "runtime", "threads", "load ms", "first run ms", "p50 ms", "p90 ms"),
+        *("p99 ms", "samples/s at batch", "peak memory", "before loading it"),
+    )
+    rows = [_latency_row(row) for row in bench["rows"]]
+    return "\n".join(
+        [
+            "",
+            "## Latency on the machine that made it",
+            "",
+            f"{machine['cpu']}, {machine['cores']} cores, {machine['os']}. Batch 1 unless said "
+            "otherwise; nothing is clipped.",
+            "",
+            *table(header, rows),
+        ]
+    )
+
+
+def not_the_fastest(manifest: Manifest, bench: Mapping[str, Any]) -> str | None:
+    """Where the order of preference is clearly not what was measured here: a warning."""
+    p50: dict[str, float] = {}
+    for row in bench["rows"]:
+        if row["p50_ms"] is not None:
+            name = row["artifact"]
+            p50[name] = min(row["p50_ms"], p50.get(name, row["p50_ms"]))
+    names = [artifact.id for artifact in manifest.artifacts if artifact.id in p50]
+    if not names:
+        return None
+    first, fastest = names[0], min(names, key=lambda name: p50[name])
+    if p50[first] <= CLEARLY * p50[fastest]:
+        return None
+    return (
+        f"Programs take {first} where they are not told otherwise; {fastest} was faster here: "
+        f"{p50[fastest]:.3g} ms, not {p50[first]:.3g} ms."
+    )
+
+
+def _latency_row(row: Mapping[str, Any]) -> list[str]:
+    head = [row["artifact"], row["runtime"], str(row["threads"])]
+    if row["error"]:
+        return [*head, row["error"], *[""] * 7]
+    rates = sorted((int(size), rate) for size, rate in row["throughput"].items())
+    throughput = (f"{rate:.0f} at {size}" for size, rate in rates)
+    times = ("load_ms", "first_ms", "p50_ms", "p90_ms", "p99_ms")
+    return [
+        *head,
+        *(figure(row[name], ".2f") for name in times),
+        ", ".join(throughput),
+        *(_megabytes(row[name]) for name in ("peak_bytes", "baseline_bytes")),
+    ]
+
+
+def _megabytes(value: int | None) -> str:
+    return "–" if value is None else f"{value / 1e6:.0f} MB"
