@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from pipeline.config import Config
@@ -76,3 +78,14 @@ def test_edges() -> None:
     assert edge_bound(PLAIN, "int8", Judged(2.0), 4.0, 0.1) == pytest.approx(0.4)
     assert edge_bound(PLAIN, "int8", Judged(2.0), 4.0, None) == pytest.approx(6.0)
     assert edge_bound(PLAIN, "fp32", Judged(2.0, discrete=True), 4.0, None) is None
+
+
+def test_the_documented_table_is_the_one_that_judges() -> None:
+    page = Path(__file__).parents[2] / "docs" / "parity.md"
+    rows = [
+        [cell.strip() for cell in line.strip("|\n ").split("|")]
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| fp32 |", "| fp16 |", "| int8 |"))
+    ]
+    found = {row[0]: [None if cell == "–" else float(cell) for cell in row[1:]] for row in rows}
+    assert found == {name: list(vars(default).values()) for name, default in DEFAULTS.items()}
