@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.ao.nn.quantized.dynamic import Linear as DynamicLinear
 
 from pipeline import machine
 from pipeline.config import threads_or_all
@@ -105,7 +106,7 @@ def _captured(
     for how in ("script",) if script_only else ("trace", "script"):
         try:
             candidate = copy.copy(core)
-            model = core.model if how == "trace" else torch.jit.script(core.model)
+            model = core.model if how == "trace" else torch.jit.script(_of_one_path(core.model))
             candidate._modules = {**core._modules, "model": model}
             traced = _trace(candidate, batch)
             wrong = _difference(task, core, traced, batch)
@@ -119,6 +120,19 @@ def _captured(
         f"TorchScript cannot capture the model quantized by {recipe}.\n  " + "\n  ".join(failures),
         f'Write "onnx:{recipe}" in [quantize] recipes, or leave {recipe} out.',
     )
+
+
+def _of_one_path(model: nn.Module) -> nn.Module:
+    """Traces each dynamic linear layer of a model that is to be scripted, in place.
+
+    torch's own forward of it branches on its version and element type: scripted, a file holds
+    three kernels for each layer, of which one can ever run.
+    """
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is DynamicLinear:
+                setattr(module, name, _trace(layer, (torch.zeros(2, layer.in_features),)))
+    return model
 
 
 def _trace(core: nn.Module, batch: Inputs) -> torch.jit.ScriptModule:
