@@ -3,7 +3,7 @@
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -152,7 +152,7 @@ def _named(config: Config, given: str, key: str, module: object, base: type) -> 
     """The class of `module` below `base`, or the user's function."""
     if ":" in given:
         return load_entry(given, config.root, key)
-    classes = _classes(vars(module), base)
+    classes = classes_of(module, base)
     if given not in classes:
         near = difflib.get_close_matches(given, classes, 1, 0.5)
         raise UsageError(
@@ -163,13 +163,13 @@ def _named(config: Config, given: str, key: str, module: object, base: type) -> 
     return classes[given]
 
 
-def _classes(found: Mapping[str, Any], base: type) -> dict[str, type]:
+def classes_of(module: object, base: type) -> dict[str, type]:
+    """The public classes of a module that derive from `base`, by name."""
     return {
         name: value
-        for name, value in found.items()
+        for name, value in vars(module).items()
         if isinstance(value, type)
         and issubclass(value, base)
         and value is not base
         and not name.startswith("_")
-        and name != "Module"
     }
