@@ -62,24 +62,28 @@ enum class Backend : std::uint8_t { automatic, onnxruntime, libtorch, null };
 [[nodiscard]] std::string_view to_string(Backend backend) noexcept;
 
 struct Options {
-  std::string artifact;  // an id; empty: the fastest that passed and is for this CPU
+  std::string artifact;                  // an id; empty: what `choose` says
   Backend backend = Backend::automatic;  // the one that reads the artifact's format
   int threads = 1;                       // of one run; 0: all cores
+  bool spinning = false;                 // idle threads of ONNX Runtime burn their core meanwhile:
+                                         // faster where nothing else runs, slower where it does
   bool allow_failed = false;             // take an artifact whose verdict is not pass
 };
 
-// What a backend says of itself once it is loaded.
+// What a backend says of itself once it has loaded a model.
 struct About {
   Backend backend = Backend::automatic;
-  std::string version;
+  std::string version;  // of its library
   int threads = 0;
+  bool spinning = false;
+  std::string engine;  // LibTorch's int8 kernels: "x86", "onednn", "qnnpack"; empty elsewhere
 };
 
 class Runner {
  public:
   // Reads, checks and loads one artifact. The bundle may go afterwards; the runner shares it.
-  // Codes: the refusals, unsafe_model, no_such_artifact, no_fitting_artifact, no_backend,
-  // backend_failed, bad_argument, out_of_memory.
+  // Codes: the refusals, unsafe_model, cannot_read, no_such_artifact, no_fitting_artifact,
+  // no_backend, backend_failed, bad_argument, out_of_memory.
   static Result<Runner> open(const Bundle& bundle, const Options& options) noexcept;
 
   // Answers for a batch: inputs and outputs in the order of the signature, the batch axis first.
@@ -87,12 +91,14 @@ class Runner {
   // Codes: bad_input, backend_failed, bad_output, not_finite, closed, out_of_memory.
   [[nodiscard]] Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) const noexcept;
 
-  [[nodiscard]] const Bundle& bundle() const noexcept;
+  // These three, and `bundle`, are not to be asked of a Runner that was moved from.
   [[nodiscard]] const Artifact& artifact() const noexcept;
   [[nodiscard]] const About& about() const noexcept;
 
-  // Sentences for a person: the artifact is for another CPU, the bundle failed its verdict.
+  // Sentences for a person: the artifact is for another CPU, or failed its verdict.
   [[nodiscard]] const std::vector<std::string>& warnings() const noexcept;
+
+  [[nodiscard]] const Bundle& bundle() const noexcept;
 
   // Gives memory and threads back. The destructor does the same.
   void close() noexcept;
@@ -107,7 +113,16 @@ class Runner {
   std::shared_ptr<State> state_;
 };
 
+// The id of the artifact that `Runner::open` takes: `options.artifact`, or else the first that
+// passed, is for this kind of CPU and has a backend here; bundles list the fastest first. Codes:
+// no_such_artifact, no_fitting_artifact, no_backend, bad_argument, out_of_memory.
+[[nodiscard]] Result<std::string> choose(const Bundle& bundle, const Options& options) noexcept;
+
 // The backends that this build has and whose library this machine has; loads none of them.
 [[nodiscard]] std::vector<Backend> available_backends() noexcept;
+
+// Loads a backend's library now rather than when it is first used, which takes a second for
+// LibTorch. Codes: no_backend, bad_argument, out_of_memory.
+[[nodiscard]] Result<Done> load_backend(Backend backend) noexcept;
 
 }  // namespace edge

@@ -1,0 +1,27 @@
+# EDGE_HAS_ONNXRUNTIME, the target edge_onnxruntime (headers), ONNXRUNTIME_LIBRARY_DIR.
+#
+# Only headers are needed to build: the library is loaded when it is first used.
+set(EDGE_HAS_ONNXRUNTIME OFF)
+if(EDGE_RUNNER_ONNXRUNTIME)
+  set(cache $ENV{XDG_CACHE_HOME})
+  if(NOT cache)
+    set(cache $ENV{HOME}/.cache)
+  endif()
+  find_path(ONNXRUNTIME_HEADERS onnxruntime_cxx_api.h
+    HINTS ${cache}/edge-pipeline/onnxruntime-headers-1.29.0 PATH_SUFFIXES onnxruntime
+    DOC "Folder of onnxruntime_cxx_api.h")
+  if(ONNXRUNTIME_HEADERS AND EXISTS ${ONNXRUNTIME_HEADERS}/onnxruntime_cxx_api.h)
+    set(EDGE_HAS_ONNXRUNTIME ON)
+    add_library(edge_onnxruntime INTERFACE)
+    target_include_directories(edge_onnxruntime SYSTEM INTERFACE ${ONNXRUNTIME_HEADERS})
+  else()
+    edge_lacks(EDGE_RUNNER_ONNXRUNTIME "the backend for ONNX Runtime: no headers of it. \
+scripts/ort-headers fetches them; then -DONNXRUNTIME_HEADERS=FOLDER")
+  endif()
+  if(NOT DEFINED ONNXRUNTIME_LIBRARY_DIR AND NOT CMAKE_CROSSCOMPILING)
+    edge_python_package(onnxruntime package)
+    if(package)
+      set(ONNXRUNTIME_LIBRARY_DIR ${package}/capi CACHE PATH "Folder of libonnxruntime.so")
+    endif()
+  endif()
+endif()

@@ -1,0 +1,170 @@
+#include "edge_runner/edge_runner.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <vector>
+
+#include "edge_runner/runner.hpp"
+
+// The shape that C is shown: -1 for an axis of any size.
+struct edge_runner {
+  edge::Runner runner;
+  std::vector<edge::Shape> inputs, outputs;
+};
+
+struct edge_outputs {
+  std::vector<edge::Tensor> tensors;
+};
+
+namespace {
+
+using edge::Code;
+
+static_assert(EDGE_NOT_A_BUNDLE == static_cast<int>(Code::not_a_bundle));
+static_assert(EDGE_WRONG_HASH == static_cast<int>(Code::wrong_hash));
+static_assert(EDGE_UNSAFE_MODEL == static_cast<int>(Code::unsafe_model));
+static_assert(EDGE_CANNOT_READ == static_cast<int>(Code::cannot_read));
+static_assert(EDGE_OUT_OF_MEMORY == static_cast<int>(Code::out_of_memory));
+static_assert(EDGE_FLOAT64 == static_cast<int>(edge::DType::float64));
+static_assert(EDGE_NULL == static_cast<int>(edge::Backend::null));
+
+edge_status report(edge_error* out, Code code, std::string_view message) {
+  const auto status = static_cast<edge_status>(code);
+  if (out != nullptr) {
+    out->status = status;
+    const std::size_t kept = std::min(message.size(), sizeof out->message - 1);
+    std::memcpy(out->message, message.data(), kept);
+    out->message[kept] = '\0';
+  }
+  return status;
+}
+
+edge_status report(edge_error* out, const edge::Error& error) {
+  return report(out, error.code, error.message);
+}
+
+// Calls `work`, which gives an edge_status and may run out of memory.
+template <typename Work>
+edge_status guarded(edge_error* error, Work work) noexcept {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return report(error, Code::out_of_memory, "out of memory");
+  } catch (...) {
+    return report(error, Code::backend_failed, "unknown");
+  }
+}
+
+edge::Options options_of(const edge_options& given) {
+  edge::Options options;
+  if (given.artifact != nullptr) options.artifact = given.artifact;
+  options.backend = static_cast<edge::Backend>(given.backend);
+  options.threads = given.threads == 0 ? 1 : given.threads == -1 ? 0 : given.threads;
+  options.spinning = given.spinning != 0;
+  options.allow_failed = given.allow_failed != 0;
+  return options;
+}
+
+std::vector<edge::Shape> shapes_of(const std::vector<edge::Port>& ports) {
+  std::vector<edge::Shape> shapes;
+  for (const edge::Port& port : ports) {
+    edge::Shape& shape = shapes.emplace_back();
+    for (const auto& axis : port.shape) shape.push_back(axis.value_or(-1));
+  }
+  return shapes;
+}
+
+edge_port port_of(const edge::Port& port, const edge::Shape& shape) {
+  return {port.name.c_str(), static_cast<edge_dtype>(port.dtype), shape.data(), shape.size()};
+}
+
+// Null where a pointer is missing for what is to be there.
+bool whole(const edge_tensor& tensor) {
+  return (tensor.shape != nullptr || tensor.rank == 0) &&
+         (tensor.data != nullptr || tensor.bytes == 0) && tensor.dtype >= EDGE_BOOL &&
+         tensor.dtype <= EDGE_FLOAT64;
+}
+
+edge::Tensor copied(const edge_tensor& tensor) {
+  const auto* data = static_cast<const std::byte*>(tensor.data);
+  return {static_cast<edge::DType>(tensor.dtype),
+          edge::Shape(tensor.shape, tensor.shape + tensor.rank),
+          edge::Bytes(data, data + tensor.bytes)};
+}
+
+}  // namespace
+
+edge_status edge_open(const char* folder, const edge_options* options, edge_runner** runner,
+                      edge_error* error) {
+  if (runner != nullptr) *runner = nullptr;
+  if (folder == nullptr || runner == nullptr) {
+    return report(error, Code::bad_argument, "edge_open: folder and runner must not be NULL");
+  }
+  if (options != nullptr && (options->backend < EDGE_AUTOMATIC || options->backend > EDGE_NULL)) {
+    return report(error, Code::bad_argument, "edge_open: no such backend");
+  }
+  return guarded(error, [&] {
+    const auto bundle = edge::Bundle::open(folder);
+    if (!bundle) return report(error, bundle.error());
+    auto opened = edge::Runner::open(*bundle, options ? options_of(*options) : edge::Options{});
+    if (!opened) return report(error, opened.error());
+    const edge::Manifest& manifest = bundle->manifest();
+    *runner = new edge_runner{*std::move(opened), shapes_of(manifest.inputs),
+                              shapes_of(manifest.outputs)};
+    return report(error, Code::ok, "");
+  });
+}
+
+edge_status edge_run(const edge_runner* runner, const edge_tensor* inputs, size_t count,
+                     edge_outputs** outputs, edge_error* error) {
+  if (outputs != nullptr) *outputs = nullptr;
+  if (runner == nullptr || outputs == nullptr || (inputs == nullptr && count != 0)) {
+    return report(error, Code::bad_argument, "edge_run: an argument is NULL");
+  }
+  if (!std::all_of(inputs, inputs + count, whole)) {
+    return report(error, Code::bad_argument, "edge_run: a tensor has no data, shape or dtype");
+  }
+  return guarded(error, [&] {
+    std::vector<edge::Tensor> tensors;
+    std::transform(inputs, inputs + count, std::back_inserter(tensors), copied);
+    auto answers = runner->runner.run(tensors);
+    if (!answers) return report(error, answers.error());
+    *outputs = new edge_outputs{*std::move(answers)};
+    return report(error, Code::ok, "");
+  });
+}
+
+void edge_close(edge_runner* runner) {
+  if (runner != nullptr) runner->runner.close();
+}
+
+void edge_free(edge_runner* runner) { delete runner; }
+
+size_t edge_input_count(const edge_runner* runner) { return runner->inputs.size(); }
+size_t edge_output_count(const edge_runner* runner) { return runner->outputs.size(); }
+
+edge_port edge_input_port(const edge_runner* runner, size_t index) {
+  return port_of(runner->runner.bundle().manifest().inputs[index], runner->inputs[index]);
+}
+
+edge_port edge_output_port(const edge_runner* runner, size_t index) {
+  return port_of(runner->runner.bundle().manifest().outputs[index], runner->outputs[index]);
+}
+
+const char* edge_artifact_id(const edge_runner* runner) {
+  return runner->runner.artifact().id.c_str();
+}
+
+edge_tensor edge_output(const edge_outputs* outputs, size_t index) {
+  const edge::Tensor& tensor = outputs->tensors[index];
+  return {static_cast<edge_dtype>(tensor.dtype), tensor.shape.data(), tensor.shape.size(),
+          tensor.data.data(), tensor.data.size()};
+}
+
+void edge_outputs_free(edge_outputs* outputs) { delete outputs; }
+
+const char* edge_status_name(edge_status status) {
+  return edge::to_string(static_cast<Code>(status)).data();  // literals, so ended by a zero
+}

@@ -1,0 +1,20 @@
+// Which artifact to run, with which backend.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "edge_runner/runner.hpp"
+
+namespace edge {
+
+struct Choice {
+  const Artifact* artifact;  // of the bundle's manifest
+  Backend backend;
+  std::vector<std::string> warnings;
+};
+
+// As `edge::choose`.
+Result<Choice> choose_artifact(const Bundle& bundle, const Options& options);
+
+}  // namespace edge

@@ -1,0 +1,47 @@
+#include "runner/backend.hpp"
+
+namespace edge {
+namespace {
+
+class NullModel final : public Model {
+ public:
+  NullModel(std::vector<Port> outputs, int threads)
+      : outputs_(std::move(outputs)), threads_(threads) {}
+
+  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) override {
+    const Shape& first = inputs.front().shape;
+    std::vector<Tensor> answers;
+    answers.reserve(outputs_.size());
+    for (const Port& port : outputs_) answers.push_back(zeros(port, first.empty() ? 1 : first[0]));
+    return answers;
+  }
+
+  [[nodiscard]] About about() const override {
+    return {.backend = Backend::null, .version = "1", .threads = threads_, .engine = {}};
+  }
+
+ private:
+  // An axis of any size is the batch if it is the first, else 1.
+  static Tensor zeros(const Port& port, std::int64_t batch) {
+    Tensor tensor{port.dtype, {}, {}};
+    std::size_t bytes = size_of(port.dtype);
+    for (std::size_t axis = 0; axis < port.shape.size(); ++axis) {
+      tensor.shape.push_back(port.shape[axis].value_or(axis == 0 ? batch : 1));
+      bytes *= static_cast<std::size_t>(tensor.shape.back());
+    }
+    tensor.data.resize(bytes);
+    return tensor;
+  }
+
+  std::vector<Port> outputs_;
+  int threads_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> open_null(const Request& request) {
+  return std::unique_ptr<Model>(
+      std::make_unique<NullModel>(request.manifest.outputs, request.threads));
+}
+
+}  // namespace edge
