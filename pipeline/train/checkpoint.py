@@ -2,7 +2,7 @@
 
 00002-00000016/      epochs finished, batches done in the next one
   tensors.safetensors
-  state.json         everything else, and the SHA-256 of both
+  state.json         everything else, and the SHA-256 of both files
 """
 
 import errno
@@ -50,13 +50,13 @@ def save(folder: Path, name: str, state: dict[str, Any], needs: Iterable[str] = 
     tensors: dict[str, Tensor] = {}
     plain = _encode(state, "", tensors)
     blob = save_tensors(tensors)
-    head = {
+    content = {
         "version": VERSION,
         "needs": sorted(needs),
         "tensors_sha256": hashlib.sha256(blob).hexdigest(),
-        "state_sha256": _digest(plain),
         "state": plain,
     }
+    head = {"content": content, "sha256": _digest(content)}
     with writing(folder):
         try:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -76,15 +76,16 @@ def load(path: Path) -> dict[str, Any]:
     try:
         head = json.loads((path / STATE).read_bytes())
         blob = (path / TENSORS).read_bytes()
-        if head["version"] != VERSION:
-            raise DamagedError(f"The checkpoint {path} is of another version of the pipeline.")
-        if head["state_sha256"] != _digest(head["state"]):
+        content = head["content"]
+        if head["sha256"] != _digest(content):
             raise DamagedError(f"{path / STATE} is not what was written.")
-        if head["tensors_sha256"] != hashlib.sha256(blob).hexdigest():
+        if content["version"] != VERSION:
+            raise DamagedError(f"The checkpoint {path} is of another version of the pipeline.")
+        if content["tensors_sha256"] != hashlib.sha256(blob).hexdigest():
             raise DamagedError(f"{path / TENSORS} is not what was written.")
         # Clones are aligned as torch aligns, and let go of the file's bytes.
         tensors = {name: tensor.clone() for name, tensor in load_tensors(blob).items()}
-        state: dict[str, Any] = _decode(head["state"], tensors)
+        state: dict[str, Any] = _decode(content["state"], tensors)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedError(f"The checkpoint {path} cannot be read: {error}.") from error
     return state
@@ -93,7 +94,7 @@ def load(path: Path) -> dict[str, Any]:
 def needs(path: Path) -> list[str]:
     """The other checkpoints that one needs, by name, without reading its tensors."""
     try:
-        names: list[str] = json.loads((path / STATE).read_bytes())["needs"]
+        names: list[str] = json.loads((path / STATE).read_bytes())["content"]["needs"]
     except (OSError, ValueError, KeyError, TypeError):
         return []  # it is found damaged, and said, when it is to be used
     return names

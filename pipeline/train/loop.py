@@ -7,9 +7,6 @@ from contextlib import closing
 from itertools import islice
 from typing import NoReturn
 
-import torch
-
-from pipeline.config import Config
 from pipeline.errors import Interrupted, UsageError
 from pipeline.progress import Bar
 from pipeline.stage import Job, Summary
@@ -22,7 +19,7 @@ from pipeline.train.evaluate import Score
 from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
 from pipeline.train.setup import Setup, prepared
 from pipeline.train.state import Learner, Progress
-from pipeline.train.step import optimizer_step
+from pipeline.train.step import optimizer_step, step_scheduler
 from pipeline.train.stop import Stop
 from pipeline.weights import WEIGHTS, save_weights
 
@@ -75,6 +72,7 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
     with closing(setup.loader.batches(progress.epoch, batches)) as loader:
         while group := next_group(setup, learner, loader):
             samples = sum(len(batch) for batch in group)
+            progress.lr = learner.lr
             loss = optimizer_step(setup, learner, group, samples)
             progress.batch += len(group)
             progress.step += 1
@@ -106,7 +104,7 @@ def validate(setup: Setup, learner: Learner, stop: Stop) -> Score:
         save_and_raise(setup, learner)
     assert score.loss is not None
     where = f"the end of epoch {learner.progress.epoch + 1}, after step {learner.progress.step}"
-    check_finite(score.loss, "validation loss", where, learner.lr)
+    check_finite(score.loss, "validation loss", where, learner.progress.lr)
     return score
 
 
@@ -120,12 +118,13 @@ def finish_epoch(setup: Setup, learner: Learner, score: Score) -> Row:
         "train_loss": progress.loss_sum / progress.seen,
         "validation_loss": score.loss,
         "metric": metric,
-        "lr": learner.lr,
+        "lr": progress.lr,
         "samples_per_s": round(progress.seen / progress.seconds, 1),
         "seconds": round(progress.seconds, 3),
     }
     watched = metric if setup.validation.metric else score.loss
-    _step_scheduler_by_epoch(setup.config, learner, watched)
+    if setup.config.train.scheduler_every == "epoch":
+        step_scheduler(setup, learner, watched)
     progress.rows.append(row)
     progress.epoch, progress.batch = progress.epoch + 1, 0
     progress.loss_sum, progress.seen, progress.seconds = 0.0, 0, 0.0
@@ -184,17 +183,6 @@ def interrupted(setup: Setup, learner: Learner) -> Interrupted:
         f"{setup.config.epochs} epochs finished. All of it is saved.",
         "Run the same command again: it goes on from there.",
     )
-
-
-def _step_scheduler_by_epoch(config: Config, learner: Learner, watched: float | None) -> None:
-    scheduler = learner.scheduler
-    if scheduler is None or config.train.scheduler_every == "step":
-        return
-    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-        if watched is not None:
-            scheduler.step(watched)
-    else:
-        scheduler.step()
 
 
 def _better(goal: Goal, value: float | None, than: float | None) -> bool:

@@ -85,5 +85,6 @@ def _learner(setup: Setup, model: torch.nn.Module) -> Learner:
     steps = math.ceil(batches / train.accumulate)
     scheduler = build_scheduler(setup.config, optimizer, steps, setup.goal)
     scaler = torch.amp.GradScaler(here.device.type, enabled=here.autocast is torch.float16)
-    forward = torch.compile(model) if train.compile else model
+    # Not dynamic: a kernel is a function of its shape, and not of the shapes that came before.
+    forward = torch.compile(model, dynamic=False) if train.compile else model
     return Learner(model, forward, optimizer, scheduler, scaler, Progress())

@@ -26,10 +26,10 @@ FOLDER = "checkpoints"
 class Progress:
     """Where a training is. `epoch` epochs are finished; `batch` batches of the next are done.
 
-    `loss_sum` (over samples), `seen` (samples) and `seconds` are of the epoch under way. `best_*`
-    are of the best epoch so far, counted from 1: its metric (validation loss where there is no
-    metric) and the name of its checkpoint. `waited` counts epochs since then. `rows` are the
-    lines of metrics.jsonl.
+    `loss_sum` (over samples), `seen` (samples) and `seconds` are of the epoch under way, `lr` is
+    that of the last step. `best_*` are of the best epoch so far, counted from 1: its metric
+    (validation loss where there is no metric) and the name of its checkpoint. `waited` counts
+    epochs since then. `rows` are the lines of metrics.jsonl.
     """
 
     epoch: int = 0
@@ -38,6 +38,7 @@ class Progress:
     loss_sum: float = 0.0
     seen: int = 0
     seconds: float = 0.0
+    lr: float = 0.0
     best_epoch: int | None = None
     best_value: float | None = None
     best_at: str | None = None

@@ -31,9 +31,21 @@ def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: 
     if train.clip_norm is not None:
         clip(learner, train.clip_norm)
     skipped = move(setup, learner)
-    if train.scheduler_every == "step" and learner.scheduler and not skipped:
-        learner.scheduler.step()
+    if train.scheduler_every == "step" and not skipped:
+        step_scheduler(setup, learner, None)
     return mean
+
+
+def step_scheduler(setup: Setup, learner: Learner, watched: float | None) -> None:
+    """Moves the learning rate on; `watched` is what ReduceLROnPlateau looks at, if it is known."""
+    scheduler = learner.scheduler
+    what = f"train.scheduler: {setup.config.train.scheduler}, after step {learner.progress.step},"
+    with explained(setup.config, what):
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            if watched is not None:
+                scheduler.step(watched)
+        elif scheduler:
+            scheduler.step()
 
 
 def batch_loss(setup: Setup, learner: Learner, batch: Batch) -> Tensor:
