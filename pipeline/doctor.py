@@ -152,8 +152,8 @@ def _gpu() -> Check:
         code, said = _ask(query)
         if code == 0 and said:
             return Check("GPU", "; ".join(said.splitlines()), wanted, "ok", None)
-        found = f"nvidia-smi fails: {said or f'status {code}'}".splitlines()[0]
-        return Check("GPU", found, wanted, "warn", "nvidia-smi")
+        found = f"nvidia-smi fails: {said or f'status {code}'}"
+        return Check("GPU", _line(found), wanted, "warn", "nvidia-smi")
     if Path("/proc/driver/nvidia/gpus").is_dir():
         remedy = "sudo apt-get install -y nvidia-smi"
         return Check("GPU", "a card without nvidia-smi", wanted, "warn", remedy)
@@ -172,7 +172,13 @@ def _tool(tool: Tool) -> Check:
         return Check(name, version[0] if version else "there", wanted, "ok", None)
     if version and Version(version[0]) >= Version(tool.least):
         return Check(name, version[0], wanted, "ok", None)
-    return Check(name, version[0] if version else "no version", wanted, "warn", remedy)
+    found = version[0] if version else f"tells no version: {said or 'it says nothing'}"
+    return Check(name, _line(found), wanted, "warn", remedy)
+
+
+def _line(text: str) -> str:
+    """The first line, short enough for a table."""
+    return text.splitlines()[0][:60]
 
 
 def _ask(command: tuple[str, ...]) -> tuple[int, str]:
