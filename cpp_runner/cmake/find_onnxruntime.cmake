@@ -14,6 +14,8 @@ if(EDGE_RUNNER_ONNXRUNTIME)
     set(EDGE_HAS_ONNXRUNTIME ON)
     add_library(edge_onnxruntime INTERFACE)
     target_include_directories(edge_onnxruntime SYSTEM INTERFACE ${ONNXRUNTIME_HEADERS})
+    # Its header has functions that want the library linked; none may be used.
+    target_link_options(edge_onnxruntime INTERFACE -Wl,--no-undefined)
   else()
     edge_lacks(EDGE_RUNNER_ONNXRUNTIME "the backend for ONNX Runtime: no headers of it. \
 scripts/ort-headers fetches them; then -DONNXRUNTIME_HEADERS=FOLDER")

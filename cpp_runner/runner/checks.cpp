@@ -4,6 +4,8 @@
 #include <limits>
 #include <optional>
 
+#include "runner/describe.hpp"
+
 namespace edge {
 namespace {
 
@@ -129,25 +131,6 @@ Result<Done> check_outputs(std::span<const Port> ports, std::span<const Tensor> 
     if (!finite(tensor)) return Error{Code::not_finite, port.name + " has NaN or infinity"};
   }
   return Done{};
-}
-
-std::string describe(DType dtype, const Shape& shape) {
-  std::string text(to_string(dtype));
-  text += '[';
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  }
-  return text + ']';
-}
-
-std::string describe(const Port& port) {
-  std::string text(to_string(port.dtype));
-  text += '[';
-  for (std::size_t i = 0; i < port.shape.size(); ++i) {
-    text += i == 0 ? "" : ", ";
-    text += port.shape[i] ? std::to_string(*port.shape[i]) : "any";
-  }
-  return text + ']';
 }
 
 }  // namespace edge

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <vector>
 
 #include "edge_runner/runner.hpp"
@@ -17,9 +16,5 @@ Result<std::int64_t> check_inputs(std::span<const Port> ports, std::span<const T
 // not_finite.
 Result<Done> check_outputs(std::span<const Port> ports, std::span<const Tensor> tensors,
                            std::int64_t batch);
-
-// "uint8[1, 8, 8, 1]", and "uint8[any, any, any, 1]" for a port.
-std::string describe(DType dtype, const Shape& shape);
-std::string describe(const Port& port);
 
 }  // namespace edge

@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/passes/inliner.h>
@@ -142,6 +143,17 @@ bool writes_into_tensors(const torch::jit::Module& module) {
   return writes_into_tensors(graph->block());
 }
 
+// LibTorch writes advice for those who make models to the standard error; who runs one wants none.
+class Silence final : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& /*warning*/) override {}
+};
+
+Silence& silence() {
+  static Silence one;
+  return one;
+}
+
 // `c10::Error` without the addresses of its stack.
 Error failed_with(const std::exception& error) {
   const auto* known = dynamic_cast<const c10::Error*>(&error);
@@ -164,6 +176,7 @@ class TorchModel final : public Model {
       // The number is kept by thread.
       if (at::get_num_threads() != threads_) at::set_num_threads(threads_);
       const c10::InferenceMode no_gradients;
+      const c10::WarningUtils::WarningHandlerGuard quiet(&silence());
       std::vector<c10::IValue> given;
       given.reserve(inputs.size() + 1);
       for (const Tensor& input : inputs) given.emplace_back(tensor_of(input));
@@ -244,6 +257,7 @@ Result<std::unique_ptr<Model>> open_checked(const Request& request) {
     engine_name = name_of(engine);
   }
   at::set_num_threads(request.threads);
+  const c10::WarningUtils::WarningHandlerGuard quiet(&silence());
   auto module = torch::jit::load(std::make_shared<Buffer>(request.file), at::Device(at::kCPU),
                                  /*load_debug_files=*/false);
   module.eval();

@@ -68,13 +68,12 @@ std::vector<std::string> names_of(const std::vector<Port>& ports) {
 
 class OnnxModel final : public Model {
  public:
-  explicit OnnxModel(const Request& request)
+  OnnxModel(const Request& request, std::string version)
       : env_(ORT_LOGGING_LEVEL_FATAL, "edge_runner"),
         session_(nullptr),
         input_names_(names_of(request.manifest.inputs)),
         output_names_(names_of(request.manifest.outputs)),
-        about_{
-            Backend::onnxruntime, Ort::GetVersionString(), request.threads, request.spinning, {}} {
+        about_{Backend::onnxruntime, std::move(version), request.threads, request.spinning, {}} {
     env_.DisableTelemetryEvents();
     session_ = Ort::Session(env_, request.file.data(), request.file.size(), options(request));
     for (const auto& name : input_names_) inputs_.push_back(name.c_str());
@@ -161,8 +160,9 @@ class OnnxModel final : public Model {
   About about_;
 };
 
-// Takes the interface out of the loaded library. It is the same for every model of a process.
-Result<Done> take_api(void* library) {
+// Takes the interface out of the loaded library, the same for every model of a process, and gives
+// the library's version.
+Result<std::string> take_api(void* library) {
   using GetBase = const OrtApiBase* (*)();
   const auto get_base = reinterpret_cast<GetBase>(dlsym(library, "OrtGetApiBase"));
   if (get_base == nullptr) return Error{Code::no_backend, "its library is not ONNX Runtime"};
@@ -173,14 +173,14 @@ Result<Done> take_api(void* library) {
                                        std::to_string(ORT_API_VERSION) + " or newer"};
   }
   Ort::InitApi(api);
-  return Done{};
+  return std::string(get_base()->GetVersionString());
 }
 
 Result<std::unique_ptr<Model>> open_onnxruntime(const Request& request) {
-  const auto taken = take_api(request.library);
-  if (!taken) return taken.error();
+  const auto version = take_api(request.library);
+  if (!version) return version.error();
   try {
-    auto model = std::make_unique<OnnxModel>(request);
+    auto model = std::make_unique<OnnxModel>(request, *version);
     const auto checked = model->check_names();
     if (!checked) return checked.error();
     return std::unique_ptr<Model>(std::move(model));

@@ -1,0 +1,17 @@
+// NumPy's file format for arrays, versions 1 to 3: little-endian, C order, the types of a bundle.
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include "edge_runner/runner.hpp"
+
+namespace edge::tool {
+
+// Code: bad_input, with what it is instead. `name` is for the message.
+Result<Tensor> parse_npy(std::span<const std::byte> file, const std::string& name);
+
+Bytes to_npy(const Tensor& tensor);
+
+}  // namespace edge::tool

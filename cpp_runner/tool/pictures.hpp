@@ -1,0 +1,17 @@
+// PNG and JPEG files as pixels, by the same libraries as Pillow's, so that the pixels are the same.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "edge_runner/runner.hpp"
+
+namespace edge::tool {
+
+// uint8[1, height, width, channels], where channels is 1 or 3. Grey from colours is
+// 0.299 R + 0.587 G + 0.114 B (ITU-R 601), as Pillow has it; transparency is dropped; a rotation
+// that a camera noted is not applied. Code: bad_input.
+Result<Tensor> decode_picture(std::span<const std::byte> file, std::int64_t channels,
+                              const std::string& name);
+
+}  // namespace edge::tool
