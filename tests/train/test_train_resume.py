@@ -104,13 +104,25 @@ def test_a_scheduler_that_watches(project: MakeProject) -> None:
     assert points.rows()[-1]["lr"] < 0.02
 
 
+class Raising(Stopping):
+    """Raises a flag, which the validation set answers with SIGTERM, once training has begun."""
+
+    def __init__(self, flag: Path) -> None:
+        super().__init__(0)
+        self.flag = flag
+
+    def advance(self, steps: float = 1, text: str = "") -> None:
+        self.flag.touch()
+
+
 def test_stopped_while_validating(project: MakeProject) -> None:
     points = project()
     points.train()
+    flag = points.folder / "stop while validating"
     for _ in range(2):
-        (points.folder / "stop while validating").touch()
-        with pytest.raises(Interrupted, match="with 0 of 3 epochs finished"):
-            points.train(to="pieces")
+        with pytest.raises(Interrupted, match="after step 4, with 0 of 3 epochs finished"):
+            points.train(to="pieces", report=Raising(flag))
+        assert not flag.exists()
     points.train(to="pieces")
     assert same(points.result(), points.result("pieces"))
 
