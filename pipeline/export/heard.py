@@ -1,21 +1,18 @@
 """Listens to tracers and exporters: what they warn of is gathered, never printed."""
 
 import contextlib
-import io
 import linecache
 import logging
 import re
-import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from pipeline.progress import Reporter
+from pipeline.silence import silence
 
 # Sentences of exporters that say nothing about the model.
 _IDLE = re.compile(
@@ -65,7 +62,7 @@ def listening() -> Iterator[Heard]:
     Deprecation of torch's own interfaces is not for the user, so it is dropped.
     """
     heard = Heard()
-    with warnings.catch_warnings(record=True) as caught, _logs(heard), _quiet():
+    with warnings.catch_warnings(record=True) as caught, _logs(heard), silence():
         warnings.simplefilter("always")
         try:
             yield heard
@@ -133,33 +130,6 @@ def _logs(heard: Heard) -> Iterator[None]:
     finally:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
-
-
-class _Quiet(io.TextIOBase):
-    """Drops what one thread prints; a progress bar that another one draws goes on."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.thread = threading.get_ident()
-
-    def write(self, text: str) -> int:
-        if threading.get_ident() != self.thread:
-            self.stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        self.stream.flush()
-
-    def isatty(self) -> bool:
-        return self.stream.isatty()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """torch.export prints the whole graph when it fails on a branch."""
-    out, err = _Quiet(sys.stdout), _Quiet(sys.stderr)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        yield
 
 
 def _some(items: list[str]) -> str:

@@ -10,8 +10,8 @@ from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
 from pipeline import machine
 from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.onnx_graph import excluded_nodes, regions, sort_nodes, weighted
-from pipeline.quantize.onnx_prepare import needs_reduced_range, prepared, quiet
-from pipeline.quantize.recipes import Quantized, Task
+from pipeline.quantize.onnx_prepare import prepared, quiet
+from pipeline.quantize.recipes import Quantized, Task, needs_reduced_range
 
 TYPES = ("MatMul", "LSTM")  # a Gemm is taken apart into MatMul and Add first
 SOURCES = (*TYPES, "Gemm")

@@ -9,10 +9,12 @@ from torch.ao.quantization import (
     quantize_dynamic,
 )
 
+from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.exclude import PREFIX, ancestors, excluded
 from pipeline.quantize.recipes import Quantized, Task
 from pipeline.quantize.torchscript import (
     ENGINE_CPUS,
+    Parts,
     calling,
     engine_of,
     quantizing,
@@ -20,6 +22,7 @@ from pipeline.quantize.torchscript import (
     to_file,
 )
 
+BAG_OF_WEIGHTS = nn.modules.linear.NonDynamicallyQuantizableLinear  # in torch's attention
 RECURRENT = (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 
 
@@ -27,10 +30,10 @@ def apply(task: Task) -> Quantized:
     engine = engine_of(task)
     with quantizing(task, engine):
         parts = take_apart(task)
-        settings = _settings(task, parts.core.model)
         if isinstance(parts.core.model, nn.Linear):  # torch replaces children alone
             parts.core.model = nn.Sequential(parts.core.model)
-            settings = dict(zip(("0",), settings.values(), strict=True))
+        _with_plain_layers(parts.core.model)
+        settings = _settings(task, parts)
         if settings:
             model = parts.core.model
             parts.core.model = calling(
@@ -44,18 +47,51 @@ def apply(task: Task) -> Quantized:
     return Quantized(data, ENGINE_CPUS[engine], details)
 
 
-def _settings(task: Task, model: nn.Module) -> dict[str, object]:
+def _settings(task: Task, parts: Parts) -> dict[str, object]:
     """What torch.ao is to do, by the name of each layer that does not stay float.
 
-    The exact types: torch's attention has a subclass of Linear that it uses as a bag of weights.
+    A linear layer that the model never calls is a bag of weights, as in torch's own attention,
+    which reads the tensor that a quantized layer no longer has. Where a branch may pass layers
+    over, only the exact type tells.
     """
+    model = parts.core.model
+    called = None if task.source.details.get("capture") == "script" else _called(task, parts)
     found: dict[str, object] = {}
     for name, module in model.named_modules():
         names = [PREFIX + part for part in ancestors(name)] if name else []
         if excluded(task.config.quantize.exclude, names):
             continue
-        if type(module) is nn.Linear:
+        if type(module) is nn.Linear and (called is None or module in called):
             found[name] = per_channel_dynamic_qconfig
         elif type(module) in RECURRENT:
             found[name] = default_dynamic_qconfig
     return found
+
+
+def _called(task: Task, parts: Parts) -> set[nn.Module]:
+    """The modules that one batch goes through."""
+    called: set[nn.Module] = set()
+    hooks = [
+        module.register_forward_hook(lambda module, _inputs, _output: called.add(module))
+        for module in parts.core.model.modules()
+    ]
+    with torch.no_grad():
+        parts.core(*parts.prepare(one_batch(task)))
+    for hook in hooks:
+        hook.remove()
+    return called
+
+
+def _with_plain_layers(model: nn.Module) -> None:
+    """Puts torch's own Linear where a subclass computes the same: torch.ao takes exact types."""
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if not isinstance(layer, nn.Linear) or type(layer) in (nn.Linear, BAG_OF_WEIGHTS):
+                continue
+            x = torch.linspace(-1, 1, 2 * layer.in_features).reshape(2, -1)
+            plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+            plain.weight, plain.bias = layer.weight, layer.bias
+            with torch.no_grad():
+                same = torch.equal(plain(x), layer(x))
+            if same:
+                setattr(module, name, plain.eval())

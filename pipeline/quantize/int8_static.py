@@ -20,8 +20,8 @@ from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.calibration import calibration_batches
 from pipeline.quantize.onnx_graph import excluded_nodes, regions, sort_nodes, weighted
 from pipeline.quantize.onnx_pool import pool_means
-from pipeline.quantize.onnx_prepare import needs_reduced_range, prepared, quiet
-from pipeline.quantize.recipes import Quantized, Task
+from pipeline.quantize.onnx_prepare import prepared, quiet
+from pipeline.quantize.recipes import Quantized, Task, needs_reduced_range
 from pipeline.runtimes import Array
 
 # Layers whose weights become int8. Their outputs stay float behind Gemm and MatMul: ONNX Runtime

@@ -3,23 +3,41 @@
 The preprocessing and the output's activation stay float: they lie outside the model.
 """
 
+import copy
 from typing import Any
 
 import torch
-from torch.ao.quantization import QConfigMapping, get_default_qconfig_mapping
+import torch.nn.functional as F
+from torch import nn
+from torch.ao.quantization import (
+    HistogramObserver,
+    QConfigMapping,
+    get_default_qconfig_mapping,
+)
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.exclude import PREFIX, ancestors, excluded
-from pipeline.quantize.recipes import Quantized, Task
+from pipeline.quantize.recipes import Quantized, Task, needs_reduced_range
 from pipeline.quantize.torchscript import (
     ENGINE_CPUS,
+    Inputs,
     calling,
     engine_of,
     quantizing,
     take_apart,
     to_file,
 )
+
+# Layers with weights, and what torch fuses into them.
+LAYERS = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    *(F.linear, F.conv1d, F.conv2d, F.conv3d),
+    *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, F.relu),
+)
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 _UNTRACEABLE = (
     'Write "onnx:int8-static" in [quantize] recipes instead of "int8-static", or build the model '
@@ -36,7 +54,7 @@ def apply(task: Task) -> Quantized:
         prepared: Any = calling(
             task,
             "torchscript int8-static: tracing the model symbolically (torch.fx)",
-            lambda: prepare_fx(parts.core.model, mapping, example),
+            lambda: _prepared(parts.core.model, mapping, example),
             _UNTRACEABLE,
         )
         parts.core.model = prepared
@@ -54,16 +72,62 @@ def apply(task: Task) -> Quantized:
         "activations": "uint8",
         "weights": "int8 per channel" if engine != "qnnpack" else "int8",
         "engine": engine,
+        "reduce_range": engine != "qnnpack" and needs_reduced_range(),
         "calibration": "histogram",
     }
     return Quantized(data, ENGINE_CPUS[engine], details)
 
 
-def _mapping(task: Task, engine: str, model: torch.nn.Module) -> QConfigMapping:
-    """torch's defaults for the engine, without the modules that stay float."""
+def _mapping(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
+    """What is quantized, and how: torch's defaults for the engine, but for three things.
+
+    On x86 those keep activations to 7 bits, for CPUs where the sum of two products saturates;
+    where it cannot, they have all 8. In a model with layer or group norms only layers are
+    quantized: what such models add up from layer to layer loses too much in 8 bits. And what the
+    configuration excludes stays float.
+    """
     mapping = get_default_qconfig_mapping(engine)
+    if engine != "qnnpack":
+        _set_activations(mapping, HistogramObserver.with_args(reduce_range=needs_reduced_range()))
+    if any(isinstance(module, NORMS) for module in model.modules()):
+        _keep_layers_alone(mapping)
     for name, _ in model.named_modules():
         names = [PREFIX + part for part in ancestors(name)] if name else []
         if excluded(task.config.quantize.exclude, names):
             mapping.set_module_name(name, None)
     return mapping
+
+
+def _set_activations(mapping: QConfigMapping, observer: Any) -> None:
+    """Operators whose range is fixed by what they are, such as sigmoid, keep theirs."""
+    default: Any = mapping.global_qconfig
+    known: Any = mapping.object_type_qconfigs
+    for operator, given in [(None, default), *known.items()]:
+        if given.activation is default.activation:
+            changed = given._replace(activation=observer)
+            if operator is None:
+                mapping.set_global(changed)
+            else:
+                mapping.set_object_type(operator, changed)
+
+
+def _keep_layers_alone(mapping: QConfigMapping) -> None:
+    default: Any = mapping.global_qconfig
+    known: Any = mapping.object_type_qconfigs
+    for operator in [*known, *LAYERS]:
+        layer = operator in LAYERS
+        mapping.set_object_type(operator, known.get(operator, default) if layer else None)
+    mapping.set_global(None)
+
+
+def _prepared(model: nn.Module, mapping: QConfigMapping, example: Inputs) -> nn.Module:
+    """The model with observers. Layers whose weight it also reads by itself, as in
+    `self.layer.weight.device`, stay float: a quantized layer has no such tensor."""
+    first: Any = prepare_fx(copy.deepcopy(model), mapping, example)
+    called = {node.target for node in first.graph.nodes if node.op == "call_module"}
+    tensors = [str(node.target) for node in first.graph.nodes if node.op == "get_attr"]
+    read = sorted(called & {name.rpartition(".")[0] for name in tensors})
+    for name in read:
+        mapping.set_module_name(name, None)
+    prepared: nn.Module = prepare_fx(model, mapping, example) if read else first
+    return prepared

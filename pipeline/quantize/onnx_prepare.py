@@ -9,7 +9,6 @@ import onnx
 from onnx import ModelProto
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from pipeline import machine
 from pipeline.errors import UsageError
 from pipeline.onnx_file import clean_onnx, load_onnx
 from pipeline.quantize.onnx_graph import name_nodes, opset
@@ -73,8 +72,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def needs_reduced_range() -> bool:
-    """Whether uint8 × int8 products can saturate here: x86 without VNNI adds pairs in 16 bits."""
-    return machine.made_for() == "x86_64" and not machine.has_vnni()

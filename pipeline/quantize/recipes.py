@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import machine
 from pipeline.artifacts import Artifact, Format, Precision
 from pipeline.config import Config
 from pipeline.errors import UsageError
@@ -168,3 +169,8 @@ def _why_not(config: Config, recipe: Recipe) -> str | None:
             "and only a model in Python can be quantized to TorchScript"
         )
     return None
+
+
+def needs_reduced_range() -> bool:
+    """Whether uint8 × int8 products can saturate here: x86 without VNNI adds pairs in 16 bits."""
+    return machine.made_for() == "x86_64" and not machine.has_vnni()

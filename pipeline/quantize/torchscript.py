@@ -19,6 +19,7 @@ from pipeline.quantize.recipes import Task
 from pipeline.readback import read_back
 from pipeline.runtimes import Array
 from pipeline.runtimes.eager import reference_model
+from pipeline.silence import silence
 from pipeline.torchscript_file import save_clean
 from pipeline.wrap import Wrapped, flatten
 
@@ -108,11 +109,12 @@ def _captured(
             candidate = copy.copy(core)
             model = core.model if how == "trace" else torch.jit.script(_of_one_path(core.model))
             candidate._modules = {**core._modules, "model": model}
-            traced = _trace(candidate, batch)
-            wrong = _difference(task, core, traced, batch)
+            with silence():
+                traced = _trace(candidate, batch)
+                wrong = _difference(task, core, traced, batch)
         except Exception as error:
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            wrong = lines[0].strip() if lines else type(error).__name__
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            wrong = lines[0].rstrip(":") if lines else type(error).__name__
         if wrong is None:
             return traced
         failures.append(f"{how}: {wrong}")

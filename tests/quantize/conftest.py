@@ -29,12 +29,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exporte
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """The example, narrower, trained for a moment."""
+    """The example, narrower and smaller, trained for a moment."""
     folder = tmp_path_factory.mktemp("the digits")
     for file in DIGITS.iterdir():
         if file.is_file():
             shutil.copy(file, folder)
-    overrides = ("model.args.width=8", "quantize.calibration_samples=64")
+    overrides = ("model.args.width=8", "input.size=[16,16]", "quantize.calibration_samples=64")
     config = load_config(folder, overrides)
     torch.manual_seed(0)
     model = trained(config)

@@ -21,7 +21,7 @@ from pipeline.runtimes import RUNTIMES
 from pipeline.samples import load_samples
 from pipeline.stage import Job
 from pipeline.weights import save_weights
-from pipeline.wrap import Wrapped
+from pipeline.wrap import Preprocess
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
@@ -262,15 +262,16 @@ def answer(path: Path, inputs: Sequence[Any], made_for: str = "any") -> list[Any
 
 def trained(config: Config) -> torch.nn.Module:
     samples = load_samples(config, "train", 1400)
-    pictures = torch.from_numpy(np.stack([row[0] for row in samples.inputs]))
     assert samples.targets is not None
     classes = torch.tensor(np.array(samples.targets))
+    with torch.no_grad():
+        prepare = Preprocess(config.input)
+        pictures = prepare(torch.from_numpy(np.stack([row[0] for row in samples.inputs])))
     model = build_model(config).train()
-    wrapped = Wrapped(config, model, ("image",))
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
-    for _ in range(5):
-        for rows in torch.randperm(len(pictures)).split(64):
-            loss = torch.nn.functional.cross_entropy(wrapped.call(pictures[rows]), classes[rows])
+    for _ in range(6):
+        for rows in torch.randperm(len(pictures)).split(32):
+            loss = torch.nn.functional.cross_entropy(model(pictures[rows]), classes[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from quantize_cases import Exported
+from quantize_cases import Exported, answer
 
 from pipeline.artifacts import Artifact
 from pipeline.config import Config, load_config
@@ -131,6 +132,12 @@ def test_a_branch_survives_dynamic_quantization(project: Project) -> None:
     facts = result.facts("torchscript-int8-dynamic")
     assert facts.operators["quantized::linear_dynamic"] == 2
     assert "aten::gt" in facts.operators
+    layers = result.summary["artifacts"]["torchscript-int8-dynamic"]["layers"]
+    assert layers == {"linear layers": {"quantized": 2, "of": 2}}
+    for x in (np.ones((2, 12), np.float32), -np.ones((2, 12), np.float32)):  # either way
+        (expected,) = answer(project("branch").fp32("torchscript"), [x])
+        (given,) = answer(result.path("torchscript-int8-dynamic"), [x])
+        assert np.abs(given - expected).max() < 0.05
 
 
 def test_an_engine_that_torch_lacks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

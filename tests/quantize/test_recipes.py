@@ -14,7 +14,7 @@ from quantize_cases import Exported, answer
 from pipeline import machine
 from pipeline.errors import UsageError
 from pipeline.quantize.onnx_graph import excluded_nodes, regions
-from pipeline.samples import load_samples
+from pipeline.samples import load_samples, stream_batches
 
 ALL = 'quantize.recipes=["int8-static","int8-dynamic","fp16"]'
 Project = Callable[[str], Exported]
@@ -98,12 +98,7 @@ def test_other_models(project: Project, name: str) -> None:
     recipes = ["onnx:int8-dynamic", "torchscript:int8-dynamic", "fp16"]
     recipes += [] if name == "recurrent" else ["int8-static"]
     result = exported.quantize(f"quantize.recipes={json.dumps(recipes)}")
-    batch = {
-        "mlp": [np.ones((3, 12), np.float32)],
-        "attention": [np.linspace(-2, 2, 5 * 9 * 16, dtype=np.float32).reshape(5, 9, 16)],
-        "recurrent": [np.linspace(-2, 2, 5 * 9 * 16, dtype=np.float32).reshape(5, 9, 16)],
-        "two": [np.ones((3, 6), np.float32), np.ones((3, 4), np.float32)],
-    }[name]
+    batch = next(stream_batches(exported.config(), "calibration", 24, 5))
     for id, artifact in result.artifacts.items():
         facts = result.facts(id)
         types = facts.weight_bytes
