@@ -44,7 +44,8 @@ Result<std::optional<std::vector<Tensor>>> read_body(std::istream& in, std::size
   std::string text(length, '\0');
   if (!read_exactly(in, text.data(), length)) return bad("cut short");
   std::vector<Tensor> tensors;
-  for (const Json& entry : Json::parse(text).at("tensors")) {
+  const Json header = Json::parse(text);
+  for (const Json& entry : header.at("tensors")) {
     auto tensor = parse_tensor(entry);
     if (!tensor) return tensor.error();
     if (!read_exactly(in, tensor->data.data(), tensor->data.size())) return bad("cut short");
