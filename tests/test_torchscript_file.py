@@ -73,3 +73,44 @@ def test_nothing_of_the_maker_is_inside(captures: tuple[nn.Module, list[bytes]])
     assert __file__.encode() not in text
     # The tied weight once: 32*32 shared, two biases, 16*32 + 16, 2*16 + 2.
     assert sum(entry.file_size for entry in storages) == 4 * (32 * 32 + 64 + 16 * 32 + 16 + 34)
+
+
+class Numbered(nn.Module):
+    """Local names that torch numbers, beside names and strings that only look like it."""
+
+    def forward(self, x1: torch.Tensor, x2: torch.Tensor) -> torch.Tensor:
+        assert x1.shape[0] > 0, "x1 and _3 are 0"
+        for _ in range(2):
+            x = x1 + x2
+            x = torch.stack([x, x1], dim=0).sum(0)
+            x1 = x.to(dtype=torch.float32) * 2
+        return x1
+
+
+def test_numbered_names_stay_themselves() -> None:
+    module = torch.jit.script(Numbered())
+    data = save_clean(module)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        (code,) = [archive.read(n).decode() for n in archive.namelist() if n.endswith("file.py")]
+    assert "x1: Tensor" in code and "x2: Tensor" in code
+    assert "x1 and _3 are 0" in code
+    one, two = torch.randn(3, 4), torch.randn(3, 4)
+    assert torch.equal(torch.jit.load(io.BytesIO(data))(one, two), Numbered()(one, two))
+    assert save_clean(torch.jit.load(io.BytesIO(data))) == data  # written by another history
+
+
+def test_a_helper_compiled_before_changes_nothing() -> None:
+    """A function that the process knows already gets a number, and a file of its own."""
+    first = save_clean(torch.jit.script(WithHelper()))
+    torch.jit.script(helped)
+    assert save_clean(torch.jit.script(WithHelper())) == first
+
+
+def helped(x: torch.Tensor) -> torch.Tensor:
+    y = x + 1
+    return y * y
+
+
+class WithHelper(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return helped(x) + helped(x * 2)
