@@ -1,12 +1,17 @@
 """Fixtures for all tests: small real projects in folders of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+# What a shell starts in the background inherits that SIGINT is ignored, and hands that on: the
+# programs that tests interrupt would never hear of it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY_CODE = '''
 import numpy as np
