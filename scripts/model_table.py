@@ -1,14 +1,14 @@
-"""Takes architectures of many families, with random weights, through export and verify.
+"""Takes architectures of many families, with random weights, through export, quantize and verify.
 
     python scripts/model_table.py              all of them, into docs/models.md
-    python scripts/model_table.py resnet18     some, onto the screen
+    python scripts/model_table.py resnet18     some: their rows replace those that are there
 
 Random weights are enlivened first: batch norms see some pictures once, so that signals keep their
 size, and layer scales of 1e-6, which would leave whole blocks out of every answer, become 0.5.
 """
 
 import argparse
-import gc
+import re
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -20,8 +20,9 @@ import torch
 from torch import nn
 
 import pipeline.export
+import pipeline.quantize
 import pipeline.verify
-from pipeline.artifacts import read_index, read_json, write_index
+from pipeline.artifacts import Artifact, read_index, read_json, write_index
 from pipeline.config import Config, parse_config
 from pipeline.errors import PipelineError
 from pipeline.progress import Silent
@@ -32,11 +33,14 @@ from pipeline.weights import WEIGHTS, save_weights
 from pipeline.wrap import Preprocess
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
-BEGIN, END = "<!-- table -->", "<!-- /table -->"
-SAMPLES = 32  # synthetic pictures for each verdict
+SAMPLES = 32  # synthetic pictures for each verdict, and as many others for calibration
 BATCH = 16  # others, that batch norms see
-FORMATS = ("torchscript", "onnx")
 CLASSES = 10
+RECIPES = {
+    "torchscript": ("int8-static", "int8-dynamic"),
+    "onnx": ("int8-static", "int8-dynamic", "fp16"),
+}
+COLUMNS = [(format, recipe) for format in RECIPES for recipe in ("fp32", *RECIPES[format])]
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class Candidate:
     size: int = 64
     args: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        return self.entry.partition(":")[2]
+
 
 CANDIDATES = (
     Candidate("torchvision:resnet18", "convolutional, residual"),
@@ -57,7 +65,6 @@ CANDIDATES = (
     Candidate("torchvision:squeezenet1_1", "convolutional, squeezed"),
     Candidate("torchvision:regnet_y_400mf", "convolutional, grouped"),
     Candidate("timm:repvgg_a0", "convolutional, reparametrized"),
-    Candidate("timm:hrnet_w18_small", "convolutional, many resolutions"),
     Candidate("torchvision:mobilenet_v2", "depthwise"),
     Candidate("torchvision:mobilenet_v3_small", "depthwise, squeeze-excite"),
     Candidate("torchvision:shufflenet_v2_x0_5", "depthwise, channel shuffle"),
@@ -72,7 +79,6 @@ CANDIDATES = (
     Candidate("timm:mobilevit_xxs", "hybrid", 96),
     Candidate("timm:levit_128s", "hybrid", 224),
     Candidate("timm:coatnet_pico_rw_224", "hybrid", 224),
-    Candidate("timm:maxvit_rmlp_pico_rw_256", "hybrid", 256),
     Candidate("timm:edgenext_xx_small", "hybrid"),
     Candidate("timm:poolformer_s12", "token mixing by pooling"),
     Candidate("timm:mixer_s32_224", "token mixing by perceptrons", 224),
@@ -83,62 +89,111 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="architectures; all by default")
     names = parser.parse_args().names
-    chosen = [c for c in CANDIDATES if not names or c.entry.partition(":")[2] in names]
+    unknown = set(names) - {candidate.name for candidate in CANDIDATES}
+    if unknown:
+        parser.error(f"{', '.join(sorted(unknown))}: not among the candidates")
     torch.set_num_threads(1)
-    rows = []
-    for candidate in chosen:
+    for candidate in CANDIDATES:
+        if names and candidate.name not in names:
+            continue
         started = time.perf_counter()
-        rows.append(row(candidate))
-        print(f"{time.perf_counter() - started:5.0f} s  {rows[-1]}", flush=True)
-        gc.collect()
-    if not names:
-        write(rows)
+        cells = {}
+        for format in RECIPES:
+            cells |= attempt(candidate, format)
+        write(candidate, cells)
+        said = ", ".join(
+            f"{format} {recipe} {cell.said}" for (format, recipe), cell in cells.items()
+        )
+        print(f"{time.perf_counter() - started:5.0f} s  {candidate.name}: {said}", flush=True)
 
 
-def row(candidate: Candidate) -> str:
-    """One line of the table: each format is exported and judged by itself."""
-    cells, remarks = [], []
-    for format in FORMATS:
-        cell, remark = attempt(candidate, format)
-        cells.append(cell)
-        if remark and remark not in remarks:
-            remarks.append(remark)
-    entry, family, size = candidate.entry, candidate.family, candidate.size
-    said = "; ".join(remarks).replace("|", "/")
-    return f"| {entry} | {family} | {size} | {cells[0]} | {cells[1]} | {said} |"
+@dataclass(frozen=True)
+class Cell:
+    """What the table says of one artifact, and why, where it does not pass."""
+
+    said: str
+    why: str = ""
 
 
-def attempt(candidate: Candidate, format: str) -> tuple[str, str]:
-    """(how and how well, what stood in the way or was worth a warning)."""
+def attempt(candidate: Candidate, format: str) -> dict[tuple[str, str], Cell]:
+    """Export, every recipe by itself, and one verify of what came out; cells by format, recipe."""
+    columns = [(format, recipe) for recipe in ("fp32", *RECIPES[format])]
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(candidate, format, Path(folder))
-        train, scratch = Path(folder, "train"), Path(folder, "scratch")
-        quantize = Path(folder, "quantize")
-        for made in (train, scratch, quantize):
-            made.mkdir()
-        write_index(quantize, [])
+        run = Run(config, Path(folder))
         torch.manual_seed(0)
         model = build_model(config)
         enliven(config, model)
-        save_weights(model, train / WEIGHTS)
-        report = Silent()
-        inputs = {"train": train, "quantize": quantize}
+        save_weights(model, run.folder("train") / WEIGHTS)
         try:
-            for name, stage in (("export", pipeline.export.run), ("verify", pipeline.verify.run)):
-                out = Path(folder, name)
-                out.mkdir()
-                stage(Job(config, inputs, out, scratch, report))
-                inputs[name] = out
+            run.stage("export", pipeline.export, config)
         except PipelineError as error:
-            return "no", " ".join(error.message.split())
-        artifact = read_index(inputs["export"])[0]
-        how = artifact.details.get("capture") or artifact.details.get("exporter")
-        (judged,) = read_json(inputs["verify"] / "verdict.json")["rows"]
-        reasons = judged["reasons"] if judged["verdict"] != "pass" else []
-        fallback = [text for text in report.warnings if "made by" in text]
-        return f"{how}, {judged['verdict']}, {judged['max_abs']:.1e}", "; ".join(
-            [*fallback, *reasons]
+            refused = Cell("no", one_line(error))
+            return {columns[0]: refused} | dict.fromkeys(columns[1:], Cell("no"))
+        cells = {columns[0]: Cell("")}
+        made: list[Artifact] = []
+        for column in columns[1:]:
+            try:
+                made += run.quantize(column[1])
+            except PipelineError as error:
+                cells[column] = Cell("no", one_line(error))
+        write_index(run.folder("quantize"), made)
+        run.stage("verify", pipeline.verify, config)
+        rows = read_json(run.inputs["verify"] / "verdict.json")["rows"]
+        how = read_index(run.inputs["export"])[0].details
+        for row in rows:
+            cells[format, row["recipe"] or "fp32"] = judged(row, how, run.report.warnings)
+        return cells
+
+
+class Run:
+    """The stages of one candidate in one folder."""
+
+    def __init__(self, config: Config, root: Path) -> None:
+        self.config = config
+        self.root = root
+        self.report = Silent()
+        self.inputs: dict[str, Path] = {}
+
+    def folder(self, name: str) -> Path:
+        made = self.inputs.setdefault(name, self.root / name)
+        made.mkdir(exist_ok=True)
+        return made
+
+    def stage(self, name: str, stage: Any, config: Config) -> None:
+        out, scratch = self.root / name, self.root / "scratch"
+        scratch.mkdir(exist_ok=True)
+        out.mkdir(exist_ok=True)
+        stage.run(Job(config, self.inputs, out, scratch, self.report))
+        self.inputs[name] = out
+
+    def quantize(self, recipe: str) -> list[Artifact]:
+        """Into one folder for all recipes, each with an index of its own alone."""
+        given = self.config.quantize.model_copy(update={"recipes": (recipe,)})
+        self.stage(
+            "quantize", pipeline.quantize, self.config.model_copy(update={"quantize": given})
         )
+        return read_index(self.inputs["quantize"])
+
+
+def judged(row: dict[str, Any], how: dict[str, Any], warnings: list[str]) -> Cell:
+    """The verdict and the noise; for fp32 the largest error and how it was made. With reasons."""
+    why = "; ".join(row["reasons"])
+    if row["recipe"]:
+        noise = "exact" if row["sqnr_db"] is None else f"{row['sqnr_db']:.0f} dB"
+        return Cell(f"{row['verdict']} {noise}", why)
+    fallback = [text for text in warnings if "made by" in text]
+    made = how.get("capture") or how.get("exporter")
+    return Cell(
+        f"{row['verdict']} {row['max_abs']:.0e} ({made})", "; ".join([*fallback, why]).strip("; ")
+    )
+
+
+def one_line(error: PipelineError) -> str:
+    """The message without what tells of this machine's folders."""
+    said = " ".join(error.message.split())
+    said = re.sub(r"/\S*/site-packages/", "", said)
+    return re.sub(r"/\S*/(?=\S)", "", said)
 
 
 def config_of(candidate: Candidate, format: str, root: Path) -> Config:
@@ -152,7 +207,7 @@ def config_of(candidate: Candidate, format: str, root: Path) -> Config:
             "std": [0.25],
         },
         "export": {"formats": [format]},
-        "quantize": {"recipes": []},
+        "quantize": {"recipes": [], "calibration_samples": SAMPLES, "batch_size": 8},
         "verify": {"samples": SAMPLES, "batch_size": 8},
     }
     return parse_config(data, root / "pipeline.toml")
@@ -171,6 +226,8 @@ def enliven(config: Config, model: nn.Module) -> None:
     flat = [np.full_like(rows[0], value) for value in range(0, 256, 51)]
     pixels = Preprocess(config.input)(torch.from_numpy(np.stack([*rows, *noise, *flat])))
     for parameter in model.parameters():
+        if parameter.ndim > 1 and not parameter.detach().any():
+            nn.init.normal_(parameter, std=0.02)  # a head that starts at zero answers nothing
         if parameter.ndim and parameter.numel() > 1 and 0 < parameter.detach().abs().max() < 1e-3:
             nn.init.constant_(parameter, 0.5)
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -187,16 +244,34 @@ def keep_variance(norm: nn.Module, _inputs: Any, _output: Any) -> None:
     norm.running_var.clamp_(min=0.1 * norm.running_var.mean())
 
 
-def write(rows: list[str]) -> None:
-    head = [
-        "| model | family | pixels | TorchScript | ONNX | remarks |",
-        "|---|---|---|---|---|---|",
+def write(candidate: Candidate, cells: dict[tuple[str, str], Cell]) -> None:
+    """Puts one candidate's row, and its reasons, into the page, in the order of CANDIDATES."""
+    said = " | ".join(cells[column].said for column in COLUMNS)
+    row = f"| {candidate.entry} | {candidate.family} | {candidate.size} | {said} |"
+    why = [
+        f"- {candidate.entry}, {format} {recipe}: {cells[format, recipe].why.replace('|', '/')}"
+        for format, recipe in COLUMNS
+        if cells[format, recipe].why
     ]
     page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    table = "\n".join([BEGIN, *head, *rows, END])
-    PAGE.write_text(f"{before}{table}{after}", encoding="utf-8")
+    page = replaced(page, "table", candidate, [row])
+    page = replaced(page, "reasons", candidate, why)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def replaced(page: str, name: str, candidate: Candidate, lines: list[str]) -> str:
+    """The page with a candidate's lines between `<!-- name -->` and `<!-- /name -->` changed."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = page.partition(begin)
+    block, _, after = rest.partition(end)
+    known: dict[str, list[str]] = {other.entry: [] for other in CANDIDATES}
+    head = []
+    for line in block.splitlines():
+        entry = re.match(r"(?:\| |- )(\w+:\w+)", line)
+        known[entry.group(1)].append(line) if entry else head.append(line)
+    known[candidate.entry] = lines
+    body = [*head, *(line for some in known.values() for line in some)]
+    return f"{before}{begin}{chr(10).join(body)}\n{end}{after}"
 
 
 if __name__ == "__main__":
