@@ -1,5 +1,6 @@
 """TorchScript in Python: what LibTorch does, reached through torch."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class TorchScriptRunner:
 
     def __init__(self, artifact: Path, threads: int, made_for: str) -> None:
         self.artifact = artifact
+        # The quantize stage, which listens, has told the user; appended, so that listeners hear it.
+        warnings.filterwarnings("ignore", "All inputs of this cat operator", append=True)
         self.before = torch.get_num_threads(), torch.backends.quantized.engine
         torch.set_num_threads(threads)
         torch.backends.quantized.engine = engine_for(made_for)

@@ -53,7 +53,8 @@ def test_a_name_is_enough(
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"), [("timm:resnet81", "resnet18"), ("torchvision:vit", "vit_")]
+    ("entry", "said"),
+    [("timm:resnet81", "resnet18"), ("torchvision:mobilenet_v33", "mobilenet_v3")],
 )
 def test_a_name_that_is_none_brings_near_ones(
     tmp_path: Path, cli: Callable[..., CompletedProcess[str]], entry: str, said: str
