@@ -1,6 +1,8 @@
 """int8-dynamic for TorchScript: int8 weights of linear and recurrent layers, activations measured
 as they run."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.ao.quantization import (
@@ -48,38 +50,49 @@ def apply(task: Task) -> Quantized:
 
 
 def _settings(task: Task, parts: Parts) -> dict[str, object]:
-    """What torch.ao is to do, by the name of each layer that does not stay float.
-
-    A linear layer that the model never calls is a bag of weights, as in torch's own attention,
-    which reads the tensor that a quantized layer no longer has. Where a branch may pass layers
-    over, only the exact type tells.
-    """
-    model = parts.core.model
-    called = None if task.source.details.get("capture") == "script" else _called(task, parts)
+    """What torch.ao is to do, by the name of each layer that does not stay float."""
+    read = _read_elsewhere(task, parts)
     found: dict[str, object] = {}
-    for name, module in model.named_modules():
+    for name, module in parts.core.model.named_modules():
         names = [PREFIX + part for part in ancestors(name)] if name else []
-        if excluded(task.config.quantize.exclude, names):
+        if module in read or excluded(task.config.quantize.exclude, names):
             continue
-        if type(module) is nn.Linear and (called is None or module in called):
+        if type(module) is nn.Linear:
             found[name] = per_channel_dynamic_qconfig
         elif type(module) in RECURRENT:
             found[name] = default_dynamic_qconfig
     return found
 
 
-def _called(task: Task, parts: Parts) -> set[nn.Module]:
-    """The modules that one batch goes through."""
-    called: set[nn.Module] = set()
-    hooks = [
-        module.register_forward_hook(lambda module, _inputs, _output: called.add(module))
-        for module in parts.core.model.modules()
-    ]
-    with torch.no_grad():
-        parts.core(*parts.prepare(one_batch(task)))
-    for hook in hooks:
-        hook.remove()
-    return called
+def _read_elsewhere(task: Task, parts: Parts) -> set[nn.Module]:
+    """Linear layers whose weight is read by others than themselves while one batch runs.
+
+    `F.linear(x, self.layer.weight)` in an attention, `self.layer.weight.device`: a quantized layer
+    has no such tensor.
+    """
+    read: set[nn.Module] = set()
+    running: set[nn.Module] = set()
+
+    def recording(layer: nn.Module, name: str) -> Any:
+        if name in ("weight", "bias") and layer not in running:
+            read.add(layer)
+        return nn.Module.__getattr__(layer, name)
+
+    hooks = []
+    for module in parts.core.model.modules():
+        if isinstance(module, nn.Linear):
+            enter = module.register_forward_pre_hook(lambda layer, _: running.add(layer))
+            leave = module.register_forward_hook(lambda layer, _, __: running.discard(layer))
+            hooks += [enter, leave]
+    nn.Linear.__getattr__ = recording  # type: ignore[method-assign]
+    try:
+        with torch.no_grad():
+            parts.core(*parts.prepare(one_batch(task)))
+    finally:
+        del nn.Linear.__getattr__
+        for hook in hooks:
+            hook.remove()
+    return read
 
 
 def _with_plain_layers(model: nn.Module) -> None:

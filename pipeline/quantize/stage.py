@@ -44,6 +44,8 @@ def quantize(job: Job) -> Summary:
     choices, skipped = choose(job.config, sources)
     for skip in skipped:
         job.report.warn(f"{skip.format}: {skip.recipe} left out: {skip.reason}.")
+    if job.config.data.entry is None and any(choice.recipe.calibrates for choice in choices):
+        job.report.warn("Without [data] entry int8 ranges are taken from noise, not from samples.")
     _check_excludes(job, choices)
     artifacts, accounts, seconds = [], {}, {}
     for choice in choices:
@@ -154,8 +156,7 @@ def _check_runs(task: Task, choice: Choice, path: Path, made: Quantized, report:
             raise UsageError(f"{runtime.name} does not run {path.name}: {error}", hint) from error
     for warning in caught:
         if issubclass(warning.category, UserWarning):  # others are about torch.jit's age
-            said = str(warning.message).strip().partition(" (Triggered")[0]
-            report.warn(f"{path.name}, run once: {said}")
+            report.warn(f"{path.name}, run once: {_plain(str(warning.message))}")
     for spec, output in zip(task.signature.outputs, outputs, strict=True):
         if not np.isfinite(output).all():
             raise UsageError(
@@ -163,6 +164,16 @@ def _check_runs(task: Task, choice: Choice, path: Path, made: Quantized, report:
                 f"{recipe.precision} cannot hold some value of the model.",
                 hint,
             )
+
+
+def _plain(said: str) -> str:
+    """torch's warning in words that need no knowledge of its kernels."""
+    if "this cat operator must share the same quantization" in said:
+        return (
+            "a concatenation joins parts whose int8 ranges differ, and takes the first one's for "
+            "all; if verify fails, keep the layers before it float: [quantize] exclude."
+        )
+    return said.strip().partition(" (Triggered")[0]
 
 
 def _check_excludes(job: Job, choices: list[Choice]) -> None:

@@ -1,6 +1,7 @@
 """Each recipe in each format: what it says it did is in the file, and the answers hold."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from quantize_cases import Exported, answer
+from quantize_cases import MODELS, TENSOR, Exported, answer, export
 
 from pipeline import machine
 from pipeline.errors import UsageError
 from pipeline.quantize.onnx_graph import excluded_nodes, regions
 from pipeline.samples import load_samples, stream_batches
+from pipeline.torchscript_file import load_script
 
 ALL = 'quantize.recipes=["int8-static","int8-dynamic","fp16"]'
 Project = Callable[[str], Exported]
@@ -224,3 +226,83 @@ def test_float16_overflow_is_found(project: Project) -> None:
     with pytest.raises(UsageError, match="NaN or infinity") as caught:
         project("loud").quantize('quantize.recipes=["fp16"]')
     assert "exclude" in str(caught.value.hint)
+
+
+def test_ranges_from_noise_are_told(project: Project) -> None:
+    static = project("convolutions").quantize('quantize.recipes=["onnx:int8-static"]')
+    assert any("noise" in text for text in static.report.warnings)
+    half = project("convolutions").quantize('quantize.recipes=["fp16"]')
+    assert not half.report.warnings
+
+
+NORM = """
+class Norm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = Sub(12, 16), nn.LayerNorm(16), nn.Linear(16, 2)
+        self.read = nn.Linear(16, 16)
+        self.bag = nn.Linear(16, 16)
+
+    def forward(self, x):
+        x = self.norm(self.first(x))
+        x = x + self.read(x).to(self.read.weight.device)
+        return self.last(x + nn.functional.linear(x, self.bag.weight, self.bag.bias))
+
+
+class Sub(nn.Linear):
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+def norm():
+    torch.manual_seed(0)
+    return Norm()
+"""
+
+
+def test_layers_that_torch_would_stumble_over(tmp_path: Path) -> None:
+    """A subclass of Linear is one; a layer that is only read, or read as well, stays float."""
+    text = TENSOR.format(model="norm", data="rows", input="")
+    (tmp_path / "pipeline.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "models.py").write_text(MODELS + NORM, encoding="utf-8")
+    recipes = ["torchscript:int8-static", "torchscript:int8-dynamic"]
+    result = export(tmp_path).quantize(f"quantize.recipes={json.dumps(recipes)}")
+    static = result.facts("torchscript-int8-static").operators
+    assert static["quantized::linear"] == 3 and static["aten::linear"] == 1
+    assert static["aten::layer_norm"] == 1 and "quantized::add" not in static
+    dynamic = result.facts("torchscript-int8-dynamic").operators
+    assert dynamic["quantized::linear_dynamic"] == 2
+
+
+def test_ranges_have_all_8_bits_where_nothing_saturates(
+    digits: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the pictures, -1 to 1: 255 steps, or 127 on a CPU that adds up products in 16 bits."""
+    scales = {}
+    for vnni in (True, False):
+        monkeypatch.setattr(machine, "has_vnni", lambda vnni=vnni: vnni)
+        monkeypatch.setattr(machine, "made_for", lambda: "x86_64")
+        result = digits.quantize('quantize.recipes=["torchscript:int8-static"]')
+        artifact = result.artifacts["torchscript-int8-static"]
+        assert artifact.details["reduce_range"] is not vnni
+        module = load_script(result.path(artifact.id))
+        scales[vnni] = next(float(b) for name, b in module.named_buffers() if "scale" in name)
+    assert scales[True] == pytest.approx(2 / 255, rel=0.05)
+    assert scales[False] == pytest.approx(2 / 127, rel=0.05)
+
+
+@pytest.mark.parametrize("key", ["onnx", "torchscript"])
+def test_a_model_that_is_a_file(project: Project, tmp_path: Path, key: str) -> None:
+    """Both have every ONNX recipe; that TorchScript has none of its own is said."""
+    source = project("mlp").fp32(key)
+    text = TENSOR.format(model="mlp", data="rows", input="")
+    text = text.replace('entry = "models.py:mlp"', f'{key} = "{source.name}"')
+    if key == "onnx":
+        text = text.replace('kind = "tensor"', 'kind = "tensor"\nshapes = { input = ["b", 12] }')
+    (tmp_path / "pipeline.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "models.py").write_text(MODELS, encoding="utf-8")
+    shutil.copy(source, tmp_path)
+    result = export(tmp_path).quantize(ALL)
+    assert set(result.artifacts) == {"onnx-int8-static", "onnx-int8-dynamic", "onnx-fp16"}
+    said = [text for text in result.report.warnings if "left out" in text]
+    assert len(said) == (2 if key == "torchscript" else 0)
