@@ -1,5 +1,6 @@
 """Real rows, real processes, and what is left of them: nothing."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -129,7 +130,9 @@ def _worker_of(parent: int) -> psutil.Process:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in psutil.Process(parent).children(recursive=True):
-            if "pipeline.bench.worker" in " ".join(child.cmdline()):
-                return child
+            # Others come and go while we look (lscpu, nvidia-smi).
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if "pipeline.bench.worker" in " ".join(child.cmdline()):
+                    return child
         time.sleep(0.05)
     raise AssertionError("no worker was started")
