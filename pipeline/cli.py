@@ -237,6 +237,48 @@ def inspect(
         console.Terminal().show(tables.facts(found))
 
 
+runner_app = typer.Typer(
+    no_args_is_help=True,
+    help="The C++ runner: what runs a bundle without Python. Built, it brings rows of its own.",
+)
+app.add_typer(runner_app, name="runner")
+
+
+@runner_app.command()
+def build(
+    clean: Annotated[bool, typer.Option("--clean", help="Build it all anew.")] = False,
+    json: Json = False,
+) -> None:
+    """Builds edge-runner for the LibTorch and ONNX Runtime of this Python.
+
+    Example:  pipeline runner build
+    """
+    from pipeline import console
+    from pipeline.runner.build import build as build_runner
+
+    terminal = console.Terminal(json_only=json)
+    program = build_runner(terminal, clean)
+    if json:
+        console.print_json({"program": str(program)})
+    else:
+        terminal.show(f"C++ runner  {program}")
+
+
+@runner_app.command()
+def path(json: Json = False) -> None:
+    """Prints where the built program is.
+
+    Example:  $(pipeline runner path) info digits.bundle
+    """
+    from pipeline import console
+    from pipeline.runner.program import program
+
+    if json:
+        console.print_json({"program": str(program())})
+    else:
+        typer.echo(program())
+
+
 @app.command()
 def doctor(json: Json = False) -> None:
     """Compares this machine with what is tested; says what is missing and how to get it.

@@ -26,7 +26,7 @@ class Plan:
 
     `needs` names earlier stages and the files of theirs that matter, `sections` the parts of the
     configuration, `packages` the distributions whose version can change the result. `machine`
-    names the facts of `machine.describe` that can.
+    names the facts of `machine.describe` that can, `runner` says that the C++ runner has a part.
     """
 
     stage: str
@@ -34,6 +34,7 @@ class Plan:
     sections: tuple[str, ...]
     packages: tuple[str, ...]
     machine: tuple[str, ...] = ()
+    runner: bool = False
 
 
 WEIGHTS = {"train": ("weights.safetensors",)}
@@ -50,13 +51,14 @@ PLANS = (
         ENGINES,
         ("arch", "flags"),
     ),
-    Plan("verify", WEIGHTS | ARTIFACTS, (*MODEL, "verify"), ENGINES, ("arch", "flags")),
+    Plan("verify", WEIGHTS | ARTIFACTS, (*MODEL, "verify"), ENGINES, ("arch", "flags"), True),
     Plan(
         "bench",
         WEIGHTS | ARTIFACTS,
         (*MODEL, "bench"),
         ENGINES,
         ("cpu", "arch", "flags", "cores"),
+        True,
     ),
     Plan(
         "package",
@@ -67,7 +69,7 @@ PLANS = (
 )
 assert tuple(plan.stage for plan in PLANS) == STAGES
 
-SHARED = ("readback", "runtimes")  # folders that any stage may import
+SHARED = ("readback", "runner", "runtimes")  # folders that any stage may import
 BESIDES = {"package": ("bundle",)}  # folders that a single stage does
 ABOVE = ("cli", "console", "tables", "run", "doctor", "inspection")  # modules that no stage imports
 
@@ -194,6 +196,7 @@ def _ingredients(
         "versions": common["versions"] | _versions(plan.packages),
         "code": _own_code(plan.stage),
         "machine": _machine(plan.machine),
+        "runner": _runner() if plan.runner else None,
     }
 
 
@@ -208,6 +211,13 @@ def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
 
     described = describe()
     return {name: described[name] for name in facts}
+
+
+def _runner() -> str | None:
+    """What the C++ runner was built of, where it can be used: it brings rows of its own."""
+    from pipeline.runner import program
+
+    return None if program.why_not() else program.stamp()
 
 
 def _own_code(stage: str) -> str:

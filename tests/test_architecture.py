@@ -20,7 +20,7 @@ LAYERS = [
     {"artifacts", "onnx_file", "torchscript_file"},
     {"stage", "workspace", "weights", "bundle", "readback"},
     {"project", "onnx_model", "wrap"},
-    {"samples", "task_metric"},
+    {"samples", "task_metric", "runner"},
     {"runtimes"},
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},

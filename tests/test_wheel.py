@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.runner.sources import PARTS
 
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SOURCES = ("pipeline", "pyproject.toml", "README.md", "CHANGELOG.md", ".gitignore")
+SOURCES = ("pipeline", "cpp_runner", "pyproject.toml", "README.md", "CHANGELOG.md", ".gitignore")
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     source = home / "source"
     source.mkdir()
     for name in SOURCES:
-        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy2
-        copy(REPOSITORY / name, source / name)
+        if (REPOSITORY / name).is_dir():
+            unmade = shutil.ignore_patterns("build", "__pycache__")
+            shutil.copytree(REPOSITORY / name, source / name, ignore=unmade)
+        else:
+            shutil.copy2(REPOSITORY / name, source / name)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     offline = ("--no-deps", "--no-index")
     must(*pip, "wheel", *offline, "--no-build-isolation", "-w", home / "wheels", source)
@@ -86,6 +90,10 @@ def test_every_file_of_the_package_is_in_it_and_nothing_else(installed: Installe
         for path in home.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    runner = home.parent / "cpp_runner"
+    for part in PARTS:
+        files = [runner / part, *(runner / part).rglob("*")]
+        wanted |= {f"pipeline/{p.relative_to(home.parent)}" for p in files if p.is_file()}
     with zipfile.ZipFile(installed.wheel) as archive:
         names = set(archive.namelist())
     assert {name for name in names if ".dist-info/" not in name} == wanted

@@ -18,7 +18,7 @@ if(EDGE_RUNNER_ONNXRUNTIME)
     target_link_options(edge_onnxruntime INTERFACE -Wl,--no-undefined)
   else()
     edge_lacks(EDGE_RUNNER_ONNXRUNTIME "the backend for ONNX Runtime: no headers of it. \
-scripts/ort-headers fetches them; then -DONNXRUNTIME_HEADERS=FOLDER")
+`pipeline runner build` fetches them into the cache; or -DONNXRUNTIME_HEADERS=FOLDER")
   endif()
   if(NOT DEFINED ONNXRUNTIME_LIBRARY_DIR AND NOT CMAKE_CROSSCOMPILING)
     edge_python_package(onnxruntime package)

@@ -113,7 +113,7 @@ Result<Done> measure_all(const Bundle& bundle, const Common& common, const Bench
 
   const auto first = measure(*runner, batches, 1, 0);
   if (!first) return first.error();
-  const auto warm = measure(*runner, batches, 1, asked.warm_seconds);
+  const auto warm = measure(*runner, batches, asked.warm_runs, asked.warm_seconds);
   if (!warm) return warm.error();
   const auto latencies = measure(*runner, batches, asked.runs, asked.seconds);
   if (!latencies) return latencies.error();

@@ -39,6 +39,7 @@ int run(const Common& common, const RunOptions& asked);
 struct BenchOptions {
   std::size_t runs = 64;
   double seconds = 2.0;
+  std::size_t warm_runs = 1;
   double warm_seconds = 0.5;
   std::size_t batch = 1;
 };

@@ -71,6 +71,8 @@ int dispatch(int argc, char** argv) {
   bench->add_option("--seconds", bench_options.seconds, "At least so long")->capture_default_str();
   bench->add_option("--warm-up", bench_options.warm_seconds, "Seconds before")
       ->capture_default_str();
+  bench->add_option("--warm-up-runs", bench_options.warm_runs, "At least so many before")
+      ->capture_default_str();
   bench->add_option("--batch", bench_options.batch, "Samples at a time")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

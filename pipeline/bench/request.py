@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.config import Config
+from pipeline.runtimes import Asked
+from pipeline.signature import Signature
 
 EAGER = "eager"
 
@@ -27,11 +29,13 @@ class Eager:
 
 @dataclass(frozen=True)
 class Request:
-    """`artifact` is a file, None for eager. `inputs` is an .npz of samples (`inputs.py`), `result`
-    the file to write. `fixed_batch` is the only batch size that the artifact takes, if so."""
+    """`artifact` is a file, None for eager; `signature` what it takes and gives, as JSON. `inputs`
+    is an .npz of samples (`inputs.py`), `result` the file to write. `fixed_batch` is the only batch
+    size that the artifact takes, if so."""
 
     runtime: str
     artifact: str | None
+    signature: dict[str, Any]
     made_for: str
     eager: Eager | None
     threads: int
@@ -42,6 +46,12 @@ class Request:
     runs: int
     seconds: float
     batch_sizes: list[int]
+
+    @property
+    def asked(self) -> Asked:
+        """Nothing else runs while a row is measured."""
+        signature = Signature.from_json(self.signature)
+        return Asked(signature, self.threads, self.made_for, alone=True)
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

@@ -124,6 +124,7 @@ def _request(job: Job, item: Item, signature: Signature, samples: Samples, folde
     return Request(
         runtime=item.runtime,
         artifact=str(item.path) if item.artifact else None,
+        signature=signature.to_json(),
         made_for=item.artifact.made_for if item.artifact else made_for(),
         eager=None if item.artifact else eager,
         threads=config.bench.threads,

@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from pipeline.bench.inputs import Row, batches_of, load
 from pipeline.bench.loop import measure, nearest_rank, warm_up
 from pipeline.bench.memory import peak_bytes, reset_peak
+from pipeline.bench.program import measure_program
 from pipeline.bench.request import Eager, Request
 from pipeline.errors import PipelineError
 from pipeline.runtimes import RUNTIMES, Runner
@@ -40,12 +42,18 @@ def main() -> None:
 def _go_with_the_parent() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)  # this process, which leads the group, and what it has started
 
 
 def _measure(request: Request, result: dict[str, Any]) -> None:
     """Fills `result` and writes it after each part."""
     rows = load(Path(request.inputs))
+    runtime = RUNTIMES.get(request.runtime)
+    if runtime and runtime.program:
+        measure_program(request, rows, lambda part: _begin(request, result, part), result)
+        del result["measuring"]
+        _write(request, result)
+        return
     _import(request)
     gc.collect()
     reset_peak()
@@ -128,8 +136,7 @@ def _open(request: Request, rows: list[Row]) -> Runner:
     if request.eager is not None:
         return _open_eager(request.eager, request.threads, rows)
     assert request.artifact is not None
-    runtime = RUNTIMES[request.runtime]
-    return runtime.open(Path(request.artifact), request.threads, request.made_for, alone=True)
+    return RUNTIMES[request.runtime].open(Path(request.artifact), request.asked)
 
 
 def _open_eager(given: Eager, threads: int, rows: list[Row]) -> Runner:

@@ -5,7 +5,7 @@ codec.py      manifest ⇄ bytes
 names.py      which file names are portable
 refusal.py    why a bundle is refused: codes and messages
 reader.py     read_bundle, Bundle
-writer.py     write_file, write_manifest
+writer.py     write_file, write_tensor, write_manifest
 check.py      what the golden samples say of a runtime
 """
 
@@ -14,7 +14,7 @@ from pipeline.bundle.manifest import Manifest
 from pipeline.bundle.names import MANIFEST
 from pipeline.bundle.reader import Bundle, read_bundle
 from pipeline.bundle.refusal import MESSAGES, Refusal, Refused
-from pipeline.bundle.writer import write_file, write_manifest
+from pipeline.bundle.writer import write_file, write_manifest, write_tensor
 
 __all__ = [
     "MANIFEST",
@@ -28,4 +28,5 @@ __all__ = [
     "serialize",
     "write_file",
     "write_manifest",
+    "write_tensor",
 ]

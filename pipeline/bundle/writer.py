@@ -3,9 +3,12 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from pipeline.bundle.codec import MAX_BYTES, serialize
-from pipeline.bundle.manifest import File, Manifest
+from pipeline.bundle.manifest import File, GoldenTensor, Manifest
 from pipeline.bundle.names import MANIFEST, check_name
 from pipeline.errors import UsageError
 
@@ -25,6 +28,13 @@ def write_file(folder: Path, name: str, content: bytes) -> File:
         file.write(content)
         os.fchmod(file.fileno(), FILE_MODE)
     return File(file=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def write_tensor(folder: Path, name: str, array: NDArray[Any]) -> tuple[GoldenTensor, File]:
+    """Raw little-endian numbers in C order."""
+    file = write_file(folder, name, array.astype(array.dtype.newbyteorder("<")).tobytes(order="C"))
+    tensor = {"file": name, "dtype": array.dtype.name, "shape": array.shape}
+    return GoldenTensor.model_validate(tensor), file
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

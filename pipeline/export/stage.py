@@ -37,7 +37,7 @@ from pipeline.onnx_file import onnx_bytes
 from pipeline.onnx_model import OnnxModel
 from pipeline.progress import Bar
 from pipeline.readback import read_back
-from pipeline.runtimes import RUNTIMES
+from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.runtimes.eager import wrapped_model
 from pipeline.samples import load_samples
 from pipeline.stage import Job, Summary
@@ -136,7 +136,8 @@ class Exporter:
         """Opens the file as a user would and asks it every case of the probe."""
         runtime = next(runtime for runtime in RUNTIMES.values() if runtime.format == format)
         try:
-            runner = runtime.open(path, threads_or_all(self.job.config.export.threads))
+            threads = threads_or_all(self.job.config.export.threads)
+            runner = runtime.open(path, Asked(self.probe.signature, threads))
         except Exception as error:
             said = str(error).strip().splitlines()[0]
             raise ExportFailedError(f"{runtime.name} cannot open {path.name}: {said}") from error

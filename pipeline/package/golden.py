@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.bundle import write_file
+from pipeline.bundle import write_tensor
 from pipeline.bundle.manifest import File, Golden, GoldenTensor
 from pipeline.config import Config
 from pipeline.runtimes import Array
@@ -102,13 +102,11 @@ def _batched(row: tuple[Array, ...], specs: tuple[TensorSpec, ...]) -> list[Arra
 def _write(
     bundle: Path, number: int, what: str, arrays: list[Array], files: list[File]
 ) -> tuple[GoldenTensor, ...]:
-    """Raw little-endian numbers in C order; the file's entry goes into `files`."""
+    """A file for each array, whose entries go into `files`."""
     written = []
     for index, array in enumerate(arrays):
         which = f".{index}" if len(arrays) > 1 else ""
-        name = f"{FOLDER}/{number:03}.{what}{which}.bin"
-        content = array.astype(array.dtype.newbyteorder("<")).tobytes(order="C")
-        files.append(write_file(bundle, name, content))
-        tensor = {"file": name, "dtype": array.dtype.name, "shape": array.shape}
-        written.append(GoldenTensor.model_validate(tensor))
+        tensor, file = write_tensor(bundle, f"{FOLDER}/{number:03}.{what}{which}.bin", array)
+        written.append(tensor)
+        files.append(file)
     return tuple(written)

@@ -16,7 +16,7 @@ from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.package.card import model_card
 from pipeline.package.choice import VERDICT, Choice, choose, entry, finite
 from pipeline.package.golden import write_golden
-from pipeline.package.proof import failures
+from pipeline.package.proof import failures, program_failures
 from pipeline.package.timings import latency, not_the_fastest
 from pipeline.progress import Bar
 from pipeline.project import version_of
@@ -79,6 +79,7 @@ def _prove(job: Job, bundle: Bundle, bar: Bar) -> None:
     for artifact in bundle.manifest.artifacts:
         found += failures(bundle, artifact)
         bar.advance(1, artifact.id)
+    found += program_failures(bundle)
     if not found:
         return
     said = "".join(f"\n  {line}" for line in found)

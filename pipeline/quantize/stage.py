@@ -27,7 +27,7 @@ from pipeline.quantize.account import Account, account, check_changed
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
 from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Task, choose
-from pipeline.runtimes import RUNTIMES
+from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.signature import Signature
 from pipeline.stage import Job, Summary
 
@@ -147,7 +147,7 @@ def _check_runs(task: Task, choice: Choice, path: Path, made: Quantized, report:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            runner = runtime.open(path, threads, made.made_for)
+            runner = runtime.open(path, Asked(task.signature, threads, made.made_for))
             try:
                 outputs = runner.run(one_batch(task))
             finally:

@@ -3,7 +3,7 @@
 The module of a runtime has two functions:
 
     why_not() -> str | None            what this machine lacks for it; None if it can run
-    open(artifact: Path, threads: int, made_for: str, alone: bool) -> Runner
+    open(artifact: Path, asked: Asked) -> Runner
 
 Arrays go in and come out in the order of the signature, with a batch axis. What comes out belongs
 to the caller: nothing that the runner does later changes it.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import Format
 from pipeline.errors import SetupError, UsageError
+from pipeline.signature import Signature
 
 Array = NDArray[Any]
 
@@ -38,29 +39,45 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How an artifact is to be opened.
+
+    `signature` is what it takes and gives; a runtime that checks inputs before they reach the
+    model needs it. `made_for` is the artifact's: it chooses between kernels where the file leaves
+    that open. `alone` says that nothing else computes here meanwhile, so that threads may spin
+    while they wait, as they do in a program of its own.
+    """
+
+    signature: Signature
+    threads: int
+    made_for: str = "any"
+    alone: bool = False
+
+
+@dataclass(frozen=True)
 class Runtime:
-    """One row of the table. `format` is what it reads."""
+    """One row of the table. `format` is what it reads.
+
+    `program`: it runs in `edge-runner`, which can also measure itself, so that the way to it is in
+    no figure, and verify a bundle by itself.
+    """
 
     name: str
     format: Format
     module: str
+    program: bool = False
 
     def why_not(self) -> str | None:
         answer: str | None = importlib.import_module(self.module).why_not()
         return answer
 
-    def open(
-        self, artifact: Path, threads: int, made_for: str = "any", alone: bool = False
-    ) -> Runner:
+    def open(self, artifact: Path, asked: Asked) -> Runner:
         """Opens a file; one runner is open at a time, since torch's settings are the process's.
 
-        `made_for` is the artifact's: it chooses between kernels where the file leaves that open.
-        `alone` says that nothing else computes here meanwhile, so that threads may spin while
-        they wait, as they do in a program of its own. Raises RuntimeError, one line, if the
-        runtime does not take the file.
+        Raises RuntimeError, one line, if the runtime does not take the file.
         """
         module = importlib.import_module(self.module)
-        runner: Runner = module.open(artifact, threads, made_for, alone)
+        runner: Runner = module.open(artifact, asked)
         return runner
 
 
@@ -69,6 +86,8 @@ RUNTIMES = {
     for runtime in (
         Runtime("torchscript", "torchscript", "pipeline.runtimes.torchscript"),
         Runtime("onnxruntime", "onnx", "pipeline.runtimes.onnxruntime"),
+        Runtime("cpp-libtorch", "torchscript", "pipeline.runtimes.cpp_libtorch", True),
+        Runtime("cpp-onnxruntime", "onnx", "pipeline.runtimes.cpp_onnxruntime", True),
     )
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from pipeline.runtimes import Array, failure
+from pipeline.runtimes import Array, Asked, failure
 
 FATAL = 4  # log only what ends the process: errors come as exceptions
 
@@ -15,9 +15,9 @@ def why_not() -> str | None:
     return None  # onnxruntime is a dependency
 
 
-def open(artifact: Path, threads: int, made_for: str, alone: bool) -> "OnnxRuntimeRunner":
+def open(artifact: Path, asked: Asked) -> "OnnxRuntimeRunner":
     """`made_for` changes nothing here: the operators of the file say how they are to be run."""
-    return OnnxRuntimeRunner(artifact, threads, alone)
+    return OnnxRuntimeRunner(artifact, asked.threads, asked.alone)
 
 
 class OnnxRuntimeRunner:

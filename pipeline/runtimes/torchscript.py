@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pipeline.machine import made_for as machine_kind
-from pipeline.runtimes import Array, failure
+from pipeline.runtimes import Array, Asked, failure
 from pipeline.torchscript_file import load_script
 
 # The int8 kernels of LibTorch by kind of CPU; a file does not say which it was calibrated for.
@@ -18,9 +18,9 @@ def why_not() -> str | None:
     return None  # torch is a dependency
 
 
-def open(artifact: Path, threads: int, made_for: str, alone: bool) -> "TorchScriptRunner":
+def open(artifact: Path, asked: Asked) -> "TorchScriptRunner":
     """`alone` changes nothing here: torch's threads wait as OpenMP has it."""
-    return TorchScriptRunner(artifact, threads, made_for)
+    return TorchScriptRunner(artifact, asked.threads, asked.made_for)
 
 
 class TorchScriptRunner:

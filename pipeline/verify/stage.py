@@ -10,7 +10,7 @@ from pipeline.config import threads_or_all
 from pipeline.errors import UsageError
 from pipeline.machine import describe, made_for
 from pipeline.progress import Bar
-from pipeline.runtimes import Runtime, usable
+from pipeline.runtimes import RUNTIMES, Asked, Runtime, usable
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
 from pipeline.samples import load_samples
 from pipeline.stage import Job, Summary
@@ -105,6 +105,11 @@ def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
         for item in plan
         if item.artifact.made_for not in ("any", made_for())
     }
+    if not job.config.verify.runtimes:
+        lacking = [(runtime.name, runtime.why_not()) for runtime in RUNTIMES.values()]
+        for why in dict.fromkeys(why for _, why in lacking if why):
+            names = ", ".join(name for name, said in lacking if said == why)
+            job.report.note(f"no rows for {names}: {why}")
     for name, kind in foreign.items():
         job.report.warn(
             f"{name} was made for {kind} and is verified on {made_for()}: "
@@ -138,7 +143,7 @@ def _row(job: Job, court: Court, questions: Questions, item: Item, bar: Bar) -> 
     bar.advance(0, f"{artifact.id} in {runtime.name}")
     threads = threads_or_all(job.config.verify.threads)
     try:
-        runner = runtime.open(item.path, threads, artifact.made_for)
+        runner = runtime.open(item.path, Asked(court.signature, threads, artifact.made_for))
     except RuntimeError as error:
         bar.advance(questions.steps())
         return unopened(court, artifact, runtime.name, str(error))

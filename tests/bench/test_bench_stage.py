@@ -19,6 +19,7 @@ from pipeline.bench.spawn import run_worker
 from pipeline.config import Config, load_config
 from pipeline.errors import UsageError
 from pipeline.progress import Silent
+from pipeline.signature import Signature
 from pipeline.stage import Job
 
 
@@ -62,7 +63,7 @@ def request(folder: Path, config: Config, inputs: Path, **model_args: float) -> 
     data = config.model_dump(mode="json", exclude_unset=True)
     data["model"]["args"] = model_args
     return Request(
-        runtime="eager", artifact=None, made_for="any",
+        runtime="eager", artifact=None, signature=Signature((), ()).to_json(), made_for="any",
         eager=Eager(data, str(folder), str(folder / "train"), None, False),
         threads=1, inputs=str(inputs), result=str(folder / "result.json"), fixed_batch=None,
         warmup_runs=1, runs=64, seconds=0.01, batch_sizes=[1, 4],

@@ -13,7 +13,7 @@ from pipeline.artifacts import Artifact, read_index, read_signature
 from pipeline.config import parse_config
 from pipeline.progress import Silent
 from pipeline.project import build_model
-from pipeline.runtimes import RUNTIMES
+from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.runtimes.eager import reference_model
 from pipeline.signature import Signature
 from pipeline.stage import Job, Summary
@@ -245,7 +245,7 @@ class Result:
 
     def run(self, format: str, *inputs: np.ndarray) -> list[np.ndarray]:
         runtime = next(r for r in RUNTIMES.values() if r.format == format)
-        runner = runtime.open(self.path(format), 1)
+        runner = runtime.open(self.path(format), Asked(self.signature, 1))
         try:
             return runner.run(list(inputs))
         finally:

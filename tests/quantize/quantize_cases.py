@@ -17,8 +17,9 @@ from pipeline.config import Config, load_config
 from pipeline.progress import Silent
 from pipeline.project import build_model
 from pipeline.readback import Facts, read_back
-from pipeline.runtimes import RUNTIMES
+from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.samples import load_samples
+from pipeline.signature import Signature
 from pipeline.stage import Job
 from pipeline.weights import save_weights
 from pipeline.wrap import Preprocess
@@ -253,7 +254,8 @@ def export(folder: Path, *overrides: str) -> Exported:
 
 def answer(path: Path, inputs: Sequence[Any], made_for: str = "any") -> list[Any]:
     name = "onnxruntime" if path.suffix == ".onnx" else "torchscript"
-    runner = RUNTIMES[name].open(path, 1, made_for)
+    unread = Signature((), ())  # these two ask the file
+    runner = RUNTIMES[name].open(path, Asked(unread, 1, made_for))
     try:
         return runner.run(list(inputs))
     finally:

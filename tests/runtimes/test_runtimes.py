@@ -13,8 +13,14 @@ from torch import nn
 
 from pipeline.errors import SetupError, UsageError
 from pipeline.machine import made_for
-from pipeline.runtimes import RUNTIMES, Runtime, failure, usable
+from pipeline.runtimes import RUNTIMES, Asked, Runtime, failure, usable
 from pipeline.runtimes.torchscript import engine_for
+from pipeline.signature import Signature, TensorSpec
+
+SIGNATURE = Signature(
+    (TensorSpec("x", "float32", (None, 3)),),
+    (TensorSpec("y", "float32", (None, 3)), TensorSpec("z", "float32", (3,))),
+)
 
 
 class Same(nn.Module):
@@ -64,7 +70,7 @@ def artifact(runtime: Runtime, tmp_path: Path) -> Path:
 
 
 def test_answers_belong_to_the_caller(runtime: Runtime, artifact: Path) -> None:
-    runner = runtime.open(artifact, 1)
+    runner = runtime.open(artifact, Asked(SIGNATURE, 1))
     given = np.ones((2, 3), np.float32)
     first = runner.run([given])
     assert [answer.tolist() for answer in first] == [[[1.0] * 3] * 2, [0.0, 1.0, 2.0]]
@@ -79,7 +85,7 @@ def test_answers_belong_to_the_caller(runtime: Runtime, artifact: Path) -> None:
 
 
 def test_it_says_what_it_runs_on(runtime: Runtime, artifact: Path) -> None:
-    runner = runtime.open(artifact, 2)
+    runner = runtime.open(artifact, Asked(SIGNATURE, 2))
     found = runner.describe()
     assert (found["runtime"], found["threads"]) == (runtime.name, 2)
     runner.close()
@@ -90,7 +96,7 @@ def test_a_file_that_is_none(runtime: Runtime, tmp_path: Path, content: bytes) -
     path = tmp_path / "broken"
     path.write_bytes(content)
     with pytest.raises(RuntimeError) as caught:
-        runtime.open(path, 1)
+        runtime.open(path, Asked(SIGNATURE, 1))
     assert_is_a_line(str(caught.value), tmp_path)
 
 
@@ -100,7 +106,7 @@ def test_a_file_that_is_none(runtime: Runtime, tmp_path: Path, content: bytes) -
     ids=["none", "two of another type", "two"],
 )
 def test_inputs_that_do_not_fit(runtime: Runtime, artifact: Path, inputs: list[Any]) -> None:
-    runner = runtime.open(artifact, 1)
+    runner = runtime.open(artifact, Asked(SIGNATURE, 1))
     with pytest.raises(RuntimeError) as caught:
         runner.run(inputs)
     assert_is_a_line(str(caught.value), artifact.parent)
@@ -119,14 +125,14 @@ def test_torch_settings_are_put_back(tmp_path: Path) -> None:
     path.write_bytes(as_torchscript())
     torch.set_num_threads(1)
     engine = torch.backends.quantized.engine
-    runner = RUNTIMES["torchscript"].open(path, 2, "arm64")
+    runner = RUNTIMES["torchscript"].open(path, Asked(SIGNATURE, 2, "arm64"))
     assert torch.get_num_threads() == 2
     assert torch.backends.quantized.engine == "qnnpack"
     runner.close()
     assert (torch.get_num_threads(), torch.backends.quantized.engine) == (1, engine)
     path.write_bytes(b"nothing")
     with pytest.raises(RuntimeError):
-        RUNTIMES["torchscript"].open(path, 2, "arm64")
+        RUNTIMES["torchscript"].open(path, Asked(SIGNATURE, 2, "arm64"))
     assert (torch.get_num_threads(), torch.backends.quantized.engine) == (1, engine)
 
 
@@ -140,13 +146,13 @@ def test_only_a_session_alone_spins(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(as_onnx())
     for alone in (False, True):
-        runner = RUNTIMES["onnxruntime"].open(path, 1, alone=alone)
+        runner = RUNTIMES["onnxruntime"].open(path, Asked(SIGNATURE, 1, alone=alone))
         assert runner.describe()["spinning"] is alone
         runner.close()
 
 
 def test_usable() -> None:
-    assert [runtime.name for runtime in usable((), "onnx")] == ["onnxruntime"]
+    assert [runtime.name for runtime in usable((), "onnx")] == ["onnxruntime", "cpp-onnxruntime"]
     assert usable(("torchscript",), "onnx") == []
     with pytest.raises(UsageError, match="no runtime 'tensorflow'"):
         usable(("tensorflow",), "onnx")
@@ -154,7 +160,7 @@ def test_usable() -> None:
 
 def test_a_runtime_that_cannot_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.runtimes.onnxruntime.why_not", lambda: "it is not installed")
-    assert usable((), "onnx") == []
+    assert [runtime.name for runtime in usable((), "onnx")] == ["cpp-onnxruntime"]
     with pytest.raises(SetupError, match="onnxruntime cannot run here: it is not installed"):
         usable(("onnxruntime",), "onnx")
 
