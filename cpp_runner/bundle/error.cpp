@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 
-#include "failure.hpp"
+#include "bundle/failure.hpp"
 
 namespace edge {
 namespace {

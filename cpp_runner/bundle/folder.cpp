@@ -1,4 +1,4 @@
-#include "folder.hpp"
+#include "bundle/folder.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #include <span>
 #include <system_error>
 
-#include "failure.hpp"
-#include "names.hpp"
-#include "sha256.hpp"
+#include "bundle/failure.hpp"
+#include "bundle/names.hpp"
+#include "bundle/sha256.hpp"
 
 namespace edge {
 namespace {
@@ -22,8 +22,8 @@ namespace {
 constexpr std::size_t kPiece = std::size_t{1} << 18U;  // read and hashed while it is in the cache
 
 [[noreturn]] void unreadable(std::string_view name, int why) {
-  fail(Code::cannot_read, std::string(name) +
-                              " cannot be read: " + std::generic_category().message(why) + ".");
+  fail(Code::cannot_read,
+       std::string(name) + " cannot be read: " + std::generic_category().message(why) + ".");
 }
 
 void check_plain(const struct stat& status, std::string_view name) {
@@ -47,8 +47,7 @@ Descriptor open_below(int folder, const std::string& segment, int flags, std::st
   const int number = openat(folder, segment.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags);
   if (number >= 0) return Descriptor(number);
   if (errno == ENOENT) {
-    fail(Code::missing_file,
-         std::string(name) + " is listed in the manifest but is not there.");
+    fail(Code::missing_file, std::string(name) + " is listed in the manifest but is not there.");
   }
   if (errno == ELOOP || errno == ENOTDIR) {
     fail(Code::link, std::string(name) + " is a symbolic link; a bundle holds plain files.");
@@ -172,9 +171,9 @@ Content read_file(const Descriptor& root, std::string_view name, std::uint64_t b
 }
 
 void refuse_size(std::string_view name, std::uint64_t there, std::uint64_t claimed) {
-  fail(Code::wrong_size, std::string(name) + " has another size than the manifest says: " +
-                             std::to_string(there) + " bytes, not " + std::to_string(claimed) +
-                             ".");
+  fail(Code::wrong_size, std::string(name) +
+                             " has another size than the manifest says: " + std::to_string(there) +
+                             " bytes, not " + std::to_string(claimed) + ".");
 }
 
 }  // namespace edge

@@ -52,8 +52,8 @@ struct OpenFile {
 };
 [[nodiscard]] OpenFile open_file(const Descriptor& root, std::string_view name);
 
-// All bytes of a file, and their SHA-256. Makes room for what the file has, not for what is claimed:
-// a size other than `bytes` is refused first.
+// All bytes of a file, and their SHA-256. Makes room for what the file has, not for what is
+// claimed: a size other than `bytes` is refused first.
 struct Content {
   Bytes bytes;
   std::string sha256;

@@ -1,11 +1,11 @@
-#include "json.hpp"
+#include "bundle/json.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "failure.hpp"
+#include "bundle/failure.hpp"
 
 namespace edge {
 namespace {

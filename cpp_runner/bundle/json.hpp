@@ -19,7 +19,8 @@ using JsonObject = std::vector<std::pair<std::string, Json>>;
 
 // An integer is what was written without fraction and exponent.
 struct Json {
-  std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, JsonArray, JsonObject> value;
+  std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, JsonArray, JsonObject>
+      value;
 };
 
 inline constexpr std::int64_t kMaxInteger = (std::int64_t{1} << 53) - 1;

@@ -1,10 +1,10 @@
-#include "names.hpp"
+#include "bundle/names.hpp"
 
 #include <algorithm>
 #include <array>
 #include <map>
 
-#include "failure.hpp"
+#include "bundle/failure.hpp"
 
 namespace edge {
 namespace {
@@ -17,9 +17,7 @@ constexpr bool is_alphanumeric(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -29,9 +27,8 @@ std::string lower(std::string_view text) {
 
 bool is_portable(std::string_view segment) {
   if (segment.empty() || !is_alphanumeric(segment.front())) return false;
-  return std::all_of(segment.begin(), segment.end(), [](char c) {
-    return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
-  });
+  return std::all_of(segment.begin(), segment.end(),
+                     [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 // https://learn.microsoft.com/windows/win32/fileio/naming-a-file

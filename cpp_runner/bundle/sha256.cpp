@@ -1,4 +1,4 @@
-#include "sha256.hpp"
+#include "bundle/sha256.hpp"
 
 #include <openssl/evp.h>
 
@@ -6,7 +6,7 @@
 #include <new>
 #include <string_view>
 
-#include "failure.hpp"
+#include "bundle/failure.hpp"
 
 namespace edge {
 namespace {

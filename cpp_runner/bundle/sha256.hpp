@@ -7,7 +7,8 @@
 
 namespace edge {
 
-// SHA-256 by libcrypto, which uses the CPU's instructions for it. Throws Failure if it is not there.
+// SHA-256 by libcrypto, which uses the CPU's instructions for it. Throws Failure if it is not
+// there.
 class Sha256 {
  public:
   Sha256();
