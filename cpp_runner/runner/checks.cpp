@@ -93,6 +93,9 @@ Error wrong_number(Code code, std::string_view what, std::size_t got, std::size_
                     std::to_string(wanted)};
 }
 
+// The first axis is the batch's where it may have any size; a constant among the outputs has none.
+bool counts_rows(const Port& port) { return !port.shape.empty() && !port.shape.front(); }
+
 }  // namespace
 
 Result<std::int64_t> check_inputs(std::span<const Port> ports, std::span<const Tensor> tensors) {
@@ -103,7 +106,7 @@ Result<std::int64_t> check_inputs(std::span<const Port> ports, std::span<const T
   for (std::size_t i = 0; i < ports.size(); ++i) {
     const auto checked = check_input(ports[i], tensors[i]);
     if (!checked) return checked.error();
-    if (tensors[i].shape.empty()) continue;
+    if (!counts_rows(ports[i])) continue;
     const std::int64_t rows = tensors[i].shape[0];
     if (batch.value_or(rows) != rows) {
       return bad(ports[i], "a batch of " + std::to_string(rows) + " beside one of " +
@@ -123,7 +126,7 @@ Result<Done> check_outputs(std::span<const Port> ports, std::span<const Tensor> 
     const Port& port = ports[i];
     const Tensor& tensor = tensors[i];
     if (!fits(port, tensor)) return misfit(Code::bad_output, port, tensor, "the model gave");
-    if (!tensor.shape.empty() && tensor.shape[0] != batch) {
+    if (counts_rows(port) && tensor.shape[0] != batch) {
       return Error{Code::bad_output, port.name + ": the model gave " +
                                          describe(tensor.dtype, tensor.shape) + " for a batch of " +
                                          std::to_string(batch)};

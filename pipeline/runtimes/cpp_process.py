@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.artifacts import Format
 from pipeline.runner.program import program
-from pipeline.runtimes import Array, Asked
+from pipeline.runtimes import Array, Asked, failure
 from pipeline.runtimes.cpp_draft import ID, write_draft
 
 BACKENDS: dict[Format, str] = {"onnx": "onnxruntime", "torchscript": "libtorch"}
@@ -30,6 +30,7 @@ class ProgramRunner:
 
     def __init__(self, artifact: Path, format: Format, asked: Asked) -> None:
         """Raises RuntimeError, one line, if the program does not take the file."""
+        self._artifact = artifact
         self._draft = tempfile.TemporaryDirectory(prefix="edge-pipeline-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +90,8 @@ class ProgramRunner:
         except EOFError:
             raise RuntimeError(self._end()) from None
         if "error" in header:
-            raise RuntimeError(f"{header['error']['message']} ({header['error']['code']})")
+            said = f"{header['error']['message']} ({header['error']['code']})"
+            raise failure(RuntimeError(said), self._artifact)
         return header, arrays
 
     def _end(self) -> str:
