@@ -153,8 +153,28 @@ def _command_for(stage: str, summary: str) -> None:
 _command_for("train", "Trains the model, or goes on where it was interrupted.")
 _command_for("export", "Exports TorchScript and ONNX, preprocessing included.")
 _command_for("quantize", "Makes the int8 and fp16 artifacts of \\[quantize] recipes.")
-_command_for("verify", "Compares every artifact in every runtime with eager PyTorch.")
 _command_for("bench", "Measures load time, latency, throughput and memory.")
+
+
+@app.command()
+def verify(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    emulate: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="arm64", help="Rows for this kind of CPU, under QEMU."),
+    ] = None,
+    force: Force = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Compares every artifact in every runtime with eager PyTorch.
+
+    Example:  pipeline verify -c examples/digits --with arm64
+    """
+    override = [*(override or []), *([f"verify.emulate={emulate}"] if emulate else [])]
+    _stages("verify", _job(config, override, workspace, False, json), force, wait, False)
 
 
 @app.command()
@@ -247,6 +267,9 @@ app.add_typer(runner_app, name="runner")
 @runner_app.command()
 def build(
     clean: Annotated[bool, typer.Option("--clean", help="Build it all anew.")] = False,
+    arm64: Annotated[
+        bool, typer.Option("--arm64", help="For ARM64, to be run under QEMU: answers, no timings.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Builds edge-runner for the LibTorch and ONNX Runtime of this Python.
@@ -257,7 +280,7 @@ def build(
     from pipeline.runner.build import build as build_runner
 
     terminal = console.Terminal(json_only=json)
-    program = build_runner(terminal, clean)
+    program = build_runner(terminal, clean, "arm64" if arm64 else "host")
     if json:
         console.print_json({"program": str(program)})
     else:

@@ -9,30 +9,31 @@ from pathlib import Path
 
 from pipeline.errors import SetupError
 from pipeline.progress import Bar, Reporter
+from pipeline.runner.arm64 import prepare
 from pipeline.runner.headers import headers
 from pipeline.runner.program import STAMP
-from pipeline.runner.sources import build_folder, fingerprint, sources
+from pipeline.runner.sources import Target, build_folder, fingerprint, sources
 
 TOOLS = {"cmake": "cmake", "ninja": "ninja-build", "c++": "g++"}  # program: Debian's package
 LIBRARIES = "nlohmann-json3-dev libcli11-dev libssl-dev libpng-dev libturbojpeg0-dev zlib1g-dev"
 STEP = re.compile(r"^\[(\d+)/(\d+)\] ")  # Ninja's progress
 
 
-def build(report: Reporter, clean: bool = False) -> Path:
+def build(report: Reporter, clean: bool = False, target: Target = "host") -> Path:
     """Brings the program up to date and gives its path.
 
     Raises SetupError, with the last lines that CMake or the compiler printed, if it cannot be
     built. A build that fails leaves no program that would pass for the new one.
     """
     _check_tools()
-    source, folder, made_of = sources(), build_folder(), fingerprint()
+    folder, made_of = build_folder(target), fingerprint()
     if clean:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     stamp = folder / STAMP
     if not stamp.is_file() or stamp.read_text(encoding="utf-8").strip() != made_of:
         stamp.unlink(missing_ok=True)
-        _configure(source, folder, report)
+        _configure(folder, target, report)
     _compile(folder, report)
     draft = stamp.with_suffix(".draft")
     draft.write_text(made_of + "\n", encoding="utf-8")
@@ -49,12 +50,18 @@ def _check_tools() -> None:
         )
 
 
-def _configure(source: Path, folder: Path, report: Reporter) -> None:
+def _configure(folder: Path, target: Target, report: Reporter) -> None:
+    source = sources()
+    if target == "arm64":
+        toolchain = source / "cmake" / "aarch64-linux-gnu.cmake"
+        where = [f"-DCMAKE_TOOLCHAIN_FILE={toolchain}", *prepare(report).definitions()]
+    else:
+        where = [f"-DEDGE_RUNNER_PYTHON={sys.executable}"]
     done = subprocess.run(
         [
             *("cmake", "-S", source, "-B", folder, "-G", "Ninja"),
             "-DCMAKE_BUILD_TYPE=Release",
-            f"-DEDGE_RUNNER_PYTHON={sys.executable}",
+            *where,
             f"-DONNXRUNTIME_HEADERS={headers(report)}",
         ],
         check=False,

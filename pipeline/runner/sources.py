@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import os
 from pathlib import Path
+from typing import Literal
 
 from pipeline.artifacts import sha256_of
 from pipeline.errors import SetupError
@@ -12,6 +13,9 @@ from pipeline.project import version_of
 # What the program is made of; tests and presets for developers are not.
 PARTS = ("CMakeLists.txt", "cmake", "include", "bundle", "runner", "tool")
 ENGINES = ("torch", "onnxruntime")  # packages whose libraries it runs
+
+Target = Literal["host", "arm64"]
+PRESETS: dict[Target, str] = {"host": "release", "arm64": "arm64"}
 
 
 def cache() -> Path:
@@ -32,12 +36,12 @@ def sources() -> Path:
     )
 
 
-def build_folder() -> Path:
-    """In a checkout what the release preset uses too; else a folder of the user's cache."""
+def build_folder(target: Target = "host") -> Path:
+    """In a checkout what the presets use too; else a folder of the user's cache."""
     folder = sources()
     if folder.parent == Path(__file__).parent.parent:
-        return cache() / f"runner-{fingerprint()[:16]}"
-    return folder / "build" / "release"
+        return cache() / f"runner-{target}-{fingerprint()[:16]}"
+    return folder / "build" / PRESETS[target]
 
 
 def fingerprint() -> str:

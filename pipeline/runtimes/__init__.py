@@ -59,13 +59,15 @@ class Runtime:
     """One row of the table. `format` is what it reads.
 
     `program`: it runs in `edge-runner`, which can also measure itself, so that the way to it is in
-    no figure, and verify a bundle by itself.
+    no figure, and verify a bundle by itself. `emulates`: the kind of CPU that it stands for, where
+    that is not this one; it is slow, and used where somebody asks for it.
     """
 
     name: str
     format: Format
     module: str
     program: bool = False
+    emulates: str | None = None
 
     def why_not(self) -> str | None:
         answer: str | None = importlib.import_module(self.module).why_not()
@@ -88,12 +90,15 @@ RUNTIMES = {
         Runtime("onnxruntime", "onnx", "pipeline.runtimes.onnxruntime"),
         Runtime("cpp-libtorch", "torchscript", "pipeline.runtimes.cpp_libtorch", True),
         Runtime("cpp-onnxruntime", "onnx", "pipeline.runtimes.cpp_onnxruntime", True),
+        Runtime("arm64-libtorch", "torchscript", "pipeline.runtimes.arm64_libtorch", True, "arm64"),
+        Runtime("arm64-onnxruntime", "onnx", "pipeline.runtimes.arm64_onnxruntime", True, "arm64"),
     )
 }
 
 
-def usable(names: tuple[str, ...], format: Format) -> list[Runtime]:
-    """The runtimes for a format: those named (all, if none is), in the table's order.
+def usable(names: tuple[str, ...], format: Format, emulate: tuple[str, ...] = ()) -> list[Runtime]:
+    """The runtimes for a format, in the table's order: those named (all of this machine's, if none
+    is), and those that stand for the kinds of CPU in `emulate`.
 
     Raises UsageError for an unknown name, SetupError for a named one that cannot run here.
     """
@@ -102,10 +107,12 @@ def usable(names: tuple[str, ...], format: Format) -> list[Runtime]:
             raise UsageError(f"There is no runtime {name!r}.", f"Known: {', '.join(RUNTIMES)}.")
     found = []
     for runtime in RUNTIMES.values():
-        if runtime.format != format or (names and runtime.name not in names):
+        asked = runtime.emulates in emulate if runtime.emulates else False
+        default = not names and not runtime.emulates
+        if runtime.format != format or not (asked or default or runtime.name in names):
             continue
         lack = runtime.why_not()
-        if lack and runtime.name in names:
+        if lack and (asked or runtime.name in names):
             raise SetupError(f"The runtime {runtime.name} cannot run here: {lack}.")
         if not lack:
             found.append(runtime)

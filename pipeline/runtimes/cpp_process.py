@@ -18,7 +18,8 @@ from typing import IO, Any
 import numpy as np
 
 from pipeline.artifacts import Format
-from pipeline.runner.program import program
+from pipeline.runner.program import words
+from pipeline.runner.sources import Target
 from pipeline.runtimes import Array, Asked, failure
 from pipeline.runtimes.cpp_draft import ID, write_draft
 
@@ -28,9 +29,12 @@ BACKENDS: dict[Format, str] = {"onnx": "onnxruntime", "torchscript": "libtorch"}
 class ProgramRunner:
     """One artifact in a process of its own, which ends with this one."""
 
-    def __init__(self, artifact: Path, format: Format, asked: Asked) -> None:
+    def __init__(
+        self, artifact: Path, format: Format, asked: Asked, target: Target = "host"
+    ) -> None:
         """Raises RuntimeError, one line, if the program does not take the file."""
         self._artifact = artifact
+        self._target = target
         self._draft = tempfile.TemporaryDirectory(prefix="edge-pipeline-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,7 +42,7 @@ class ProgramRunner:
             folder = Path(self._draft.name) / "draft.bundle"
             write_draft(folder, artifact, format, asked.signature, asked.made_for)
             self._process = subprocess.Popen(  # noqa: S603  a program of ours
-                command("exec", folder, format, asked),
+                command("exec", folder, format, asked, target=target),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -74,7 +78,8 @@ class ProgramRunner:
 
     def describe(self) -> dict[str, Any]:
         runner: dict[str, Any] = self._hello["runner"]
-        return {"runtime": self._hello["runtime"], **runner}
+        name = {"host": "cpp", "arm64": "arm64"}[self._target]
+        return {"runtime": f"{name}-{runner['backend']}", **runner}
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
@@ -105,11 +110,18 @@ class ProgramRunner:
         return f"edge-runner was ended by {how}{said}"
 
 
-def command(what: str, draft: Path, format: Format, asked: Asked, *more: str) -> list[str]:
+def command(
+    what: str,
+    draft: Path,
+    format: Format,
+    asked: Asked,
+    *more: str,
+    target: Target = "host",
+) -> list[str]:
     """`edge-runner WHAT` on a draft."""
     spinning = ["--spinning"] if asked.alone else []
     return [
-        *(str(program()), what, str(draft), "--artifact", ID, "--allow-failed"),
+        *(*words(target), what, str(draft), "--artifact", ID, "--allow-failed"),
         *("--backend", BACKENDS[format], "--threads", str(asked.threads), *spinning, *more),
     ]
 

@@ -81,7 +81,7 @@ def _plan(job: Job) -> list[Item]:
         )
     plan = []
     for artifact, path in artifacts:
-        runtimes = usable(job.config.verify.runtimes, artifact.format)
+        runtimes = usable(job.config.verify.runtimes, artifact.format, job.config.verify.emulate)
         if not runtimes:
             raise UsageError(
                 f"verify.runtimes names no runtime for {artifact.id}: it would go unproven.",
@@ -100,21 +100,18 @@ def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
         job.report.warn(
             f"The validation set has {len(samples)} samples; verify.samples asks for {asked}."
         )
-    foreign = {
-        item.artifact.id: item.artifact.made_for
-        for item in plan
-        if item.artifact.made_for not in ("any", made_for())
-    }
     if not job.config.verify.runtimes:
-        lacking = [(runtime.name, runtime.why_not()) for runtime in RUNTIMES.values()]
+        lacking = [(one.name, one.why_not()) for one in RUNTIMES.values() if not one.emulates]
         for why in dict.fromkeys(why for _, why in lacking if why):
             names = ", ".join(name for name, said in lacking if said == why)
             job.report.note(f"no rows for {names}: {why}")
-    for name, kind in foreign.items():
-        job.report.warn(
-            f"{name} was made for {kind} and is verified on {made_for()}: "
-            "its int8 kernels there are others."
-        )
+    for item in plan:
+        kind, here = item.artifact.made_for, item.runtime.emulates or made_for()
+        if kind not in ("any", here):
+            job.report.warn(
+                f"{item.artifact.id} was made for {kind} and is verified on {here}: "
+                "its int8 kernels there are others."
+            )
 
 
 def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:

@@ -1,0 +1,16 @@
+"""ONNX Runtime in the C++ runner for ARM64, under QEMU: what a phone or a board would answer."""
+
+from pathlib import Path
+
+from pipeline.runner import program
+from pipeline.runtimes import Asked
+from pipeline.runtimes.cpp_process import ProgramRunner
+
+
+def why_not() -> str | None:
+    return program.why_not("onnxruntime", "arm64")
+
+
+def open(artifact: Path, asked: Asked) -> ProgramRunner:
+    """In a process of its own, which checks inputs against the signature."""
+    return ProgramRunner(artifact, "onnx", asked, "arm64")
