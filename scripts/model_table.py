@@ -8,9 +8,15 @@ size, and layer scales of 1e-6, which would leave whole blocks out of every answ
 """
 
 import argparse
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,19 +25,15 @@ import numpy as np
 import torch
 from torch import nn
 
-import pipeline.export
-import pipeline.quantize
-import pipeline.verify
-from pipeline.artifacts import Artifact, read_index, read_json, write_index
-from pipeline.config import Config, parse_config
-from pipeline.errors import PipelineError
-from pipeline.progress import Silent
+from pipeline.artifacts import read_index, read_json
+from pipeline.config import CONFIG_NAME, Config, parse_config
+from pipeline.errors import VerdictError
 from pipeline.project import build_model
 from pipeline.samples import load_samples
-from pipeline.stage import Job
 from pipeline.weights import WEIGHTS, save_weights
 from pipeline.wrap import Preprocess
 
+PIPELINE = Path(sys.executable).with_name("pipeline")  # the installed command
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 SAMPLES = 32  # synthetic pictures for each verdict, and as many others for calibration
 BATCH = 16  # others, that batch norms see
@@ -40,6 +42,7 @@ RECIPES = {
     "torchscript": ("int8-static", "int8-dynamic"),
     "onnx": ("int8-static", "int8-dynamic", "fp16"),
 }
+RUNTIME = {"torchscript": "torchscript", "onnx": "onnxruntime"}
 COLUMNS = [(format, recipe) for format in RECIPES for recipe in ("fp32", *RECIPES[format])]
 
 
@@ -116,101 +119,102 @@ class Cell:
 
 
 def attempt(candidate: Candidate, format: str) -> dict[tuple[str, str], Cell]:
-    """Export, every recipe by itself, and one verify of what came out; cells by format, recipe."""
-    columns = [(format, recipe) for recipe in ("fp32", *RECIPES[format])]
+    """`pipeline verify` with every recipe that gets through; cells by format, recipe."""
+    recipes = RECIPES[format]
+    nothing = {(format, name): Cell("no") for name in recipes}
     with tempfile.TemporaryDirectory() as folder:
-        config = config_of(candidate, format, Path(folder))
-        run = Run(config, Path(folder))
-        torch.manual_seed(0)
-        model = build_model(config)
-        enliven(config, model)
-        save_weights(model, run.folder("train") / WEIGHTS)
-        try:
-            run.stage("export", pipeline.export, config)
-        except PipelineError as error:
-            refused = Cell("no", one_line(error))
-            return {columns[0]: refused} | dict.fromkeys(columns[1:], Cell("no"))
-        cells = {columns[0]: Cell("")}
-        made: list[Artifact] = []
-        for column in columns[1:]:
-            try:
-                made += run.quantize(column[1])
-            except PipelineError as error:
-                cells[column] = Cell("no", one_line(error))
-        write_index(run.folder("quantize"), made)
-        run.stage("verify", pipeline.verify, config)
-        rows = read_json(run.inputs["verify"] / "verdict.json")["rows"]
-        how = read_index(run.inputs["export"])[0].details
-        for row in rows:
-            cells[format, row["recipe"] or "fp32"] = judged(row, how, run.report.warnings)
+        project = Project(candidate, format, Path(folder))
+        cells = {}
+        if project.command("verify", recipes):  # something does not get through: what?
+            refused = project.command("export")
+            if refused:
+                return nothing | {(format, "fp32"): refused}
+            tried = {(format, name): project.command("quantize", (name,)) for name in recipes}
+            cells = {column: cell for column, cell in tried.items() if cell}
+            passing = [name for name in recipes if (format, name) not in cells]
+            refused = project.command("verify", passing)
+            if refused:
+                return nothing | {(format, "fp32"): refused}
+        how = read_index(project.workspace / "export")[0].details
+        for row in read_json(project.workspace / "verify" / "verdict.json")["rows"]:
+            cells[format, row["recipe"] or "fp32"] = judged(row, how, project.fallback)
         return cells
 
 
-class Run:
-    """The stages of one candidate in one folder."""
+class Project:
+    """A folder with a configuration and weights, on which the installed command is called."""
 
-    def __init__(self, config: Config, root: Path) -> None:
-        self.config = config
+    def __init__(self, candidate: Candidate, format: str, root: Path) -> None:
+        data = config_of(candidate, format)
+        config = parse_config(data, root / CONFIG_NAME)
+        torch.manual_seed(0)
+        model = build_model(config)
+        enliven(config, model)
+        save_weights(model, root / WEIGHTS)
+        data["model"]["weights"] = WEIGHTS
+        (root / CONFIG_NAME).write_text(to_toml(data), encoding="utf-8")
         self.root = root
-        self.report = Silent()
-        self.inputs: dict[str, Path] = {}
+        self.workspace = root / "runs" / "table"
+        self.fallback: list[str] = []
 
-    def folder(self, name: str) -> Path:
-        made = self.inputs.setdefault(name, self.root / name)
-        made.mkdir(exist_ok=True)
-        return made
-
-    def stage(self, name: str, stage: Any, config: Config) -> None:
-        out, scratch = self.root / name, self.root / "scratch"
-        scratch.mkdir(exist_ok=True)
-        out.mkdir(exist_ok=True)
-        stage.run(Job(config, self.inputs, out, scratch, self.report))
-        self.inputs[name] = out
-
-    def quantize(self, recipe: str) -> list[Artifact]:
-        """Into one folder for all recipes, each with an index of its own alone."""
-        given = self.config.quantize.model_copy(update={"recipes": (recipe,)})
-        self.stage(
-            "quantize", pipeline.quantize, self.config.model_copy(update={"quantize": given})
-        )
-        return read_index(self.inputs["quantize"])
+    def command(self, stage: str, recipes: Sequence[str] = ()) -> Cell | None:
+        """None if it went through (a failed verdict did); else a `no` with the reason."""
+        line = [str(PIPELINE), stage, "-c", str(self.root)]
+        line += ["--set", f"quantize.recipes={json.dumps(recipes)}"]
+        wide = os.environ | {"COLUMNS": "10000"}  # no message is broken into lines
+        done = subprocess.run(line, env=wide, capture_output=True, text=True, check=False)
+        said = [text.strip() for text in done.stdout.splitlines()]
+        self.fallback += [text for text in said if text.startswith("! ONNX: made by")]
+        if done.returncode in (0, VerdictError.exit_code):
+            return None
+        panel = [text.strip("│ ") for text in done.stderr.splitlines() if text.startswith("│")]
+        if not panel:
+            raise RuntimeError(f"{shlex.join(line)} ended with {done.returncode}: {done.stderr}")
+        message, _, _ = "\n".join(panel).partition("\n\n")
+        return Cell("no", one_line(message))
 
 
-def judged(row: dict[str, Any], how: dict[str, Any], warnings: list[str]) -> Cell:
+def judged(row: dict[str, Any], how: dict[str, Any], fallback: list[str]) -> Cell:
     """The verdict and the noise; for fp32 the largest error and how it was made. With reasons."""
     why = "; ".join(row["reasons"])
     if row["recipe"]:
         noise = "exact" if row["sqnr_db"] is None else f"{row['sqnr_db']:.0f} dB"
         return Cell(f"{row['verdict']} {noise}", why)
-    fallback = [text for text in warnings if "made by" in text]
     made = how.get("capture") or how.get("exporter")
-    return Cell(
-        f"{row['verdict']} {row['max_abs']:.0e} ({made})", "; ".join([*fallback, why]).strip("; ")
-    )
+    reasons = [one_line(text.removeprefix("! ")) for text in dict.fromkeys(fallback)]
+    said = f"{row['verdict']} {row['max_abs']:.0e} ({made})"
+    return Cell(said, "; ".join([*reasons, why]).strip("; "))
 
 
-def one_line(error: PipelineError) -> str:
+def one_line(message: str) -> str:
     """The message without what tells of this machine's folders."""
-    said = " ".join(error.message.split())
+    said = " ".join(message.split())
     said = re.sub(r"/\S*/site-packages/", "", said)
     return re.sub(r"/\S*/(?=\S)", "", said)
 
 
-def config_of(candidate: Candidate, format: str, root: Path) -> Config:
-    data = {
+def config_of(candidate: Candidate, format: str) -> dict[str, Any]:
+    """The sections and keys of pipeline.toml."""
+    size = [candidate.size, candidate.size]
+    return {
         "name": "table",
         "model": {"entry": candidate.entry, "args": {"num_classes": CLASSES, **candidate.args}},
-        "input": {
-            "kind": "image",
-            "size": [candidate.size, candidate.size],
-            "mean": [0.5],
-            "std": [0.25],
-        },
+        "input": {"kind": "image", "size": size, "mean": [0.5], "std": [0.25]},
+        "train": {"epochs": 0},
         "export": {"formats": [format]},
-        "quantize": {"recipes": [], "calibration_samples": SAMPLES, "batch_size": 8},
-        "verify": {"samples": SAMPLES, "batch_size": 8},
+        "quantize": {"calibration_samples": SAMPLES, "batch_size": 8},
+        "verify": {"samples": SAMPLES, "batch_size": 8, "runtimes": [RUNTIME[format]]},
     }
-    return parse_config(data, root / "pipeline.toml")
+
+
+def to_toml(data: dict[str, Any], section: str = "") -> str:
+    """TOML writes strings, numbers, booleans and lists of them as JSON does."""
+    lines = [f"[{section}]"] if section else []
+    lines += [f"{k} = {json.dumps(v)}" for k, v in data.items() if not isinstance(v, dict)]
+    inner = [
+        to_toml(v, f"{section}.{k}".lstrip(".")) for k, v in data.items() if isinstance(v, dict)
+    ]
+    return "\n".join([*lines, *inner]) + "\n"
 
 
 def enliven(config: Config, model: nn.Module) -> None:
@@ -270,8 +274,8 @@ def replaced(page: str, name: str, candidate: Candidate, lines: list[str]) -> st
         entry = re.match(r"(?:\| |- )(\w+:\w+)", line)
         known[entry.group(1)].append(line) if entry else head.append(line)
     known[candidate.entry] = lines
-    body = [*head, *(line for some in known.values() for line in some)]
-    return f"{before}{begin}{chr(10).join(body)}\n{end}{after}"
+    body = [f"{line}\n" for line in [*head, *(line for some in known.values() for line in some)]]
+    return f"{before}{begin}{''.join(body)}{end}{after}"
 
 
 if __name__ == "__main__":
