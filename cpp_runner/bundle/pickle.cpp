@@ -1,55 +1,18 @@
 #include "pickle.hpp"
 
 #include <algorithm>
-#include <array>
-#include <optional>
 
 #include "failure.hpp"
-#include "pickle_value.hpp"
+#include "pickle_globals.hpp"
+#include "pickle_stack.hpp"
 
 namespace edge {
 namespace {
 
 constexpr std::size_t kMaxBytes = 1U << 26U;
-constexpr std::size_t kMaxValues = 1U << 24U;
-constexpr std::uint16_t kMaxDepth = 400;  // timm's deepest models have about 60
-constexpr std::size_t kMaxBrackets = 64;  // in the text of a type
+constexpr std::size_t kMaxBrackets = 64;  // in the text of a type, which torch reads by recursion
 
-struct StorageType {
-  std::string_view name;
-  std::int64_t bytes;
-};
-
-constexpr std::array kStorages = {
-    StorageType{"ByteStorage", 1},         StorageType{"CharStorage", 1},
-    StorageType{"ShortStorage", 2},        StorageType{"IntStorage", 4},
-    StorageType{"LongStorage", 8},         StorageType{"HalfStorage", 2},
-    StorageType{"FloatStorage", 4},        StorageType{"DoubleStorage", 8},
-    StorageType{"BoolStorage", 1},         StorageType{"BFloat16Storage", 2},
-    StorageType{"ComplexFloatStorage", 8}, StorageType{"ComplexDoubleStorage", 16},
-    StorageType{"QInt8Storage", 1},        StorageType{"QUInt8Storage", 1},
-    StorageType{"QInt32Storage", 4},
-};
-
-struct Function {
-  std::string_view name;
-  PickleFunction function;
-};
-
-constexpr std::array kFunctions = {
-    Function{"collections.OrderedDict", PickleFunction::ordered_dict},
-    Function{"torch.jit._pickle.build_intlist", PickleFunction::list_of},
-    Function{"torch.jit._pickle.build_tensorlist", PickleFunction::list_of},
-    Function{"torch.jit._pickle.build_doublelist", PickleFunction::list_of},
-    Function{"torch.jit._pickle.build_boollist", PickleFunction::list_of},
-    Function{"torch.jit._pickle.restore_type_tag", PickleFunction::type_tag},
-    Function{"builtins.complex", PickleFunction::complex},
-    Function{"torch._utils._rebuild_tensor_v2", PickleFunction::tensor},
-    Function{"torch._utils._rebuild_qtensor", PickleFunction::quantized_tensor},
-};
-
-constexpr std::array<std::string_view, 2> kSchemes = {"torch.per_tensor_affine",
-                                                      "torch.per_channel_affine"};
+using Kind = PickleKind;
 
 std::size_t most_brackets(std::string_view text) {
   std::size_t open = 0;
@@ -63,31 +26,25 @@ std::size_t most_brackets(std::string_view text) {
 
 class Machine {
  public:
-  Machine(std::string_view name, std::string_view bytes, const PickleWorld& world)
-      : name_(name), bytes_(bytes), world_(world) {}
+  Machine(std::string_view bytes, const PickleWorld& world) : bytes_(bytes), world_(world) {}
 
   void run() {
-    if (take(1) != 0x80 || take(1) != 2) refuse("it is no pickle of protocol 2");
+    if (take(1) != 0x80 || take(1) != 2) refuse_pickle("it is no pickle of protocol 2");
     while (step(static_cast<unsigned char>(take(1)))) {
     }
-    if (at_ != bytes_.size()) refuse("something follows its end");
-    if (stack_.size() != 1 || !marks_.empty()) refuse("it is more than one value");
-    if (values_.at(stack_[0]).kind != PickleKind::object &&
-        values_.at(stack_[0]).kind != PickleKind::tuple) {
-      refuse("it is neither an object nor a tuple");
+    if (at_ != bytes_.size()) refuse_pickle("something follows its end");
+    if (!stack_.is_one()) refuse_pickle("it is more than one value");
+    const Kind kind = stack_.pop().kind;
+    if (kind != Kind::object && kind != Kind::tuple) {
+      refuse_pickle("it is neither an object nor a tuple");
     }
   }
 
+  [[nodiscard]] std::size_t place() const { return at_; }
+
  private:
-  using Kind = PickleKind;
-
-  [[noreturn]] void refuse(const std::string& why) const {
-    fail(Code::unsafe_model, "TorchScript archive: " + quoted(name_) + ", byte " +
-                                 std::to_string(at_) + ": " + why + ".");
-  }
-
   std::string_view take_bytes(std::uint64_t count) {
-    if (count > bytes_.size() - at_) refuse("it is cut off");
+    if (count > bytes_.size() - at_) refuse_pickle("it is cut off");
     const std::string_view taken = bytes_.substr(at_, static_cast<std::size_t>(count));
     at_ += taken.size();
     return taken;
@@ -104,200 +61,131 @@ class Machine {
 
   std::string_view take_line() {
     const std::size_t end = bytes_.find('\n', at_);
-    if (end == std::string_view::npos) refuse("a name has no end");
+    if (end == std::string_view::npos) refuse_pickle("a name has no end");
     const std::string_view line = bytes_.substr(at_, end - at_);
     at_ = end + 1;
     return line;
   }
 
-  void push(const PickleValue& value) {
-    if (values_.values.size() >= kMaxValues) refuse("it has more than 16,777,216 values");
-    if (value.depth > kMaxDepth) refuse("it is nested more than 400 levels deep");
-    stack_.push_back(static_cast<std::uint32_t>(values_.values.size()));
-    values_.values.push_back(value);
-  }
-
   void push(Kind kind, std::int64_t number = 0) {
-    push(PickleValue{.kind = kind, .number = number});
+    PickleValue value{.kind = kind};
+    value.number = number;
+    stack_.push(value);
   }
 
-  void push_container(Kind kind) { push(PickleValue{.kind = kind, .fresh = true, .depth = 1}); }
-
-  // What stands above the last mark, or everything.
-  [[nodiscard]] std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
-
-  std::uint32_t pop() {
-    if (stack_.size() <= floor()) refuse("it takes a value where there is none");
-    const std::uint32_t id = stack_.back();
-    stack_.pop_back();
-    values_.values[id].fresh = false;
-    return id;
-  }
-
-  // The depth of what will hold everything from there on. A list in it can't be filled any more, or
-  // its depth would be another.
-  std::uint16_t enclose(std::size_t from) {
-    std::uint16_t depth = 0;
-    for (std::size_t i = from; i < stack_.size(); ++i) {
-      PickleValue& value = values_.values[stack_[i]];
-      value.fresh = false;
-      depth = std::max(depth, value.depth);
-    }
-    return static_cast<std::uint16_t>(depth + 1);
-  }
-
-  void make_tuple(std::size_t from) {
-    PickleValue tuple{.kind = Kind::tuple};
-    tuple.depth = enclose(from);
-    tuple.first = static_cast<std::uint32_t>(values_.items.size());
-    tuple.count = static_cast<std::uint32_t>(stack_.size() - from);
-    values_.items.insert(values_.items.end(), stack_.begin() + static_cast<std::ptrdiff_t>(from),
-                         stack_.end());
-    stack_.resize(from);
-    push(tuple);
-  }
-
-  void make_tuple_of(std::size_t count) {
-    if (stack_.size() - floor() < count) refuse("it takes a value where there is none");
-    make_tuple(stack_.size() - count);
-  }
-
-  std::size_t take_mark() {
-    if (marks_.empty()) refuse("it takes a mark where there is none");
-    const std::size_t mark = marks_.back();
-    marks_.pop_back();
-    return mark;
-  }
-
-  // Everything above the last mark goes into the list or dict below it.
-  void fill(Kind kind) {
-    const std::size_t mark = take_mark();
-    if (mark <= floor()) refuse("it fills a value where there is none");
-    PickleValue& container = values_.values[stack_[mark - 1]];
-    if (container.kind != kind) refuse("it fills what is no list or dict");
-    if (kind == Kind::dict && (stack_.size() - mark) % 2 != 0) refuse("a dict has half an entry");
-    if (!container.fresh) refuse("a list or dict is filled after it was used");
-    container.depth = enclose(mark);
-    container.fresh = false;
-    if (container.depth > kMaxDepth) refuse("it is nested more than 400 levels deep");
-    stack_.resize(mark);
-  }
-
-  // torch numbers what it keeps one by one; another number would make its table as large.
-  void keep(std::uint64_t index) {
-    if (index != kept_.size()) refuse("it keeps a value under a number that is not the next");
-    if (stack_.size() <= floor()) refuse("it keeps a value where there is none");
-    kept_.push_back(stack_.back());
-  }
-
-  void recall(std::uint64_t index) {
-    if (index >= kept_.size()) refuse("it recalls a value that it has not kept");
-    stack_.push_back(kept_[static_cast<std::size_t>(index)]);
-    values_.values[stack_.back()].fresh = false;
-    if (stack_.size() > kMaxValues) refuse("it has more than 16,777,216 values");
+  void push_integer(std::uint64_t number) {
+    push(Kind::integer, static_cast<std::int64_t>(number));
   }
 
   void push_text() {
-    const std::string_view text = take_bytes(take(4));
-    push(PickleValue{.kind = Kind::text, .text = text});
+    PickleValue value{.kind = Kind::text};
+    value.text = take_bytes(take(4));
+    stack_.push(value);
   }
 
   void push_global() {
     const std::string_view module = take_line();
-    const std::string_view last = take_line();
-    const std::string full = std::string(module) + "." + std::string(last);
-    for (const Function& each : kFunctions) {
-      if (each.name == full) {
-        push(PickleValue{.kind = Kind::function, .function = each.function});
-        return;
-      }
+    const std::string name = std::string(module) + "." + std::string(take_line());
+    PickleValue value;
+    if (find_pickle_global(name, value)) return stack_.push(value);
+    if (!world_.has_class(name)) {
+      refuse_pickle("it asks for " + quoted(name) + ", which is not allowed");
     }
-    for (std::size_t i = 0; i < kSchemes.size(); ++i) {
-      if (kSchemes[i] == full) return push(Kind::scheme, static_cast<std::int64_t>(i));
-    }
-    if (module == "torch") {
-      for (const StorageType& each : kStorages) {
-        if (each.name == last) return push(Kind::storage_type, each.bytes);
-      }
-    }
-    if (!world_.has_class(full)) refuse("it asks for " + quoted(full) + ", which is not allowed");
     push(Kind::type);
   }
 
+  // ("storage", type, key, "cpu", elements)
   void push_storage() {
-    const PickleValue tuple = values_.at(pop());
-    if (tuple.kind != Kind::tuple || tuple.count != 5) refuse("a storage is not described by five");
-    const auto ids = values_.items_of(tuple);
-    const PickleValue& type = values_.at(ids[1]);
-    const PickleValue& key = values_.at(ids[2]);
-    const PickleValue& count = values_.at(ids[4]);
-    if (values_.at(ids[0]).text != "storage" || type.kind != Kind::storage_type ||
-        key.kind != Kind::text || values_.at(ids[3]).text != "cpu" || count.kind != Kind::integer ||
-        count.number < 0) {
-      refuse("a storage is not on the CPU, or none");
+    const PickleValue tuple = stack_.pop();
+    if (tuple.kind != Kind::tuple || tuple.count != 5) {
+      refuse_pickle("a storage is not described by five values");
+    }
+    const PickleValue& type = stack_.item(tuple, 1);
+    const PickleValue& key = stack_.item(tuple, 2);
+    const PickleValue& count = stack_.item(tuple, 4);
+    if (stack_.item(tuple, 0).text != "storage" || type.kind != Kind::storage_type ||
+        key.kind != Kind::text || stack_.item(tuple, 3).text != "cpu" ||
+        count.kind != Kind::integer || count.number < 0) {
+      refuse_pickle("a storage is none, or not on the CPU");
     }
     std::uint64_t bytes = 0;
-    if (!world_.storage(key.text, bytes)) refuse("there is no storage " + quoted(key.text));
-    if (bytes / static_cast<std::uint64_t>(type.number) !=
-            static_cast<std::uint64_t>(count.number) ||
-        bytes % static_cast<std::uint64_t>(type.number) != 0) {
-      refuse("the storage " + quoted(key.text) + " has " + std::to_string(bytes) +
-             " bytes and not " + std::to_string(count.number) + " elements of " +
-             std::to_string(type.number));
+    if (!world_.storage(key.text, bytes)) refuse_pickle("there is no storage " + quoted(key.text));
+    const auto size = static_cast<std::uint64_t>(type.number);
+    if (bytes % size != 0 || bytes / size != static_cast<std::uint64_t>(count.number)) {
+      refuse_pickle("the storage " + quoted(key.text) + " has " + std::to_string(bytes) +
+                    " bytes and not " + std::to_string(count.number) + " elements of " +
+                    std::to_string(size));
     }
     push(Kind::storage, count.number);
   }
 
-  const PickleValue& only(const PickleValue& arguments, std::uint32_t count) {
-    if (arguments.count != count) refuse("a function is called with too few or too many values");
-    return values_.at(values_.items_of(arguments)[0]);
+  const PickleValue& only(const PickleValue& arguments, std::uint32_t count) const {
+    if (arguments.count != count) {
+      refuse_pickle("a function is called with too few or too many values");
+    }
+    return stack_.item(arguments, 0);
   }
 
-  void call(PickleFunction function, const PickleValue& arguments) {
-    if (arguments.kind != Kind::tuple)
-      refuse("a function is called with something else than values");
-    PickleValue result{.depth = arguments.depth};
+  PickleValue call(PickleFunction function, const PickleValue& arguments) const {
+    if (arguments.kind != Kind::tuple) refuse_pickle("a function is called with no tuple");
+    PickleValue result;
+    result.depth = arguments.depth;
+    std::string wrong;
     switch (function) {
       case PickleFunction::ordered_dict:  // of hooks, of which there are none
-        if (arguments.count != 0) refuse("a tensor has hooks");
+        if (arguments.count != 0) refuse_pickle("a tensor has hooks");
         break;
       case PickleFunction::list_of:
-        if (only(arguments, 1).kind != Kind::list) refuse("a list is made of something else");
+        if (only(arguments, 1).kind != Kind::list)
+          refuse_pickle("a list is made of something else");
         result.kind = Kind::list;
         break;
       case PickleFunction::type_tag: {
         result.kind = only(arguments, 2).kind;
-        const PickleValue& type = values_.at(values_.items_of(arguments)[1]);
+        const PickleValue& type = stack_.item(arguments, 1);
         const bool container = result.kind == Kind::list || result.kind == Kind::dict;
         if (!container || type.kind != Kind::text || most_brackets(type.text) > kMaxBrackets) {
-          refuse("a type is given to what is no list or dict, or is none");
+          refuse_pickle("a type is given to what is no list or dict, or is none");
         }
         break;
       }
       case PickleFunction::complex:
-        if (only(arguments, 2).kind != Kind::real) refuse("a complex number is none");
+        if (only(arguments, 2).kind != Kind::real) refuse_pickle("a complex number is none");
         result.kind = Kind::real;
         break;
-      default: {
-        const bool quantized = function == PickleFunction::quantized_tensor;
-        const std::string wrong = rebuild_tensor(values_, arguments, quantized, result);
-        if (!wrong.empty()) refuse(wrong);
-      }
+      case PickleFunction::tensor:
+      case PickleFunction::quantized_tensor:
+        wrong = rebuild_tensor(stack_.values(), arguments,
+                               function == PickleFunction::quantized_tensor, result);
+        if (!wrong.empty()) refuse_pickle(wrong);
+        break;
+      case PickleFunction::none:
+        break;
     }
-    push(result);
+    return result;
   }
 
   // torch does the same for both: an instance of a class is built of its state, a function called.
   void reduce(bool build) {
-    const PickleValue argument = values_.at(pop());
-    const PickleValue callee = values_.at(pop());
+    const PickleValue argument = stack_.pop();
+    const PickleValue callee = stack_.pop();
     if (callee.kind == Kind::type) {
-      push(PickleValue{.kind = Kind::object,
-                       .depth = static_cast<std::uint16_t>(argument.depth + 1)});
+      PickleValue object{.kind = Kind::object};
+      object.depth = static_cast<std::uint16_t>(argument.depth + 1);
+      stack_.push(object);
     } else if (callee.kind == Kind::function && !build) {
-      call(callee.function, argument);
+      stack_.push(call(callee.function, argument));
     } else {
-      refuse("it calls what is no function");
+      refuse_pickle("it calls what is no function");
+    }
+  }
+
+  // NEWOBJ takes the class's arguments, of which there are none, and leaves the class: BUILD makes
+  // the object.
+  void new_object() {
+    const PickleValue arguments = stack_.pop();
+    if (arguments.kind != Kind::tuple || arguments.count != 0) {
+      refuse_pickle("an object has arguments");
     }
   }
 
@@ -307,7 +195,7 @@ class Machine {
       case '.':
         return false;
       case '(':
-        marks_.push_back(stack_.size());
+        stack_.push_mark();
         break;
       case 'N':
         push(Kind::none);
@@ -317,17 +205,17 @@ class Machine {
         push(Kind::boolean, opcode == 0x88);
         break;
       case 'K':
-        push(Kind::integer, static_cast<std::int64_t>(take(1)));
+        push_integer(take(1));
         break;
       case 'M':
-        push(Kind::integer, static_cast<std::int64_t>(take(2)));
+        push_integer(take(2));
         break;
       case 'J':
         push(Kind::integer, static_cast<std::int32_t>(take(4)));
         break;
       case 0x8a:
-        if (take(1) != 8) refuse("an integer has not 8 bytes");
-        push(Kind::integer, static_cast<std::int64_t>(take(8)));
+        if (take(1) != 8) refuse_pickle("an integer has not 8 bytes");
+        push_integer(take(8));
         break;
       case 'G':
         take_bytes(8);
@@ -337,39 +225,39 @@ class Machine {
         push_text();
         break;
       case ')':
-        make_tuple(stack_.size());
+        stack_.make_tuple(0);
         break;
       case 't':
-        make_tuple(take_mark());
+        stack_.make_tuple();
         break;
       case 0x85:
       case 0x86:
       case 0x87:
-        make_tuple_of(opcode - 0x84U);
+        stack_.make_tuple(opcode - 0x84U);
         break;
       case ']':
-        push_container(Kind::list);
+        stack_.push_container(Kind::list);
         break;
       case '}':
-        push_container(Kind::dict);
+        stack_.push_container(Kind::dict);
         break;
       case 'e':
-        fill(Kind::list);
+        stack_.fill(Kind::list);
         break;
       case 'u':
-        fill(Kind::dict);
+        stack_.fill(Kind::dict);
         break;
       case 'q':
-        keep(take(1));
+        stack_.keep(take(1));
         break;
       case 'r':
-        keep(take(4));
+        stack_.keep(take(4));
         break;
       case 'h':
-        recall(take(1));
+        stack_.recall(take(1));
         break;
       case 'j':
-        recall(take(4));
+        stack_.recall(take(4));
         break;
       case 'c':
         push_global();
@@ -383,26 +271,19 @@ class Machine {
       case 'b':
         reduce(true);
         break;
-      case 0x81: {  // the class stays: BUILD makes the object
-        const PickleValue& arguments = values_.at(pop());
-        if (arguments.kind != Kind::tuple || arguments.count != 0)
-          refuse("an object has arguments");
+      case 0x81:
+        new_object();
         break;
-      }
       default:
-        refuse("opcode " + std::to_string(opcode) + " is none that torch writes");
+        refuse_pickle("opcode " + std::to_string(opcode) + " is none that torch writes");
     }
     return true;
   }
 
-  std::string_view name_;
   std::string_view bytes_;
   const PickleWorld& world_;
   std::size_t at_ = 0;
-  PickleValues values_;
-  std::vector<std::uint32_t> stack_;
-  std::vector<std::size_t> marks_;
-  std::vector<std::uint32_t> kept_;
+  PickleStack stack_;
 };
 
 }  // namespace
@@ -411,7 +292,13 @@ void check_pickle(std::string_view name, std::string_view bytes, const PickleWor
   if (bytes.size() > kMaxBytes) {
     fail(Code::unsafe_model, "TorchScript archive: " + quoted(name) + " has more than 64 MiB.");
   }
-  Machine(name, bytes, world).run();
+  Machine machine(bytes, world);
+  try {
+    machine.run();
+  } catch (const PickleFault& fault) {
+    fail(Code::unsafe_model, "TorchScript archive: " + quoted(name) + ", byte " +
+                                 std::to_string(machine.place()) + ": " + fault.why + ".");
+  }
 }
 
 }  // namespace edge
