@@ -70,7 +70,7 @@ Directory read_end(std::string_view file) {
   Directory directory;
   end.expect(4, 0x06064b50, "the 64-bit end record");
   end.expect(8, kEnd64 - 12, "the 64-bit end record");
-  end.take_bytes(4);  // versions
+  end.expect(4, 0x002d031e, "the end record's version");
   end.expect(8, 0, "the number of disks");
   directory.records = end.take(8);
   end.expect(8, directory.records, "the number of records");
@@ -96,7 +96,8 @@ Directory read_end(std::string_view file) {
 
 struct Header {
   std::string_view name;
-  std::uint64_t flags = 0, method = 0, time = 0, crc = 0, packed = 0, size = 0, offset = 0;
+  std::uint64_t version = 0, flags = 0, method = 0, time = 0, crc = 0, packed = 0, size = 0,
+                offset = 0;
   std::string_view wide;  // the extra field of 64-bit numbers
 };
 
@@ -129,7 +130,8 @@ void widen(Header& header) {
 Header read_central(Cursor& directory) {
   Header header;
   directory.expect(4, 0x02014b50, "a record's entry in the directory");
-  directory.take_bytes(4);  // versions
+  directory.expect(2, 0, "a record's version");
+  header.version = directory.take(2);
   header.flags = directory.take(2);
   header.method = directory.take(2);
   header.time = directory.take(4);
@@ -140,7 +142,7 @@ Header read_central(Cursor& directory) {
   const std::uint64_t extra = directory.take(2);
   directory.expect(2, 0, "a comment's length");
   directory.expect(2, 0, "the number of disks");
-  directory.take_bytes(6);  // attributes
+  directory.expect(6, 0, "a record's attributes");
   header.offset = directory.take(4);
   header.name = directory.take_bytes(name);
   read_extra(directory.take_bytes(extra), header);
@@ -156,7 +158,7 @@ Header read_central(Cursor& directory) {
 std::string_view read_local(Cursor& file, const Header& central) {
   Header local;
   file.expect(4, 0x04034b50, "what stands before a record");
-  file.take_bytes(2);  // version
+  local.version = file.take(2);
   local.flags = file.take(2);
   local.method = file.take(2);
   local.time = file.take(4);
@@ -165,8 +167,9 @@ std::string_view read_local(Cursor& file, const Header& central) {
   const std::uint64_t extra = file.take(2);
   local.name = file.take_bytes(name);
   read_extra(file.take_bytes(extra), local);
-  if (local.name != central.name || local.flags != central.flags ||
-      local.method != central.method || local.time != central.time || local.wide != central.wide) {
+  if (local.name != central.name || local.version != central.version ||
+      local.flags != central.flags || local.method != central.method ||
+      local.time != central.time || local.wide != central.wide) {
     refuse_record(central, "is another in its own header than in the directory");
   }
   if (central.method != 0 || central.packed != central.size) {

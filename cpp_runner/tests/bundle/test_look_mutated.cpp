@@ -1,0 +1,87 @@
+// Real model files with a few bytes changed, or cut: whatever is said of them, nothing crashes.
+// Runs under the sanitizers like every test.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "model_files.hpp"
+
+namespace edge::testing {
+namespace {
+
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string mutated(const std::string& file, std::mt19937& random) {
+  std::string text = file;
+  const auto below = [&](std::size_t limit) { return random() % limit; };
+  switch (below(4)) {
+    case 0:
+      text.resize(below(text.size()));
+      break;
+    case 1:
+      text.insert(below(text.size()), text.substr(below(text.size()), 1 + below(40)));
+      break;
+    case 2:
+      text.erase(below(text.size()), 1 + below(40));
+      break;
+    default:
+      for (std::size_t i = 1 + below(4); i > 0; --i) {
+        text[below(text.size())] ^= static_cast<char>(1U << below(8));
+      }
+  }
+  return text;
+}
+
+// A changed ONNX file may well be one: only its hash tells. How many are taken is no matter here.
+TEST(LookAtMutated, OnnxDoesNotCrash) {
+  std::mt19937 random(7);
+  for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_onnx")) {
+    const std::string file = read_text(name);
+    for (int i = 0; i < 3000; ++i) EXPECT_FALSE(onnx_says(mutated(file, random)).empty());
+  }
+}
+
+// Of an archive every byte is compared with another or with what it must be.
+TEST(LookAtMutated, TorchScriptIsRefused) {
+  std::mt19937 random(7);
+  for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_torchscript")) {
+    const std::string file = read_text(name);
+    for (int i = 0; i < 3000; ++i) {
+      const std::string other = mutated(file, random);
+      if (other == file) continue;
+      EXPECT_NE(torchscript_says(other), "accepted") << name << " " << i;
+    }
+  }
+}
+
+// Behind the CRC: code and pickles that are mutated, in an archive that is right.
+TEST(LookAtMutated, InnerRecordsDoNotCrash) {
+  std::mt19937 random(7);
+  for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_code")) {
+    const std::string code = read_text(name);
+    for (int i = 0; i < 1500; ++i) {
+      EXPECT_FALSE(torchscript_says(torchscript(mutated(code, random))).empty());
+    }
+  }
+  for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_pickle")) {
+    const std::string pickle = read_text(name);
+    for (int i = 0; i < 3000; ++i) {
+      Zip zip = torchscript("class Net(Module):\n  pass\n");
+      data_of(zip, "data.pkl") = mutated(pickle, random);
+      EXPECT_NE(torchscript_says(zip), "accepted");  // its classes are not there
+    }
+  }
+}
+
+}  // namespace
+}  // namespace edge::testing
