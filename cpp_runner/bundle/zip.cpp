@@ -119,6 +119,17 @@ void read_extra(std::string_view bytes, Header& header) {
   }
 }
 
+// Whether the 64-bit numbers of a record's own header are the directory's; the packed size was not
+// known yet when torch wrote it.
+bool same_wide(std::string_view local, const Header& central) {
+  if (local.size() != central.wide.size()) return false;
+  const bool has_sizes = central.wide.size() >= 16;
+  const std::string_view packed = has_sizes ? local.substr(8, 8) : "";
+  return local.substr(0, 8) == central.wide.substr(0, 8) &&
+         packed.find_first_not_of('\0') == std::string_view::npos &&
+         (!has_sizes || local.substr(16) == central.wide.substr(16));
+}
+
 void widen(Header& header) {
   Cursor wide(header.wide);
   if (header.size == kNone32) header.size = wide.take(8);
@@ -169,7 +180,7 @@ std::string_view read_local(Cursor& file, const Header& central) {
   read_extra(file.take_bytes(extra), local);
   if (local.name != central.name || local.version != central.version ||
       local.flags != central.flags || local.method != central.method ||
-      local.time != central.time || local.wide != central.wide) {
+      local.time != central.time || !same_wide(local.wide, central)) {
     refuse_record(central, "is another in its own header than in the directory");
   }
   if (central.method != 0 || central.packed != central.size) {
