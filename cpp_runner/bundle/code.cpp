@@ -67,7 +67,7 @@ class Checker {
     }
   }
 
-  // Code may call any operator as if it were a method of its first argument.
+  // Code may call an operator as a method of its first argument.
   void check_attribute(std::string_view name) const {
     if (is_refused_method(name)) {
       refuse("it uses the name " + quoted(name) + ", an operator that is not allowed");

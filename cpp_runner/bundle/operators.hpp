@@ -8,8 +8,8 @@ namespace edge {
 // Whether TorchScript may use it: "aten::add", "quantized::conv2d".
 [[nodiscard]] bool is_allowed_operator(std::string_view name);
 
-// Whether torch has an operator of that name that is not allowed. Code may call any operator as if
-// it were a method (`x.save("file")`), so that no attribute may have such a name.
+// Whether torch has an operator of that name that is not allowed and that code may call as a method
+// of its first argument (`x.record_stream(s)`), so that no attribute may have the name.
 [[nodiscard]] bool is_refused_method(std::string_view name);
 
 // Whether it is a class of torch's own that is allowed:
