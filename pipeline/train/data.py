@@ -108,19 +108,22 @@ class BatchMaker(Dataset[Batch | Failure]):
     def __getitem__(self, key: Key) -> Batch | Failure:
         epoch, indices = key
         try:
+            seed_of = rng.derive_each(self.config.train.seed, self.split, epoch)
             with rng.preserved_cpu():
-                samples = [self._read(epoch, index) for index in indices]
+                samples = [self._read(index, seed_of(index)) for index in indices]
             return self._join(samples, indices)
         except PipelineError as error:
             return Failure(error.message, error.hint)
 
-    def _read(self, epoch: int, index: int) -> tuple[tuple[Array, ...], Array, Any]:
-        rng.seed_cpu(rng.derive(self.config.train.seed, self.split, epoch, index))
-        entry = f"{self.config.data.entry}, {self.split} sample {index}"
-        with user_code(entry, self.config.root):
-            item = self.dataset[index]
-        given, target = pair(item, self.split, index)
+    def _read(self, index: int, seed: int) -> tuple[tuple[Array, ...], Array, Any]:
+        rng.seed_cpu(seed)
         where = f"{self.split} sample {index}"
+        try:
+            item = self.dataset[index]
+        except Exception:  # entered only now: for each sample it would cost as much as reading it
+            with user_code(f"{self.config.data.entry}, {where}", self.config.root):
+                raise
+        given, target = pair(item, self.split, index)
         keys = tuple(str(key) for key in given) if isinstance(given, Mapping) else None
         return to_arrays(self.config, given, where), self._target(target, where), keys
 

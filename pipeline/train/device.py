@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -58,6 +59,22 @@ def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1], warn_only=before[2])
             torch.backends.cudnn.benchmark = before[3]
+
+
+@contextmanager
+def not_filled() -> Iterator[None]:
+    """Ends the filling of new memory with NaN, a part of torch's determinism, for what is inside.
+
+    It shows parameters that nothing has set, so it is on while the model is built; in the steps
+    it costs some 4 % of the time on a CPU, and no weight depends on it.
+    """
+    settings: Any = torch.utils.deterministic
+    before = settings.fill_uninitialized_memory
+    settings.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        settings.fill_uninitialized_memory = before
 
 
 def choose_device(given: str) -> torch.device:

@@ -14,7 +14,7 @@ from pipeline.task_metric import Goal
 from pipeline.train import checkpoint, rng, state
 from pipeline.train.checks import check_finite
 from pipeline.train.data import Batch, shuffled, split_batches
-from pipeline.train.device import machine
+from pipeline.train.device import machine, not_filled
 from pipeline.train.evaluate import Score
 from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
 from pipeline.train.setup import Setup, prepared
@@ -29,7 +29,8 @@ def train(job: Job) -> Summary:
     config = job.config
     with machine(config.train, job.report) as here, prepared(job, here) as (setup, learner):
         begin(setup, learner)
-        with MetricsLog(job.out, learner.progress.rows, config.train.tensorboard) as log:
+        log = MetricsLog(job.out, learner.progress.rows, config.train.tensorboard)
+        with log, not_filled():
             run_epochs(setup, learner, log)
         return write_results(setup, learner)
 

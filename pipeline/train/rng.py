@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,23 @@ import torch
 def derive(*parts: int | str) -> int:
     """A 63-bit seed that is a function of `parts`, such as (seed, epoch, index)."""
     text = "/".join(str(part) for part in parts)
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+    return _seed(hashlib.blake2b(text.encode(), digest_size=8))
+
+
+def derive_each(*parts: int | str) -> Callable[[int], int]:
+    """`derive(*parts, last)` as a function of `last`, with what they share done beforehand."""
+    shared = hashlib.blake2b("".join(f"{part}/" for part in parts).encode(), digest_size=8)
+
+    def seed_of(last: int) -> int:
+        digest = shared.copy()
+        digest.update(b"%d" % last)
+        return _seed(digest)
+
+    return seed_of
+
+
+def _seed(digest: "hashlib.blake2b") -> int:
+    return int.from_bytes(digest.digest(), "little") >> 1
 
 
 def seed_all(seed: int) -> None:
