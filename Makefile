@@ -3,7 +3,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check lock clean
+.PHONY: help setup setup-tests runner demo test test-fast test-runner check lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -11,15 +11,25 @@ help:           ## this list
 setup:          ## install what is missing into .venv
 	@scripts/setup
 
-demo: setup     ## train, export, quantize, verify, measure and package examples/digits
+setup-tests:
+	@scripts/setup --tests
+
+runner: setup   ## build the C++ runner
+	@$(BIN)/pipeline runner build
+
+demo: runner    ## train, export, quantize, verify, measure and package examples/digits
 	$(BIN)/pipeline run -c examples/digits
 
-test: check     ## every check, every test
+test: setup-tests check test-runner ## every check, every test
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
-test-fast: setup ## the tests that take seconds
+test-fast: setup-tests runner ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+test-runner: setup-tests runner ## the C++ tests
+	cd cpp_runner && cmake --preset dev -DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
+	cd cpp_runner && cmake --build --preset dev && ctest --preset dev
 
 check: setup    ## format, lint and types
 	$(BIN)/ruff format --check .
