@@ -121,7 +121,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
       array->push_back(std::move(value));
     } else {
       std::get<JsonObject>(open_.back().value)
-          .emplace_back(std::move(keys_.back()), std::move(value));
+          .push_back({std::move(keys_.back()), std::move(value)});
       keys_.pop_back();
     }
   }

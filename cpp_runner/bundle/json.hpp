@@ -7,20 +7,25 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 namespace edge {
 
 struct Json;
+struct JsonMember;
 using JsonArray = std::vector<Json>;
-using JsonObject = std::vector<std::pair<std::string, Json>>;
+using JsonObject = std::vector<JsonMember>;
 
 // An integer is what was written without fraction and exponent.
 struct Json {
   std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, JsonArray, JsonObject>
       value;
+};
+
+struct JsonMember {
+  std::string key;
+  Json value;
 };
 
 inline constexpr std::int64_t kMaxInteger = (std::int64_t{1} << 53) - 1;

@@ -33,7 +33,7 @@ void Node::has_exactly(std::initializer_list<std::string_view> keys) const {
   if (object == nullptr) refuse("no object");
   const auto has = [&](std::string_view key) {
     return std::any_of(object->begin(), object->end(),
-                       [&](const auto& member) { return member.first == key; });
+                       [&](const auto& member) { return member.key == key; });
   };
   for (const std::string_view key : keys) {
     if (!has(key)) {

@@ -3,6 +3,7 @@ set(EDGE_RUNNER_ONNXRUNTIME AUTO CACHE STRING "Backend for ONNX artifacts: AUTO,
 set(EDGE_RUNNER_LIBTORCH AUTO CACHE STRING "Backend for TorchScript artifacts: AUTO, ON, OFF")
 option(EDGE_RUNNER_TOOL "Build the program edge-runner" ON)
 option(EDGE_RUNNER_TESTS "Build the tests" OFF)
+option(EDGE_RUNNER_FUZZ "Build the fuzz targets; needs clang" OFF)
 option(EDGE_RUNNER_WERROR "Warnings are errors" OFF)
 set(EDGE_RUNNER_SANITIZE "" CACHE STRING "Sanitizers, such as address,undefined or thread")
 set(EDGE_RUNNER_PYTHON python3 CACHE STRING "A Python that has torch and onnxruntime")
@@ -34,6 +35,9 @@ if(EDGE_RUNNER_SANITIZE)
   add_compile_options(-fsanitize=${EDGE_RUNNER_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${EDGE_RUNNER_SANITIZE})
+endif()
+if(EDGE_RUNNER_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # A shared library exports what a version script lists, whatever else is linked into it.

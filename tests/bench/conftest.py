@@ -1,6 +1,5 @@
 """A project of one linear layer, with artifacts of it that need no exporter."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pipeline.config import Config, load_config
 from pipeline.progress import Silent
 from pipeline.signature import Signature, TensorSpec
 from pipeline.stage import Job
+from pipeline.torchscript_file import save_clean
 from pipeline.weights import WEIGHTS, save_weights
 
 CODE = """
@@ -87,14 +87,18 @@ def line(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     layer = torch.nn.Linear(3, 2)
     save_weights(torch.nn.ModuleDict({"layer": layer}), folder / "train" / WEIGHTS)
-    buffer = io.BytesIO()
-    torch.jit.save(torch.jit.trace(layer, torch.zeros(2, 3)), buffer)
     signature = Signature(
         (TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 2)),)
     )
     write_json(folder / "export" / SIGNATURE, signature.to_json())
     artifacts = [
-        artifact(folder / "export", "torchscript", "fp32", None, buffer.getvalue()),
+        artifact(
+            folder / "export",
+            "torchscript",
+            "fp32",
+            None,
+            save_clean(torch.jit.trace(layer, torch.zeros(2, 3))),
+        ),
         artifact(folder / "export", "onnx", "fp32", None, as_onnx(layer)),
     ]
     write_index(folder / "export", artifacts)

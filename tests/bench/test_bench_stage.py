@@ -30,15 +30,19 @@ def test_rows(job: Job, report: Silent) -> None:
     assert list(rows) == [
         ("eager", "eager"),
         ("torchscript-fp32", "torchscript"),
+        ("torchscript-fp32", "cpp-libtorch"),
         ("onnx-fp32", "onnxruntime"),
+        ("onnx-fp32", "cpp-onnxruntime"),
         ("onnx-int8-static", "onnxruntime"),
+        ("onnx-int8-static", "cpp-onnxruntime"),
     ]
-    broken = rows.pop(("onnx-int8-static", "onnxruntime"))
-    assert "failed" in broken["error"]
-    assert str(job.out.parent) not in broken["error"]
-    assert (broken["p50_ms"], broken["latencies_ms"], broken["throughput"]) == (None, [], {})
-    assert summary["rows"] == 4
-    assert summary["errors"] == 1
+    for runtime, said in (("onnxruntime", "failed"), ("cpp-onnxruntime", "unsafe-model")):
+        broken = rows.pop(("onnx-int8-static", runtime))
+        assert said in broken["error"]
+        assert str(job.out.parent) not in broken["error"]
+        assert (broken["p50_ms"], broken["latencies_ms"], broken["throughput"]) == (None, [], {})
+    assert summary["rows"] == 7
+    assert summary["errors"] == 2
     assert any("was not measured" in warning for warning in report.warnings)
     for row in rows.values():
         assert row["error"] is None

@@ -82,8 +82,9 @@ def test_nothing_to_pack(made: Made, tmp_path: Path) -> None:
 def test_what_would_fail_in_a_readers_hands_is_not_packed(made: Made, tmp_path: Path) -> None:
     """The verdict says pass, but answers to the golden samples are not within its tolerances."""
     verdict = made.verdict
-    (row,) = (row for row in verdict["rows"] if row["artifact"] == "onnx-fp32")
-    row["outputs"][0]["tolerances"]["max_abs"] = 1e-30
+    for row in verdict["rows"]:
+        if row["artifact"] == "onnx-fp32":
+            row["outputs"][0]["tolerances"]["max_abs"] = 1e-30
     made.write_verdict(verdict)
     with pytest.raises(
         VerdictError, match=r"onnx-fp32 in onnxruntime: .* largest error"
