@@ -27,9 +27,10 @@ test: setup-tests check test-runner ## every check, every test
 test-fast: setup-tests runner ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-test-runner: setup-tests runner ## the C++ tests
-	cd cpp_runner && cmake --preset dev -DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
-	cd cpp_runner && cmake --build --preset dev && ctest --preset dev
+test-runner: setup-tests runner ## the C++ tests under the sanitizers, and each parser fuzzed
+	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \
+		-DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
+	cd cpp_runner && cmake --build --preset asan && ctest --preset asan --quiet
 
 check: setup    ## format, lint and types
 	$(BIN)/ruff format --check .

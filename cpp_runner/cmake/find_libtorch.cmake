@@ -16,7 +16,7 @@ if(EDGE_RUNNER_LIBTORCH)
     target_link_libraries(edge_libtorch INTERFACE
       ${LIBTORCH_LIBRARY_DIR}/libtorch_cpu.so ${LIBTORCH_LIBRARY_DIR}/libc10.so)
     # What LibTorch itself needs (CUDA's runtime, for one) is its own folder's to find.
-    target_link_options(edge_libtorch INTERFACE -Wl,--unresolved-symbols=ignore-in-shared-libs)
+    target_link_options(edge_libtorch INTERFACE ${EDGE_UNRESOLVED_IN_LIBRARIES})
   else()
     edge_lacks(EDGE_RUNNER_LIBTORCH "the backend for LibTorch: no LibTorch. Let \
 EDGE_RUNNER_PYTHON be a Python that has torch, or LibTorch_ROOT the folder with include/ and lib/")

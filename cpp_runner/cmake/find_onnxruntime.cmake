@@ -15,7 +15,7 @@ if(EDGE_RUNNER_ONNXRUNTIME)
     add_library(edge_onnxruntime INTERFACE)
     target_include_directories(edge_onnxruntime SYSTEM INTERFACE ${ONNXRUNTIME_HEADERS})
     # Its header has functions that want the library linked; none may be used.
-    target_link_options(edge_onnxruntime INTERFACE -Wl,--no-undefined)
+    target_link_options(edge_onnxruntime INTERFACE ${EDGE_UNRESOLVED_NONE})
   else()
     edge_lacks(EDGE_RUNNER_ONNXRUNTIME "the backend for ONNX Runtime: no headers of it. \
 `pipeline runner build` fetches them into the cache; or -DONNXRUNTIME_HEADERS=FOLDER")

@@ -93,8 +93,8 @@ Backend backend_for(const Bundle& bundle, const Options& options) {
 }
 
 // Fills `json` in the order in which things happen.
-Result<Done> measure_all(const Bundle& bundle, const Common& common, const BenchOptions& asked,
-                         Json& json) {
+Result<Done> measure_all(const Bundle& bundle, double opened_ms, const Common& common,
+                         const BenchOptions& asked, Json& json) {
   auto start = Clock::now();
   const auto loaded = load_backend(backend_for(bundle, common.options));
   if (!loaded) return loaded.error();
@@ -108,7 +108,7 @@ Result<Done> measure_all(const Bundle& bundle, const Common& common, const Bench
   start = Clock::now();
   const auto runner = Runner::open(bundle, common.options);
   if (!runner) return runner.error();
-  const double load_ms = ms_since(start);
+  const double load_ms = opened_ms + ms_since(start);
   for (const std::string& warning : runner->warnings()) warn(warning);
 
   const auto first = measure(*runner, batches, 1, 0);
@@ -156,10 +156,11 @@ void print_text(const Json& json) {
 }  // namespace
 
 int bench(const Common& common, const BenchOptions& asked) {
+  const auto start = Clock::now();
   const auto bundle = Bundle::open(common.bundle);
   if (!bundle) return fail(bundle.error(), common.json);
   Json json;
-  const auto measured = measure_all(*bundle, common, asked, json);
+  const auto measured = measure_all(*bundle, ms_since(start), common, asked, json);
   if (!measured) return fail(measured.error(), common.json);
   if (common.json) print(json);
   else print_text(json);

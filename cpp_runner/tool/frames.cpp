@@ -60,8 +60,8 @@ Result<std::optional<std::vector<Tensor>>> read_frame(std::istream& in) {
   std::array<unsigned char, 4> head{};
   if (in.peek() == std::istream::traits_type::eof()) return std::optional<std::vector<Tensor>>();
   if (!read_exactly(in, head.data(), head.size())) return bad("cut short");
-  const std::size_t length =
-      head[0] | head[1] << 8U | head[2] << 16U | static_cast<std::size_t>(head[3]) << 24U;
+  std::size_t length = 0;  // little-endian
+  for (std::size_t i = 0; i < head.size(); ++i) length |= std::size_t{head[i]} << (8 * i);
   try {
     return read_body(in, length);
   } catch (const Json::exception& error) {

@@ -12,6 +12,7 @@ import torch
 from pipeline.config import TrainConfig, threads_or_all
 from pipeline.errors import SetupError, UsageError
 from pipeline.progress import Reporter
+from pipeline.train.stop import held
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: report.warn(_first_line(message))
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        with held():  # torch imports its compiler here, and a signal meanwhile aborts the process
+            torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
         try:
             yield Machine(device, threads, choose_autocast(config.amp, device))

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -12,7 +14,7 @@ class Stop:
     """Inside the `with`, the first signal sets `requested`; the second acts as it did before."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.came: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Stop":
@@ -24,8 +26,12 @@ class Stop:
     def __exit__(self, *_: object) -> None:
         self._restore()
 
-    def _request(self, _number: int, _frame: FrameType | None) -> None:
-        self.requested = True
+    @property
+    def requested(self) -> bool:
+        return self.came is not None
+
+    def _request(self, number: int, _frame: FrameType | None) -> None:
+        self.came = signal.Signals(number)
         self._restore()
 
     def _restore(self) -> None:
@@ -33,6 +39,15 @@ class Stop:
             number, handler = self._before.popitem()
             # None: a handler that was not set from Python and cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Lets a signal that comes inside act only afterwards: what is inside would not bear it."""
+    with Stop() as stop:
+        yield
+    if stop.came is not None:
+        signal.raise_signal(stop.came)
 
 
 def shield_worker(_worker: int) -> None:

@@ -17,6 +17,7 @@ from tests.conftest import Cli
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RUNTIMES = {"torchscript", "cpp-libtorch", "onnxruntime", "cpp-onnxruntime"}
 FP32_ERROR = 1e-4
 QUICK_BENCH = ("--set", "bench.seconds=0.05", "--set", "bench.batch_sizes=[1]")
 
@@ -97,7 +98,7 @@ def test_every_artifact_answers_as_the_model_does(finished: Finished) -> None:
 
 def test_float_answers_are_the_models(finished: Finished) -> None:
     rows = finished.rows("fp32")
-    assert {row["runtime"] for row in rows} == {"onnxruntime", "torchscript"}
+    assert {row["runtime"] for row in rows} == RUNTIMES
     for row in rows:
         assert row["max_abs"] <= FP32_ERROR
         assert row["top1"] == 1.0

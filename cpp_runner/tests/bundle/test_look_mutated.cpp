@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../mutate.hpp"
 #include "model_files.hpp"
 
 namespace edge::testing {
@@ -21,33 +22,12 @@ std::vector<std::string> files_in(const std::string& folder) {
   return names;
 }
 
-std::string mutated(const std::string& file, std::mt19937& random) {
-  std::string text = file;
-  const auto below = [&](std::size_t limit) { return random() % limit; };
-  switch (below(4)) {
-    case 0:
-      text.resize(below(text.size()));
-      break;
-    case 1:
-      text.insert(below(text.size()), text.substr(below(text.size()), 1 + below(40)));
-      break;
-    case 2:
-      text.erase(below(text.size()), 1 + below(40));
-      break;
-    default:
-      for (std::size_t i = 1 + below(4); i > 0; --i) {
-        text[below(text.size())] ^= static_cast<char>(1U << below(8));
-      }
-  }
-  return text;
-}
-
 // A changed ONNX file may well be one: only its hash tells. How many are taken is no matter here.
 TEST(LookAtMutated, OnnxDoesNotCrash) {
   std::mt19937 random(7);
   for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_onnx")) {
     const std::string file = read_text(name);
-    for (int i = 0; i < 3000; ++i) EXPECT_FALSE(onnx_says(mutated(file, random)).empty());
+    for (int i = 0; i < 3000; ++i) EXPECT_FALSE(onnx_says(test::mutated(file, random)).empty());
   }
 }
 
@@ -57,7 +37,7 @@ TEST(LookAtMutated, TorchScriptIsRefused) {
   for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_torchscript")) {
     const std::string file = read_text(name);
     for (int i = 0; i < 3000; ++i) {
-      const std::string other = mutated(file, random);
+      const std::string other = test::mutated(file, random);
       if (other == file) continue;
       EXPECT_NE(torchscript_says(other), "accepted") << name << " " << i;
     }
@@ -70,14 +50,14 @@ TEST(LookAtMutated, InnerRecordsDoNotCrash) {
   for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_code")) {
     const std::string code = read_text(name);
     for (int i = 0; i < 1500; ++i) {
-      EXPECT_FALSE(torchscript_says(torchscript(mutated(code, random))).empty());
+      EXPECT_FALSE(torchscript_says(torchscript(test::mutated(code, random))).empty());
     }
   }
   for (const std::string& name : files_in(EDGE_FUZZ_CORPUS "/look_pickle")) {
     const std::string pickle = read_text(name);
     for (int i = 0; i < 3000; ++i) {
       Zip zip = torchscript("class Net(Module):\n  pass\n");
-      data_of(zip, "data.pkl") = mutated(pickle, random);
+      data_of(zip, "data.pkl") = test::mutated(pickle, random);
       EXPECT_NE(torchscript_says(zip), "accepted");  // its classes are not there
     }
   }

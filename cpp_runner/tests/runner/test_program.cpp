@@ -119,7 +119,8 @@ TEST_F(WithBackends, WhatIsMissingIsSkippedUnlessItWasNamed) {
   const std::string hide = "EDGE_RUNNER_LIBTORCH='" + empty.path().string() + "'";
   const auto told = call({"verify", bundle, "--json"}, "", hide);
   EXPECT_EQ(told.code, 0);
-  for (const json& row : parsed(told.out)["rows"]) {
+  const json found = parsed(told.out);
+  for (const json& row : found["rows"]) {
     EXPECT_EQ(row["verdict"], row["format"] == "onnx" ? "pass" : "skipped");
   }
   const auto named = call({"verify", bundle, "--backend", "libtorch", "--json"}, "", hide);

@@ -154,15 +154,6 @@ TEST_P(Artifacts, OutputsAreChecked) {
             "probabilities: the model gave float32[1, 3] where the signature has float32[any, 4]");
 }
 
-TEST_P(Artifacts, OpenAndCloseOften) {
-  const Bundle bundle = opened();
-  for (int i = 0; i < 50; ++i) {
-    const auto runner = Runner::open(bundle, named(GetParam()));
-    ASSERT_TRUE(runner) << runner.error().message;
-    ASSERT_TRUE(runner->run(std::vector{picture()}));
-  }
-}
-
 TEST(LibTorch, OneInt8EngineAtATime) {
   if (!test::has(Backend::libtorch)) GTEST_SKIP() << "no LibTorch";
   const Scratch scratch;
