@@ -10,7 +10,6 @@ over the pairs: of the ratios, and for p50 of the differences, too.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -108,7 +107,7 @@ def measure(bundle: Bundle, path: Path, number: int, pairs: int) -> list[tuple[F
 
 
 def run(words: list[str | Path]) -> Figures:
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, env=os.environ, text=True)
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)
     return {key: float(found[key]) for key in ("load_ms", "p50_ms", "peak_bytes")}
 

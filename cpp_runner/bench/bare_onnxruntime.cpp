@@ -1,4 +1,6 @@
 // The least that a program must do to run an ONNX file: no bundle, no checks, no copies.
+#define ORT_API_MANUAL_INIT
+#include <dlfcn.h>
 #include <onnxruntime_cxx_api.h>
 #include <onnxruntime_session_options_config_keys.h>
 
@@ -6,6 +8,9 @@
 
 int main(int, char** argv) {
   bare::Arguments given(argv);
+  void* library = dlopen(ONNXRUNTIME_LIBRARY, RTLD_NOW);
+  const auto get = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(library, "OrtGetApiBase"));
+  Ort::InitApi(get()->GetApi(ORT_API_VERSION));
   const auto start = bare::Clock::now();
   const Ort::Env env(ORT_LOGGING_LEVEL_FATAL, "bare");
   Ort::SessionOptions options;

@@ -5,8 +5,8 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <caffe2/serialize/read_adapter_interface.h>
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/headeronly/version.h>
 
@@ -15,6 +15,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -119,29 +120,50 @@ std::string name_of(at::QEngine engine) {
   }
 }
 
-// Whether a graph writes into tensors that it was given or made: then it gets copies of the inputs.
-bool writes_into_tensors(torch::jit::Block* block) {
-  for (torch::jit::Node* node : block->nodes()) {
-    const auto kind = node->kind();
-    if (kind == torch::jit::prim::CallMethod || kind == torch::jit::prim::CallFunction) return true;
-    if (const auto* schema = node->maybeSchema()) {
-      for (const auto& argument : schema->arguments()) {
-        const bool tensor = argument.type()->isSubtypeOf(*c10::TensorType::get());
-        if (tensor && argument.alias_info() && argument.alias_info()->isWrite()) return true;
+// Whether a function, or one that it calls, writes into tensors that it was given or made: then it
+// gets copies of the inputs. The graphs are looked at as they are; inlining them would cost as much
+// as loading the model.
+class Writing {
+ public:
+  bool in(const torch::jit::Function& function) {
+    if (!seen_.insert(&function).second) return false;
+    auto* known = torch::jit::tryToGraphFunction(const_cast<torch::jit::Function&>(function));
+    return known == nullptr || in(known->graph()->block());  // what cannot be looked at may write
+  }
+
+ private:
+  bool in(torch::jit::Block* block) {
+    for (torch::jit::Node* node : block->nodes()) {
+      if (by(*node)) return true;
+      for (torch::jit::Block* inner : node->blocks()) {
+        if (in(inner)) return true;
       }
     }
-    for (torch::jit::Block* inner : node->blocks()) {
-      if (writes_into_tensors(inner)) return true;
-    }
+    return false;
   }
-  return false;
-}
 
-bool writes_into_tensors(const torch::jit::Module& module) {
-  const auto graph = module.get_method("forward").graph()->copy();
-  torch::jit::Inline(*graph);
-  return writes_into_tensors(graph->block());
-}
+  bool by(torch::jit::Node& node) {
+    const auto kind = node.kind();
+    if (kind == torch::jit::prim::CallMethod) {
+      const auto* owner = node.input(0)->type()->castRaw<c10::ClassType>();
+      const auto* method = owner ? owner->findMethod(node.s(torch::jit::attr::name)) : nullptr;
+      return method == nullptr || in(*method);
+    }
+    if (kind == torch::jit::prim::CallFunction) {
+      const auto* type = node.input(0)->type()->castRaw<c10::FunctionType>();
+      return type == nullptr || in(*type->function());
+    }
+    const auto* schema = node.maybeSchema();
+    return schema != nullptr &&
+           std::any_of(schema->arguments().begin(), schema->arguments().end(),
+                       [](const c10::Argument& argument) {
+                         return argument.alias_info() && argument.alias_info()->isWrite() &&
+                                argument.type()->isSubtypeOf(*c10::TensorType::get());
+                       });
+  }
+
+  std::set<const torch::jit::Function*> seen_;
+};
 
 // LibTorch writes advice for those who make models to the standard error; who runs one wants none.
 class Silence final : public c10::WarningHandler {
@@ -168,7 +190,7 @@ class TorchModel final : public Model {
         module_(std::move(module)),
         forward_(module_.get_method("forward")),
         threads_(threads),
-        copies_inputs_(writes_into_tensors(module_)),
+        copies_inputs_(Writing().in(forward_.function())),
         engine_name_(std::move(engine_name)) {}
 
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) override {
