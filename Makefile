@@ -1,12 +1,16 @@
-# Everything runs in .venv, which scripts/setup makes and keeps up to date.
+# make demo and make test work in a fresh clone: git, make and Python 3.11+ are enough.
 
 BIN := .venv/bin
+DIGITS := examples/digits/runs/digits/package/digits.bundle
+# How long each parser of the C++ runner is fuzzed.
+FUZZ_SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests runner demo test test-fast test-runner check lock clean
+.PHONY: help setup setup-tests setup-arm64 runner demo arm64 test test-full test-fast test-python \
+	test-runner check lock clean
 
 help:           ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup:          ## install what is missing into .venv
 	@scripts/setup
@@ -14,20 +18,34 @@ setup:          ## install what is missing into .venv
 setup-tests:
 	@scripts/setup --tests
 
+setup-arm64:
+	@scripts/setup --arm64
+
 runner: setup   ## build the C++ runner
 	@$(BIN)/pipeline runner build
 
 demo: runner    ## train, export, quantize, verify, measure and package examples/digits
 	$(BIN)/pipeline run -c examples/digits
 
-test: setup-tests check test-runner ## every check, every test
+arm64: setup-arm64 demo ## build the C++ runner for ARM64 and verify the digits with it under QEMU
+	@$(BIN)/pipeline runner build --arm64
+	$$($(BIN)/pipeline runner path --arm64) verify $(DIGITS)
+
+test: check test-runner test-python ## every check, every test
+
+test-full: setup-tests arm64 ## the same with ThreadSanitizer, for ARM64, and a minute of fuzzing each
+	$(MAKE) test FUZZ_SECONDS=60
+	cd cpp_runner && cmake --preset tsan >/dev/null
+	cd cpp_runner && cmake --build --preset tsan && ctest --preset tsan --quiet
+
+test-fast: setup-tests runner ## the tests in Python that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+test-python: setup-tests runner
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
-test-fast: setup-tests runner ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
-
-test-runner: setup-tests runner ## the C++ tests under the sanitizers, and each parser fuzzed
+test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and the parsers fuzzed
 	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 		-DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
 	cd cpp_runner && cmake --build --preset asan && ctest --preset asan --quiet
@@ -40,6 +58,6 @@ check: setup    ## format, lint and types
 lock: setup     ## write requirements.lock anew from pyproject.toml
 	scripts/lock
 
-clean:          ## remove what the tools left; .venv and runs/ stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist
+clean:          ## remove what the tools left and the C++ builds; .venv and runs/ stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist cpp_runner/build
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

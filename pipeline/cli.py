@@ -288,18 +288,24 @@ def build(
 
 
 @runner_app.command()
-def path(json: Json = False) -> None:
-    """Prints where the built program is.
+def path(
+    arm64: Annotated[
+        bool, typer.Option("--arm64", help="For ARM64: the emulator's words stand before it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Prints what starts the built program.
 
     Example:  $(pipeline runner path) info digits.bundle
     """
     from pipeline import console
-    from pipeline.runner.program import program
+    from pipeline.runner.program import words
 
+    found = words("arm64" if arm64 else "host")
     if json:
-        console.print_json({"program": str(program())})
+        console.print_json({"program": found[-1], "words": found})
     else:
-        typer.echo(program())
+        typer.echo(" ".join(found))
 
 
 @app.command()

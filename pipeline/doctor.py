@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from pipeline import machine
+from pipeline.runner import program
 
 Status = Literal["ok", "warn", "missing"]
 
@@ -58,6 +59,14 @@ TOOLS = (
     Tool("g++", "C++ runner", ("g++", "-dumpfullversion", "-dumpversion"), "g++", "12"),
     Tool("cmake", "C++ runner", ("cmake", "--version"), "cmake", "3.25"),
     Tool("ninja", "C++ runner", ("ninja", "--version"), "ninja-build", "1.11"),
+    Tool(
+        "aarch64-linux-gnu-g++",
+        "C++ runner for ARM64",
+        ("aarch64-linux-gnu-g++", "-dumpfullversion", "-dumpversion"),
+        "g++-aarch64-linux-gnu",
+        "12",
+    ),
+    Tool("QEMU", "C++ runner for ARM64", ("qemu-aarch64-static", "--version"), "qemu-user-static"),
     Tool("java", "Android", ("java", "-version"), "openjdk-17-jdk-headless", "17"),
     Tool("maven", "Android; it brings Kotlin", ("mvn", "-version"), "maven", "3.8"),
     Tool("aapt2", "Android", ("aapt2", "version"), "aapt"),
@@ -72,7 +81,15 @@ def examine() -> list[Check]:
     with ThreadPoolExecutor() as pool:  # tools take their time to start
         tools = pool.map(_tool, TOOLS)
         gpu = pool.submit(_gpu)
-        return [_python(), *_packages(), *_hardware(), gpu.result(), *tools]
+        return [_python(), *_packages(), *_hardware(), gpu.result(), *tools, _runner()]
+
+
+def _runner() -> Check:
+    lack = program.why_not()
+    if lack is None:
+        return Check("C++ runner", "built", "built", "ok", None)
+    found = lack.removeprefix("the C++ runner ").removesuffix(f" ({program.BUILD})")
+    return Check("C++ runner", found, "built from these sources", "warn", program.BUILD)
 
 
 def _python() -> Check:

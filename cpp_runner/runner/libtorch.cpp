@@ -88,18 +88,17 @@ class EngineHold {
   EngineHold() = default;
 };
 
-bool supported(at::QEngine engine) {
+[[maybe_unused]] bool supported(at::QEngine engine) {
   const auto& engines = at::globalContext().supportedQEngines();
   return std::find(engines.begin(), engines.end(), engine) != engines.end();
 }
 
-// The kernels of the CPU that the artifact was made for, where torch has them here; else this
-// CPU's.
-at::QEngine engine_for(const Artifact& artifact) {
-  if (artifact.made_for == "x86_64" && supported(at::QEngine::X86)) return at::QEngine::X86;
-  if (artifact.made_for == "arm64" && supported(at::QEngine::QNNPACK)) return at::QEngine::QNNPACK;
+// The kernels of the CPU that the artifact was made for, where they work here; else this CPU's. On
+// ARM, LibTorch says of x86's that it supports them, but not every layer can be packed for them.
+at::QEngine engine_for([[maybe_unused]] const Artifact& artifact) {
 #if defined(__x86_64__)
-  return at::QEngine::X86;
+  const bool arm = artifact.made_for == "arm64" && supported(at::QEngine::QNNPACK);
+  return arm ? at::QEngine::QNNPACK : at::QEngine::X86;
 #else
   return at::QEngine::QNNPACK;
 #endif

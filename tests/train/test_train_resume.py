@@ -10,6 +10,7 @@ from torch.optim import Optimizer, lr_scheduler
 from pipeline.errors import Interrupted
 from pipeline.progress import Silent
 from pipeline.train.optim import classes_of
+from pipeline.train.stop import held
 from tests.train.conftest import MakeProject, Project, Stopping, same
 
 STEPS = 4  # in an epoch of the project
@@ -228,3 +229,15 @@ def test_schedulers_are_all_here() -> None:
     others = {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
     found = classes_of(lr_scheduler, lr_scheduler.LRScheduler).keys()
     assert found - others - {"ReduceLROnPlateau"} == {s for s in SCHEDULERS if ":" not in s}
+
+
+def test_a_signal_that_is_held_acts_afterwards() -> None:
+    """While torch imports its compiler, a KeyboardInterrupt would abort the process."""
+    seen = []
+    with pytest.raises(KeyboardInterrupt), held():
+        signal.raise_signal(signal.SIGINT)
+        seen.append("to the end")
+    assert seen == ["to the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with held():
+        pass
