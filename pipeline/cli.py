@@ -346,7 +346,7 @@ class _Job:
 def _job(
     file: Path, override: list[str] | None, where: Path | None, allow_failed: bool, json: bool
 ) -> _Job:
-    from pipeline.config import load_config
+    from pipeline.config_file import load_config
     from pipeline.workspace import Workspace
 
     overrides = [*(override or []), *(["package.allow_failed=true"] if allow_failed else [])]

@@ -26,7 +26,8 @@ import torch
 from torch import nn
 
 from pipeline.artifacts import read_index, read_json
-from pipeline.config import CONFIG_NAME, Config, parse_config
+from pipeline.config import Config
+from pipeline.config_file import CONFIG_NAME, parse_config
 from pipeline.errors import VerdictError
 from pipeline.project import build_model
 from pipeline.samples import load_samples

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.console import Terminal
 from pipeline.project import build_datasets, build_model
 from pipeline.stage import Job

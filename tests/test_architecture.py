@@ -16,7 +16,7 @@ HOME = Path(pipeline.__file__).parent
 # A module imports only from its own layer and those above it in this list.
 LAYERS = [
     {"errors", "progress", "silence"},
-    {"config", "signature", "machine", "parity"},
+    {"config", "config_file", "signature", "machine", "parity"},
     {"artifacts", "onnx_file", "torchscript_file"},
     {"stage", "workspace", "weights", "bundle", "readback"},
     {"project", "onnx_model", "wrap"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.errors import UsageError
 
 MINIMAL = '[model]\nentry = "m.py:f"\n'

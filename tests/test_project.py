@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.errors import DamagedError, SetupError, UsageError
 from pipeline.project import (
     build_datasets,

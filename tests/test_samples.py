@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.config import Config, parse_config
+from pipeline.config import Config
+from pipeline.config_file import parse_config
 from pipeline.errors import UsageError
 from pipeline.samples import batches, load_samples, pair, to_arrays
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.config import Config, parse_config
+from pipeline.config import Config
+from pipeline.config_file import parse_config
 from pipeline.errors import UsageError
 from pipeline.signature import TensorSpec
 from pipeline.task_metric import TaskMetric, build_metric, threshold

@@ -4,7 +4,8 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from pipeline.config import CONFIG_NAME, PORTABLE
+from pipeline.config import PORTABLE
+from pipeline.config_file import CONFIG_NAME
 from pipeline.errors import SetupError, UsageError
 
 FILES = (CONFIG_NAME, "model.py")

@@ -10,7 +10,8 @@ import torch
 from onnx import TensorProto, helper
 
 from pipeline.artifacts import SIGNATURE, Artifact, sha256_of, write_index, write_json
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.progress import Silent
 from pipeline.signature import Signature, TensorSpec
 from pipeline.stage import Job
@@ -130,7 +131,7 @@ JOB = """
 import sys
 from pathlib import Path
 from pipeline import bench
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.progress import Silent
 from pipeline.stage import Job
 folder = Path(sys.argv[1])

@@ -16,7 +16,8 @@ from pipeline import bench
 from pipeline.artifacts import read_json, write_index
 from pipeline.bench.request import Eager, Request
 from pipeline.bench.spawn import run_worker
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.errors import UsageError
 from pipeline.progress import Silent
 from pipeline.signature import Signature

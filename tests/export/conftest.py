@@ -10,7 +10,7 @@ import torch
 
 import pipeline.export
 from pipeline.artifacts import Artifact, read_index, read_signature
-from pipeline.config import parse_config
+from pipeline.config_file import parse_config
 from pipeline.progress import Silent
 from pipeline.project import build_model
 from pipeline.runtimes import RUNTIMES, Asked

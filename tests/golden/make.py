@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline import export, package, quantize, train, verify
 from pipeline.artifacts import write_json
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.machine import describe
 from pipeline.progress import Silent
 from pipeline.stage import Job

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.bundle import read_bundle
-from pipeline.config import Config, Tolerances, load_config
+from pipeline.config import Config, Tolerances
+from pipeline.config_file import load_config
 from pipeline.errors import SetupError, UsageError
 from pipeline.init import FILES, write_project
 from tests.conftest import Cli

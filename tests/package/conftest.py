@@ -12,7 +12,8 @@ import torch
 
 from pipeline import export, package, verify
 from pipeline.artifacts import read_json, write_index, write_json
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.progress import Silent
 from pipeline.project import build_model
 from pipeline.stage import Job

@@ -120,7 +120,7 @@ PACK = """
 import sys
 from pathlib import Path
 from pipeline import package
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.progress import Silent
 from pipeline.stage import Job
 

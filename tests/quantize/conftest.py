@@ -7,7 +7,7 @@ import pytest
 import torch
 from quantize_cases import DIGITS, MODELS, PROJECTS, Exported, export, trained
 
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.weights import save_weights
 
 

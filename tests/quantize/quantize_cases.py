@@ -13,7 +13,8 @@ import torch
 import pipeline.export
 import pipeline.quantize
 from pipeline.artifacts import Artifact, read_index
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.progress import Silent
 from pipeline.project import build_model
 from pipeline.readback import Facts, read_back

@@ -9,7 +9,7 @@ import pytest
 from quantize_cases import CONVOLUTIONS, MODELS, Exported
 
 from pipeline.artifacts import Artifact
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.errors import UsageError
 from pipeline.progress import Silent
 from pipeline.quantize.calibration import calibration_batches, one_batch

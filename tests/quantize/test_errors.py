@@ -9,7 +9,8 @@ import pytest
 from quantize_cases import Exported, answer
 
 from pipeline.artifacts import Artifact
-from pipeline.config import Config, load_config
+from pipeline.config import Config
+from pipeline.config_file import load_config
 from pipeline.errors import UsageError
 from pipeline.quantize.exclude import ancestors, check_patterns, excluded
 from pipeline.quantize.recipes import choose

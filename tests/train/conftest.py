@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import pipeline.train
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.errors import Interrupted
 from pipeline.progress import Silent
 from pipeline.stage import Job, Summary

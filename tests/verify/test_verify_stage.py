@@ -172,7 +172,7 @@ def test_without_data_noise_stands_in(table: Case) -> None:
     data = table.config.model_dump(mode="json", exclude_unset=True)
     del data["data"]
     data["input"] = {"shapes": {"input": ["batch", 4]}}
-    from pipeline.config import parse_config
+    from pipeline.config_file import parse_config
 
     bare = Case(table.folder, parse_config(data, table.folder / "pipeline.toml"), table.signature)
     found = bare.verify()

@@ -22,7 +22,8 @@ from pipeline.artifacts import (
     write_index,
     write_json,
 )
-from pipeline.config import Config, parse_config
+from pipeline.config import Config
+from pipeline.config_file import parse_config
 from pipeline.progress import Silent
 from pipeline.runtimes.eager import reference_model
 from pipeline.signature import Signature, TensorSpec
