@@ -142,7 +142,7 @@ void print_text(const Json& json) {
   const auto ms = [&](const char* key) { return number(json.at(key).get<double>()) + " ms"; };
   std::cout << json["artifact"].get<std::string>() << " in " << json["runtime"].get<std::string>()
             << ' ' << json["runner"]["version"].get<std::string>() << ", " << json["threads"]
-            << " threads, batch " << json["batch"] << '\n'
+            << (json["threads"] == 1 ? " thread" : " threads") << ", batch " << json["batch"] << '\n'
             << "  p50 " << ms("p50_ms") << "   p90 " << ms("p90_ms") << "   p99 " << ms("p99_ms")
             << "   of " << json["runs"] << " runs\n"
             << "  load " << ms("load_ms") << "   first run " << ms("first_ms") << "   library "

@@ -40,7 +40,8 @@ void print_ports(const char* what, const std::vector<Port>& ports) {
 }
 
 void print_text(const Manifest& manifest, const Result<std::string>& chosen) {
-  std::cout << manifest.name << ' ' << manifest.version << ", " << manifest.license << '\n';
+  std::cout << manifest.name << ' ' << manifest.version
+            << (manifest.license.empty() ? "" : ", " + manifest.license) << '\n';
   if (!manifest.description.empty()) std::cout << manifest.description << '\n';
   std::cout << "\nverdict     " << to_string(manifest.verdict) << '\n'
             << "digest      " << manifest.digest << '\n'

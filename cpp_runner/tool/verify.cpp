@@ -105,6 +105,17 @@ std::vector<const Artifact*> asked_for(const Bundle& bundle, const Options& opti
   return found;
 }
 
+Error none_of(const Bundle& bundle, const Options& options) {
+  std::string said = "there is no artifact";
+  if (!options.artifact.empty()) said += " '" + options.artifact + "'";
+  if (options.backend != Backend::automatic) {
+    said += " for " + std::string(to_string(options.backend));
+  }
+  said += "; there are:";
+  for (const Artifact& artifact : bundle.manifest().artifacts) said += " " + artifact.id;
+  return {Code::no_such_artifact, said};
+}
+
 // pass if all that could be tried pass, and something could.
 Verdict verdict_over(const std::vector<Row>& rows) {
   bool tried = false, open = false;
@@ -127,9 +138,7 @@ int verify(const Common& common) {
   const bool named =
       !common.options.artifact.empty() || common.options.backend != Backend::automatic;
   const auto artifacts = asked_for(*bundle, common.options);
-  if (artifacts.empty()) {
-    return fail({Code::no_such_artifact, "the bundle has no such artifact"}, common.json);
-  }
+  if (artifacts.empty()) return fail(none_of(*bundle, common.options), common.json);
   std::vector<Row> rows;
   for (const Artifact* artifact : artifacts) {
     auto row = row_for(*bundle, *artifact, common.options, named);
