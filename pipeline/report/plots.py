@@ -32,35 +32,51 @@ def training(history: Sequence[Row]) -> str:
 
 
 def latencies(rows: Sequence[Row]) -> str:
-    """Every measured run, as one cumulative curve for each artifact and runtime."""
+    """Every measured run, as one cumulative curve for each artifact and runtime.
+
+    An artifact has one colour; its curve in the C++ runner is dashed.
+    """
+    measured = [row for row in rows if row["latencies_ms"]]
+    artifacts = list(dict.fromkeys(row["artifact"] for row in measured))
 
     def draw(axes: Axes) -> None:
-        for index, row in enumerate(row for row in rows if row["latencies_ms"]):
-            label = f"{row['artifact']} · {row['runtime']}"
-            axes.ecdf(row["latencies_ms"], color=SERIES[index % len(SERIES)], label=label)
+        for row in measured:
+            axes.ecdf(
+                row["latencies_ms"],
+                color=SERIES[artifacts.index(row["artifact"]) % len(SERIES)],
+                linestyle="--" if row["runtime"].startswith("cpp-") else "-",
+                label=f"{row['artifact']} · {row['runtime']}",
+            )
         axes.set_xscale("log")
         axes.set_xlabel("milliseconds at batch 1")
         axes.set_ylabel("share of runs")
         axes.legend(frameon=False, labelcolor=GREY, fontsize=8, loc="lower right")
 
-    return _svg("Latency: share of runs within so many milliseconds", draw)
+    title = "Latency: share of runs within so many milliseconds"
+    return _svg(title, draw, height=_height(len(measured)))
 
 
 def errors(rows: Sequence[Row]) -> str:
     """Signal to quantization noise of every row; more is closer to the reference."""
 
+    known = [row for row in rows if row["sqnr_db"] is not None]
+
     def draw(axes: Axes) -> None:
-        known = [row for row in rows if row["sqnr_db"] is not None]
         names = [f"{row['artifact']} · {row['runtime']}" for row in known]
         colours = [SERIES[2] if row["verdict"] == "pass" else SERIES[4] for row in known]
         axes.barh(names, [row["sqnr_db"] for row in known], color=colours, height=0.6)
         axes.invert_yaxis()
         axes.set_xlabel("SQNR in dB")
 
-    return _svg("Closeness to eager PyTorch: SQNR in dB", draw)
+    return _svg("Closeness to eager PyTorch: SQNR in dB", draw, height=_height(len(known)))
 
 
-def _svg(title: str, draw: Callable[..., None], columns: int = 1) -> str:
+def _height(rows: int) -> float:
+    """Inches that so many lines of text need."""
+    return max(3.2, 0.8 + 0.25 * rows)
+
+
+def _svg(title: str, draw: Callable[..., None], columns: int = 1, height: float = 3.2) -> str:
     """One row of axes in the report's style, drawn by `draw`."""
     style: Any = {
         "svg.fonttype": "none",  # text stays text: readable aloud, and selectable
@@ -76,7 +92,7 @@ def _svg(title: str, draw: Callable[..., None], columns: int = 1) -> str:
     }
     raw = io.StringIO()
     with mpl.rc_context(style):
-        figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+        figure = Figure(figsize=(8.0, height), layout="constrained")
         draw(*(figure.add_subplot(1, columns, index + 1) for index in range(columns)))
         figure.savefig(raw, format="svg", transparent=True, metadata={"Date": None, "Title": title})
     svg = raw.getvalue()
