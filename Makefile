@@ -31,10 +31,11 @@ arm64: setup-arm64 demo ## build the C++ runner for ARM64 and verify the digits 
 	@$(BIN)/pipeline runner build --arm64
 	$$($(BIN)/pipeline runner path --arm64) verify $(DIGITS)
 
-test: check test-runner test-python ## every check, every test
+test: check test-runner test-python ## the checks and tests
 
-test-full: setup-tests arm64 ## the same with ThreadSanitizer, for ARM64, and a minute of fuzzing each
+test-full: setup-tests arm64 ## all tests, ThreadSanitizer, ARM64, a minute of fuzzing for each parser
 	$(MAKE) test FUZZ_SECONDS=60
+	$(BIN)/python -m pytest -m full
 	cd cpp_runner && cmake --preset tsan >/dev/null
 	cd cpp_runner && cmake --build --preset tsan && ctest --preset tsan --quiet
 
@@ -43,7 +44,7 @@ test-fast: setup-tests runner ## the tests in Python that take seconds
 
 test-python: setup-tests runner
 	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not full"
 
 test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and the parsers fuzzed
 	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \

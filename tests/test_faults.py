@@ -34,6 +34,7 @@ def bundle_bytes(root: Path) -> dict[str, bytes]:
     return {path.relative_to(bundle).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.full
 def test_killed_again_and_again(tmp_path: Path, cli: Cli) -> None:
     calm = write_tiny(tmp_path / "calm")
     assert cli("run", "-c", calm).returncode == 0

@@ -69,7 +69,11 @@ def run(cli: Cli, home: Path, name: str, *arguments: str | Path) -> dict[str, An
     return dict(json.loads(done.stdout))
 
 
-@pytest.fixture(scope="module", params=KNOWN, ids=lambda example: example.name)
+@pytest.fixture(
+    scope="module",
+    params=[*KNOWN[:2], pytest.param(KNOWN[2], marks=pytest.mark.full)],
+    ids=[example.name for example in KNOWN],
+)
 def finished(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cli: Cli
 ) -> Finished:
@@ -138,6 +142,7 @@ def traces_in(folder: Path, traces: Sequence[bytes]) -> list[str]:
     return [str(path) for path in files for trace in traces if trace in path.read_bytes()]
 
 
+@pytest.mark.full
 def test_digits_made_elsewhere_are_the_same_bytes(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, cli: Cli
 ) -> None:

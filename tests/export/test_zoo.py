@@ -34,7 +34,7 @@ batch_size = 8
     ("entry", "recipe"),
     [
         ("torchvision:squeezenet1_1", "fp16"),
-        ("timm:ghostnet_050", "int8-dynamic"),
+        pytest.param("timm:ghostnet_050", "int8-dynamic", marks=pytest.mark.full),
         ("timm:pvt_v2_b0", "int8-dynamic"),
     ],
 )

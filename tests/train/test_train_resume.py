@@ -217,6 +217,7 @@ def test_all_checkpoints_damaged(project: MakeProject) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_compiled(project: MakeProject) -> None:
     points = project("train.compile=true")
     points.train()
