@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__
+from pipeline import __version__, cli_runner
+from pipeline.cli_options import Json
 from pipeline.errors import Interrupted, PipelineError
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ Where = Annotated[
     Path | None,
     typer.Option("--workspace", help="Default: runs/NAME beside the configuration."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Wait while another process uses the workspace.")
 ]
@@ -257,55 +257,7 @@ def inspect(
         console.Terminal().show(tables.facts(found))
 
 
-runner_app = typer.Typer(
-    no_args_is_help=True,
-    help="The C++ runner: what runs a bundle without Python. Built, it brings rows of its own.",
-)
-app.add_typer(runner_app, name="runner")
-
-
-@runner_app.command()
-def build(
-    clean: Annotated[bool, typer.Option("--clean", help="Build it all anew.")] = False,
-    arm64: Annotated[
-        bool, typer.Option("--arm64", help="For ARM64, to be run under QEMU: answers, no timings.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Builds edge-runner for the LibTorch and ONNX Runtime of this Python.
-
-    Example:  pipeline runner build
-    """
-    from pipeline import console
-    from pipeline.runner.build import build as build_runner
-
-    terminal = console.Terminal(json_only=json)
-    program = build_runner(terminal, clean, "arm64" if arm64 else "host")
-    if json:
-        console.print_json({"program": str(program)})
-    else:
-        terminal.show(f"C++ runner  {program}")
-
-
-@runner_app.command()
-def path(
-    arm64: Annotated[
-        bool, typer.Option("--arm64", help="For ARM64: the emulator's words stand before it.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Prints what starts the built program.
-
-    Example:  $(pipeline runner path) info digits.bundle
-    """
-    from pipeline import console
-    from pipeline.runner.program import words
-
-    found = words("arm64" if arm64 else "host")
-    if json:
-        console.print_json({"program": found[-1], "words": found})
-    else:
-        typer.echo(" ".join(found))
+app.add_typer(cli_runner.app, name="runner")
 
 
 @app.command()
