@@ -177,7 +177,8 @@ class Project:
 
 def judged(row: dict[str, Any], how: dict[str, Any], fallback: list[str]) -> Cell:
     """The verdict and the noise; for fp32 the largest error and how it was made. With reasons."""
-    why = "; ".join(row["reasons"])
+    first, *more = row["reasons"] or [""]
+    why = first + (f"; and {len(more)} more" if more else "")
     if row["recipe"]:
         noise = "exact" if row["sqnr_db"] is None else f"{row['sqnr_db']:.0f} dB"
         return Cell(f"{row['verdict']} {noise}", why)
