@@ -2,7 +2,7 @@
 
 import importlib
 import platform
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pipeline.config import NO_WEIGHT_DEPENDS_ON, Config
 from pipeline.errors import VerdictError
 from pipeline.progress import Reporter
 from pipeline.project import packages_of, source_hashes, version_of
+from pipeline.runner.sources import Target
 from pipeline.stage import STAGES, Job, Summary
 from pipeline.workspace import Ingredients, Status, Workspace, digest_of, key_of
 
@@ -70,8 +71,13 @@ PLANS = (
 assert tuple(plan.stage for plan in PLANS) == STAGES
 
 SHARED = ("readback", "runner", "runtimes")  # folders that any stage may import
-BESIDES = {"package": ("bundle",)}  # folders that a single stage does
-ABOVE = ("cli", "console", "tables", "run", "doctor", "inspection")  # modules that no stage imports
+# Folders that only these import; the C++ runner is asked by means of a bundle.
+BESIDES = dict.fromkeys(("verify", "bench", "package"), ("bundle",))
+# Modules that no stage imports.
+ABOVE = (
+    *("cli", "cli_options", "cli_runner", "config_file", "console", "tables"),
+    *("run", "doctor", "inspection"),
+)
 
 
 @dataclass(frozen=True)
@@ -115,10 +121,12 @@ def run(
     `finished` is called after each. The caller holds the workspace's lock. Raises VerdictError
     behind a verify stage that failed, unless `[package] allow_failed`.
     """
+    plans = PLANS[: STAGES.index(until) + 1]
+    _check_runtimes(config, {plan.stage for plan in plans})
     common = _common(config)
     states: dict[str, Status] = {}
     results = []
-    for plan in PLANS[: STAGES.index(until) + 1]:
+    for plan in plans:
         made_of = _ingredients(plan, config, common, states)
         state = workspace.status(plan.stage, made_of)
         if state.state == "damaged":
@@ -141,6 +149,20 @@ def verdict_of(workspace: Workspace) -> Mapping[str, Any] | None:
     """`verify/verdict.json`, None before the first verification."""
     path = workspace.stage("verify") / "verdict.json"
     return read_json(path) if path.is_file() else None
+
+
+def _check_runtimes(config: Config, stages: Collection[str]) -> None:
+    """Before hours of training: can the runtimes that are named for later stages run here?"""
+    verify, bench = config.verify, config.bench
+    for stage, names, emulate in (
+        ("verify", verify.runtimes, verify.emulate),
+        ("bench", bench.runtimes, ()),
+    ):
+        if stage in stages and (names or emulate):
+            from pipeline.runtimes import usable
+
+            for format in config.export.formats:
+                usable(names, format, emulate)
 
 
 def _make(
@@ -196,7 +218,9 @@ def _ingredients(
         "versions": common["versions"] | _versions(plan.packages),
         "code": _own_code(plan.stage),
         "machine": _machine(plan.machine),
-        "runner": _runner() if plan.runner else None,
+        "runner": _runner(config.verify.emulate if plan.stage == "verify" else ())
+        if plan.runner
+        else None,
     }
 
 
@@ -213,11 +237,15 @@ def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
     return {name: described[name] for name in facts}
 
 
-def _runner() -> str | None:
+def _runner(emulate: Sequence[Target]) -> str | None:
     """What the C++ runner was built of, where it can be used: it brings rows of its own."""
     from pipeline.runner import program
 
-    return None if program.why_not() else program.stamp()
+    targets: list[Target] = ["host", *emulate]
+    stamps = [
+        program.stamp(target) or "" for target in targets if not program.why_not(None, target)
+    ]
+    return " ".join(stamps) or None
 
 
 def _own_code(stage: str) -> str:

@@ -197,4 +197,6 @@ def test_mistakes_end_in_a_sentence(
     done = cli("run", "-c", folder, "--set", override)
     assert done.returncode == code, done.stdout + done.stderr
     assert said in " ".join(done.stderr.replace("│", " ").split())
+    if "runtime" in said:  # before hours of training, not after them
+        assert not list(folder.glob("runs/*/train"))
     assert "Traceback" not in done.stderr
