@@ -1,5 +1,6 @@
 """Fixtures for all tests: small real projects in folders of their own."""
 
+import glob
 import os
 import signal
 import subprocess
@@ -12,6 +13,16 @@ import pytest
 # What a shell starts in the background inherits that SIGINT is ignored, and hands that on: the
 # programs that tests interrupt would never hear of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def alive(folder: Path, pattern: str) -> list[Path]:
+    """What matches, below a folder that a process is at work in.
+
+    `Path.rglob` raises where a directory goes away while it is walked.
+    """
+    found = glob.glob(pattern, root_dir=folder, recursive=True, include_hidden=True)
+    return [folder / path for path in found]
+
 
 TINY_CODE = '''
 import numpy as np

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, write_tiny
+from tests.conftest import Cli, alive, write_tiny
 
 pytestmark = pytest.mark.slow
 
@@ -163,7 +163,7 @@ def test_sigterm_saves_and_the_next_run_goes_on(tmp_path: Path, finished: Path, 
         text=True,
     )
     scratch = folder / "runs" / "tiny" / ".scratch"
-    while not list(scratch.rglob("*.safetensors")):  # the first checkpoint
+    while not list(alive(scratch, "**/*.safetensors")):  # the first checkpoint
         assert process.poll() is None
         time.sleep(0.02)
     process.terminate()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, write_tiny
+from tests.conftest import Cli, alive, write_tiny
 from tests.train.conftest import MakeProject
 
 ENDINGS = (
@@ -102,7 +102,8 @@ def begin(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def checkpoints(folder: Path) -> set[str]:
-    return {path.parent.name for path in folder.rglob(".scratch/*/checkpoints/0*/state.json")}
+    files = alive(folder, "runs/tiny/.scratch/*/checkpoints/0*/state.json")
+    return {path.parent.name for path in files}
 
 
 @pytest.mark.slow
