@@ -38,8 +38,8 @@ WHEELS = ("torch", "onnxruntime", "nvidia-cuda-cupti", "nvidia-cuda-runtime")
 NEWEST_GLIBC = 36  # 2.36 is Debian 12's: wheels for older ones do
 
 # An ARMv8.2 core with the instructions for int8 dot products, as phones and boards have them. The
-# default of QEMU 7.2, `max`, has more: with its SME, ONNX Runtime 1.29's dynamic int8 is plainly
-# wrong, by whose mistake is not known.
+# default of QEMU 7.2, `max`, has more, and there ONNX Runtime 1.29's dynamic int8 is plainly wrong:
+# by which of its instructions and by whose mistake is not known.
 CPU = "neoverse-n1"
 # ONNX Runtime asks /proc/cpuinfo what it runs on and does not bear this machine's answer.
 CPUINFO = """processor\t: 0
