@@ -17,7 +17,7 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
-# The time is the backends': here small is fast. -O3 makes these files a third larger.
+# The time is the backends'. With these, instead of -O3, the files are a seventh to a sixth smaller.
 add_compile_options("$<$<CONFIG:Release>:-O2;-ffunction-sections;-fdata-sections>")
 add_link_options($<$<CONFIG:Release>:-Wl,--gc-sections>)
 

