@@ -80,13 +80,24 @@ void compare(const Manifest& manifest, const Tree& tree) {
   }
 }
 
-Bytes read_checked(const Descriptor& root, const Listed& listed) {
-  Content content = read_file(root, listed.file, listed.bytes);
-  if (content.sha256 != listed.sha256) {
+void check_hash(const Content& content, const Listed& listed) {
+  if (content.sha256->hex() != listed.sha256) {
     fail(Code::wrong_hash,
          listed.file + " is damaged: its SHA-256 is not the one in the manifest.");
   }
+}
+
+Bytes read_checked(const Descriptor& root, const Listed& listed) {
+  Content content = read_file(root, listed.file, listed.bytes);
+  check_hash(content, listed);
   return std::move(content.bytes);
+}
+
+Listed find_listed(const Manifest& manifest, std::string_view file) {
+  for (const Listed& listed : listed_in(manifest)) {
+    if (listed.file == file) return listed;
+  }
+  fail(Code::bad_argument, "The bundle lists no file " + edge::quoted(file) + ".");
 }
 
 std::vector<std::string> lines_of(std::string_view text, const std::string& file) {
@@ -134,25 +145,21 @@ const Artifact* Bundle::artifact(std::string_view id) const noexcept {
 }
 
 Result<Bytes> Bundle::read(std::string_view file) const noexcept {
-  return guarded([&] {
-    for (const Listed& listed : listed_in(state_->manifest)) {
-      if (listed.file == file) return read_checked(state_->root, listed);
-    }
-    fail(Code::bad_argument, "The bundle lists no file " + edge::quoted(file) + ".");
-  });
+  return guarded([&] { return read_checked(state_->root, find_listed(state_->manifest, file)); });
 }
 
 Result<Bytes> Bundle::read_model(const Artifact& artifact) const noexcept {
-  auto bytes = read(artifact.file);
-  if (!bytes) return bytes;
-  const auto looked =
-      artifact.format == Format::onnx ? look_at_onnx(*bytes) : look_at_torchscript(*bytes);
-  if (!looked) {
-    return guarded([&]() -> Bytes {
-      fail(looked.error().code, artifact.file + ": " + looked.error().message);
-    });
-  }
-  return bytes;
+  return guarded([&] {
+    const Listed listed = find_listed(state_->manifest, artifact.file);
+    Content content = read_file(state_->root, listed.file, listed.bytes);
+    // The hash of a large file goes on meanwhile. What is damaged is said to be damaged, whatever
+    // the look at it gave.
+    const auto looked = artifact.format == Format::onnx ? look_at_onnx(content.bytes)
+                                                        : look_at_torchscript(content.bytes);
+    check_hash(content, listed);
+    if (!looked) fail(looked.error().code, artifact.file + ": " + looked.error().message);
+    return std::move(content.bytes);
+  });
 }
 
 Result<Done> Bundle::check_files() const noexcept {

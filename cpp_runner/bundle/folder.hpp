@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "bundle/filling_hash.hpp"
 #include "edge_runner/bundle.hpp"
 
 namespace edge {
@@ -52,11 +54,11 @@ struct OpenFile {
 };
 [[nodiscard]] OpenFile open_file(const Descriptor& root, std::string_view name);
 
-// All bytes of a file, and their SHA-256. Makes room for what the file has, not for what is
-// claimed: a size other than `bytes` is refused first.
+// All bytes of a file, and their SHA-256, which may not be done yet. Makes room for what the file
+// has, not for what is claimed: a size other than `bytes` is refused first.
 struct Content {
   Bytes bytes;
-  std::string sha256;
+  std::unique_ptr<FillingHash> sha256;  // of `bytes`, so it goes first
 };
 [[nodiscard]] Content read_file(const Descriptor& root, std::string_view name, std::uint64_t bytes);
 
