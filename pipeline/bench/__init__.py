@@ -4,7 +4,7 @@ from pipeline.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:
-    """Writes `bench.json` and `latencies.npz`. A row that fails says why in `error`; the others stand.
+    """Writes `bench.json` and `latencies.npz`. A row that fails says why in `error`.
 
     Raises UsageError where there is nothing to measure.
     """

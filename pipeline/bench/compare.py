@@ -1,4 +1,4 @@
-"""`pipeline bench --compare`: our artifacts against those of another run or a bundle, in one contest.
+"""`pipeline bench --compare`: our artifacts against another run's or a bundle's, in one contest.
 
 Figures of another hour, or another machine, are not compared: both sides are measured here and now,
 in turns.
@@ -32,7 +32,7 @@ def compare(job: Job, other: Path) -> dict[str, Any]:
     """Every artifact that both sides have, in every runtime: `faster`, `slower`, `same` or
     `can't tell` of ours, with the ratio of medians and its interval.
 
-    `other` is a workspace (`runs/NAME`) or a bundle. Raises UsageError where nothing can be compared.
+    `other` is a workspace (`runs/NAME`) or a bundle. Raises UsageError where nothing compares.
     """
     ours = artifacts_of([job.inputs[stage] for stage in ("export", "quantize")])
     signature = read_signature(job.inputs["export"])
@@ -104,8 +104,8 @@ def _same_inputs(ours: Signature, theirs: Signature, other: Path) -> None:
     here, there = ([_what(spec) for spec in side.inputs] for side in (ours, theirs))
     if here != there:
         raise UsageError(
-            f"{other} takes {', '.join(there)}, this run {', '.join(here)}: the same samples do not "
-            "fit both.",
+            f"{other} takes {', '.join(there)}, this run {', '.join(here)}: the same samples "
+            "do not fit both.",
             "Compare runs whose inputs are the same.",
         )
 

@@ -1,8 +1,8 @@
 """The precision that an artifact is computed in, which need not be the one it is stored in.
 
-ONNX Runtime rewrites a graph for the CPU: it fuses dequantize, convolve and quantize into an integer
-kernel, or does not; it puts casts around fp16 operators that this CPU has no kernel for. The graph
-as it runs says which. LibTorch runs a file as it is.
+ONNX Runtime rewrites a graph for the CPU: it fuses dequantize, convolve and quantize into an
+integer kernel, or does not; it puts casts around fp16 operators that this CPU has no kernel for.
+The graph as it runs says which. LibTorch runs a file as it is.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ FLOATS = {1: "fp32", 10: "fp16", 11: "fp64", 16: "bf16"}  # onnx.TensorProto.Dat
 
 
 def computed_in(artifact: Artifact, path: Path) -> dict[str, int] | None:
-    """How many of the operators with weights compute in which precision; None if nobody can tell."""
+    """How many operators with weights compute in which precision; None if nobody can tell."""
     if artifact.format == "torchscript":
         return _torchscript(artifact)
     try:

@@ -54,8 +54,8 @@ def race(
     """By name what came of each, and the machine's conditions meanwhile.
 
     The processes are started together, since importing takes longest. From then on one works and
-    the others wait; each opens its artifact at its turn and closes it behind, so that one session is
-    alive at a time, and each turn has another layout in memory.
+    the others wait; each opens its artifact at its turn and closes it behind, so that one session
+    is alive at a time, and each turn has another layout in memory.
     """
     load, before = os.getloadavg(), Ticks.now()
     names = list(requests)

@@ -1,5 +1,6 @@
 """A worker process from its start to its end, however that comes."""
 
+import contextlib
 import json
 import os
 import select
@@ -134,10 +135,8 @@ class Worker:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert process.stdin is not None and process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # a line in the buffer that nobody will read
             process.stdin.close()
-        except BrokenPipeError:
-            pass  # a line was still in the buffer; nobody is left to read it
         process.stdout.close()
 
 

@@ -133,8 +133,8 @@ def _tell_before(job: Job, signature: Signature, samples: Samples) -> None:
         job.report.warn(f"bench.threads = {job.config.bench.threads} on {cores()} cores.")
     if len(samples) < SAMPLES:
         job.report.warn(
-            f"The validation set has {len(samples)} samples; {SAMPLES} different ones are asked for, "
-            "so that no cache knows the answer."
+            f"The validation set has {len(samples)} samples; {SAMPLES} different ones are "
+            "asked for, so that no cache knows the answer."
         )
     fixed = signature.inputs[0].shape[0]
     if fixed and set(job.config.bench.batch_sizes) != {fixed}:
@@ -159,6 +159,6 @@ def void(control: Mapping[str, Any]) -> str:
         return f"The measurement is void: the control, {name} twice, was not measured."
     return (
         f"The measurement is void: {name} against itself came to {control['ratio']['ratio']:.3f}, "
-        f"outside {low:g} to {high:g}. Something else is at work here; measure again when it is not, "
-        "or longer ([bench] seconds)."
+        f"outside {low:g} to {high:g}. Something else is at work here; measure again when it is "
+        "not, or longer ([bench] seconds)."
     )

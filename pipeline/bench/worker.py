@@ -2,9 +2,9 @@
 
 The request comes as a line on the standard input, and then a line for each turn. The input stays
 open: its end is the parent's, and this process goes with it. Answers are lines of JSON on the
-standard output: `{"ready": true}` once everything is imported, `{"begin": PART}` before each part of
-a turn, so that the parent knows what was under way at a crash, `{"part": {...}}` for what a part
-found, `{"done": true}` at the end of a turn. What libraries print goes nowhere.
+standard output: `{"ready": true}` once everything is imported; `{"begin": PART}` before each part
+of a turn, so that the parent knows what was under way at a crash; `{"part": {...}}` for what a part
+found; `{"done": true}` at the end of a turn. What libraries print goes nowhere.
 """
 
 import json

@@ -20,8 +20,8 @@ def nearest_rank(values: Sequence[float], percent: float) -> float:
 
 
 def sure(values: Sequence[float], percent: float) -> float | None:
-    """A value that the true percentile is not above, with 99 % confidence; None if there are too few
-    to say so (fewer than 64 for p90, than 662 for p99).
+    """A value that the true percentile is not above, with 99 % confidence; None if there are too
+    few to say so (fewer than 64 for p90, than 662 for p99).
 
     The estimate of MLPerf LoadGen's early stopping (`loadgen/early_stopping.cc`): were the true
     percentile higher, at most t of n runs would exceed it with a probability of at most 1 %; the
