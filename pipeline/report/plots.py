@@ -22,9 +22,10 @@ Array = NDArray[Any]
 
 INK = "#808890"  # becomes the page's own colour
 SERIES = ("#3b7dd8", "#e08a2c", "#3c9d6b", "#b05cc0", "#c94f4f", "#8a7a52", "#4aa5b5", "#d16ba5")
-PASS, FAIL = SERIES[2], SERIES[4]
+VERDICTS = {"pass": SERIES[2], "inconclusive": SERIES[1], "fail": SERIES[4]}
 WIDTH, ROW = 4.6, 0.3  # inches
 GRID = 400  # points of a distribution's curve
+LEAST_SPAN = 0.002  # of the scores on an axis
 MARKED = 12  # classes up to which a matrix has its numbers written in
 
 
@@ -114,6 +115,9 @@ def tradeoff(points: Sequence[Point], on_front: set[str], metric: str) -> str:
         xs, ys = [p.latency_ms for p in line], [p.score or 0.0 for p in line]
         axes.plot(xs, ys, color=INK, ls=":", label="Pareto front")
         axes.margins(0.2)
+        scores = [point.score or 0.0 for point in points]
+        if max(scores) - min(scores) < LEAST_SPAN:  # or the axis would stretch what is nothing
+            axes.set_ylim(min(scores) - LEAST_SPAN, max(scores) + LEAST_SPAN)
         _log_ms(axes)
         axes.set_xlabel("p50 in milliseconds, fastest runtime")
         axes.set_ylabel(metric)
@@ -129,7 +133,7 @@ def closeness(rows: Sequence[Row]) -> str | None:
         return None
 
     def draw(axes: Axes) -> None:
-        colours = [PASS if row["verdict"] == "pass" else FAIL for row in known]
+        colours = [VERDICTS[row["verdict"]] for row in known]
         axes.barh(range(len(known)), [row["sqnr_db"] for row in known], color=colours, height=0.6)
         _name_rows(axes, [f"{row['artifact']} · {row['runtime']}" for row in known])
         axes.set_xlabel("SQNR in dB")
@@ -198,7 +202,7 @@ def drift(found: Mapping[str, Row]) -> str:
             axes.plot(x, y, color=colour, marker=".", lw=1.2, label=name)
             bad = one["first_bad"]
             if bad is not None and values[bad] is not None:
-                axes.plot([bad], [values[bad]], marker="X", ms=9, color=FAIL)
+                axes.plot([bad], [values[bad]], marker="X", ms=9, color=VERDICTS["fail"])
         axes.set_xlabel("layer, in the order in which they are computed")
         axes.set_ylabel("SQNR in dB")
         _legend(axes, below=True)
