@@ -11,7 +11,6 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -63,8 +62,10 @@ def _contestant(request: Request, answers: Answers) -> Any:
 
 
 def _listen(lines: Lines) -> None:
-    for line in iter(sys.stdin.buffer.readline, b""):
-        lines.put(line)
+    # Unbuffered: a thread that waits with a buffer's lock makes an interpreter abort at its end.
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        for line in iter(stdin.readline, b""):
+            lines.put(line)
     os.killpg(0, signal.SIGKILL)  # this process, which leads the group, and what it has started
 
 

@@ -46,5 +46,5 @@ class CompiledModel:
             "runtime": "openvino",
             "version": metadata.version("openvino"),
             "threads": int(self.model.get_property("INFERENCE_NUM_THREADS")),
-            "precision": str(self.model.get_property("INFERENCE_PRECISION_HINT")),
+            "precision": self.model.get_property("INFERENCE_PRECISION_HINT").get_type_name(),
         }
