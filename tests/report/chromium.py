@@ -50,7 +50,7 @@ def visit(page: Path, width: int) -> tuple[dict[str, Any], list[str]]:
     content = page.read_text("utf-8").replace("</body>", PROBE + "</body>").encode()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             if self.path == "/hold":
                 time.sleep(HOLD_S)
             self.send_response(200 if self.path == "/" else 204)

@@ -19,8 +19,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
 
 
 def add_evidence(verify: Path, rows: int, samples: int = 96) -> None:
-    """What docs/parity.md says that verify leaves: sample 5 is mistaken by the last row, and a layer
-    of onnx-int8-static is bad."""
+    """What docs/parity.md says that verify leaves: sample 5 is mistaken by the last row, and a
+    layer of onnx-int8-static is bad."""
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, samples)
     answered = np.tile(target, (rows, 1))
