@@ -27,7 +27,10 @@ def two(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
     """A project with two runs of the same files, `before` and its own, and a wider one."""
     folder = write_tiny(
         tmp_path_factory.mktemp("two") / "tiny",
-        [("epochs = 6", "epochs = 1"), ("[bench]\nseconds = 0.05\n", QUICK)],
+        [
+            ("epochs = 6", "epochs = 1"),
+            ('[bench]\nruntimes = ["onnxruntime"]\nseconds = 0.05\n', QUICK),
+        ],
     )
     for more in ((), (*WIDE, "--workspace", folder / "runs" / "wide")):
         done = cli("quantize", "-c", folder, *more)

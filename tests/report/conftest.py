@@ -1,5 +1,6 @@
 """A run of the tiny project, once for all tests of the report."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,27 @@ def ran(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
     done = cli("run", "-c", folder)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def evident(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of its workspace that has everything that a report can show."""
+    workspace = tmp_path_factory.mktemp("evident") / "tiny"
+    shutil.copytree(ran / "runs" / "tiny", workspace)
+    verify = workspace / "verify"
+    add_evidence(verify, len(read_json(verify / "verdict.json")["rows"]))
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def bare(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of its workspace in which verify left its verdict alone."""
+    workspace = tmp_path_factory.mktemp("bare") / "tiny"
+    shutil.copytree(ran / "runs" / "tiny", workspace)
+    for pattern in ("*.npz", "drift.*.json"):
+        for path in (workspace / "verify").glob(pattern):
+            path.unlink()
+    return workspace
 
 
 def add_evidence(verify: Path, rows: int, samples: int = 96) -> None:

@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.artifacts import read_json
 from tests.conftest import Cli
 from tests.report.chromium import program, screenshot, visit
-from tests.report.conftest import add_evidence
 
 pytestmark = [
     pytest.mark.slow,
@@ -17,16 +15,14 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def page(ran: Path, cli: Cli) -> Path:
+def page(ran: Path, evident: Path) -> Path:
     """With everything that a page can have."""
     from pipeline.config_file import load_config
     from pipeline.report.page import page_of
     from pipeline.workspace import Workspace
 
-    verify = ran / "runs" / "tiny" / "verify"
-    add_evidence(verify, len(read_json(verify / "verdict.json")["rows"]))
-    path = ran / "page.html"
-    path.write_text(page_of(load_config(ran), Workspace(ran / "runs" / "tiny")), encoding="utf-8")
+    path = evident.parent / "page.html"
+    path.write_text(page_of(load_config(ran), Workspace(evident)), encoding="utf-8")
     return path
 
 
