@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, cli_runner
+from pipeline import __version__, cli_bench, cli_report, cli_runner
 from pipeline.cli_options import Json
 from pipeline.errors import Interrupted, PipelineError
 
@@ -153,7 +153,6 @@ def _command_for(stage: str, summary: str) -> None:
 _command_for("train", "Trains the model, or goes on where it was interrupted.")
 _command_for("export", "Exports TorchScript and ONNX, preprocessing included.")
 _command_for("quantize", "Makes the int8 and fp16 artifacts of \\[quantize] recipes.")
-_command_for("bench", "Measures load time, latency, throughput and memory.")
 
 
 @app.command()
@@ -175,6 +174,34 @@ def verify(
     """
     override = [*(override or []), *([f"verify.emulate={emulate}"] if emulate else [])]
     _stages("verify", _job(config, override, workspace, False, json), force, wait, False)
+
+
+@app.command()
+def bench(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    quick: cli_bench.Quick = False,
+    against: cli_bench.Against = None,
+    compare: cli_bench.Compare = None,
+    force: Force = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Measures load time, latency, throughput and memory.
+
+    Example:  pipeline bench -c examples/digits --against onnxruntime,openvino
+
+    With --compare nothing is kept: exit 1 if an artifact has become slower.
+    """
+    override = [*(override or []), *cli_bench.overrides(quick, against)]
+    job = _job(config, override, workspace, False, json)
+    if compare is None:
+        _stages("bench", job, force, wait, False)
+        return
+    other = cli_bench.found(compare, job.workspace)
+    with job.workspace.lock("pipeline bench --compare", wait):
+        cli_bench.compare(job.config, job.workspace, other, job.terminal, json)
 
 
 @app.command()
@@ -217,6 +244,23 @@ def status(
         console.print_json({"workspace": str(job.workspace.root), "stages": states})
     else:
         job.terminal.show(tables.status_table(states))
+
+
+@app.command()
+def report(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    compare: cli_report.Compare = None,
+    open: cli_report.Open = False,
+    json: Json = False,
+) -> None:
+    """Writes the report on what is there, as one file that needs no network.
+
+    Example:  pipeline report -c examples/digits --open
+    """
+    job = _job(config, override, workspace, False, json)
+    cli_report.report(job.config, job.workspace, compare, open, job.terminal, json)
 
 
 @app.command()

@@ -70,12 +70,21 @@ PLANS = (
 )
 assert tuple(plan.stage for plan in PLANS) == STAGES
 
-SHARED = ("readback", "runner", "runtimes")  # folders that any stage may import
+SHARED = ("readback", "runner", "runtimes", "timing")  # folders that any stage may import
 # Folders that only these import; the C++ runner is asked by means of a bundle.
 BESIDES = dict.fromkeys(("verify", "bench", "package"), ("bundle",))
 # Modules that no stage imports.
 ABOVE = (
-    *("cli", "cli_options", "cli_runner", "config_file", "console", "tables"),
+    *(
+        "cli",
+        "cli_bench",
+        "cli_options",
+        "cli_report",
+        "cli_runner",
+        "config_file",
+        "console",
+        "tables",
+    ),
     *("run", "doctor", "inspection"),
 )
 
@@ -143,6 +152,12 @@ def run(
         if plan.stage == "verify" and not config.package.allow_failed:
             _refuse_a_failed_verdict(workspace)
     return results
+
+
+def inputs_of(workspace: Workspace, stage: str) -> Mapping[str, Path]:
+    """The folders of the earlier stages that `stage` reads."""
+    (plan,) = (plan for plan in PLANS if plan.stage == stage)
+    return {name: workspace.stage(name) for name in plan.needs}
 
 
 def verdict_of(workspace: Workspace) -> Mapping[str, Any] | None:

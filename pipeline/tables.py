@@ -19,6 +19,9 @@ COLOURS = {
     "stale": "yellow",
     "warn": "yellow",
     "inconclusive": "yellow",
+    "faster": "green",
+    "slower": "bold red",
+    "can't tell": "yellow",
 }
 _SHORT_LIST = 12
 
@@ -60,26 +63,51 @@ def verdict_table(verdict: Mapping[str, Any]) -> Table:
 
 
 def bench_table(bench: Mapping[str, Any]) -> Table:
-    """Medians beside eager PyTorch's own; every figure is in bench.json."""
+    """p90 first, beside eager PyTorch's own; every figure is in bench.json."""
     table = _table(
-        "artifact", "runtime", ">p50 ms", ">p99 ms", ">speed", ">load ms", ">samples/s", ">peak MB"
+        *("artifact", "runtime", ">p90 ms", ">p50 ms", ">times as fast as eager"),
+        *(">load ms", ">samples/s", ">peak MB"),
     )
-    good = [row for row in bench["rows"] if not row.get("error")]
-    eager = next((row["p50_ms"] for row in good if row["artifact"] == "eager"), None)
     for row in bench["rows"]:
-        if row.get("error"):
-            table.add_row(row["artifact"], row["runtime"], "[red]failed[/]")  # a warning says why
+        runtime = f"{row['runtime']} (peer)" if row["peer"] else row["runtime"]
+        if row["error"]:
+            table.add_row(row["artifact"], runtime, "[red]failed[/]")  # a warning says why
             continue
         size, rate = max(row["throughput"].items(), key=lambda item: item[1], default=("", None))
         table.add_row(
             row["artifact"],
-            row["runtime"],
+            runtime,
+            _number(row["p90_ms"], ".3f"),
             _number(row["p50_ms"], ".3f"),
-            _number(row["p99_ms"], ".3f"),
-            _number(eager and row["p50_ms"] and eager / row["p50_ms"], ".2f", "×"),
+            times_as_fast(row["against_eager"]) if row["artifact"] != "eager" else "",
             _number(row["load_ms"], ".1f"),
             _number(rate, ",.0f", f" (batch {size})"),
             _number(row["peak_bytes"] and row["peak_bytes"] / 1e6, ",.0f"),
+        )
+    return table
+
+
+def times_as_fast(ratio: Mapping[str, float] | None) -> str:
+    """A ratio of times the other way round, with its interval: `3.10 (3.05–3.21)`."""
+    if ratio is None:
+        return "–"
+    return f"{1 / ratio['ratio']:.2f} ({1 / ratio['high']:.2f}–{1 / ratio['low']:.2f})"
+
+
+def compare_table(found: Mapping[str, Any]) -> Table:
+    """Ours against theirs, one row for each artifact in each runtime."""
+    table = _table(
+        *("artifact", "runtime", ">p90 ms", ">p50 ms", ">other p50", ">ratio of medians", "verdict")
+    )
+    for row in found["rows"]:
+        ratio = row["ratio"]
+        said = f"{ratio['ratio']:.3f} ({ratio['low']:.3f}–{ratio['high']:.3f})" if ratio else "–"
+        table.add_row(
+            row["artifact"],
+            row["runtime"],
+            *(_number(row[key], ".3f") for key in ("p90_ms", "p50_ms", "other_p50_ms")),
+            said,
+            word(row["tells"]) + (" [dim](the same file)[/]" if row["same_file"] else ""),
         )
     return table
 

@@ -85,6 +85,7 @@ batch_size = 32
 lr = 0.02
 threads = 1
 [bench]
+runtimes = ["onnxruntime"]
 seconds = 0.05
 batch_sizes = [1, 4]
 [package]

@@ -16,7 +16,7 @@ HOME = Path(pipeline.__file__).parent
 # A module imports only from its own layer and those above it in this list.
 LAYERS = [
     {"errors", "progress", "silence"},
-    {"config", "config_file", "signature", "machine", "parity"},
+    {"config", "config_file", "signature", "machine", "parity", "timing"},
     {"artifacts", "onnx_file", "torchscript_file"},
     {"stage", "workspace", "weights", "bundle", "readback"},
     {"project", "onnx_model", "wrap"},
@@ -25,7 +25,7 @@ LAYERS = [
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},
     {"console", "tables"},
-    {"cli_options", "cli_runner"},
+    {"cli_options", "cli_bench", "cli_report", "cli_runner"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <iostream>
 #include <numeric>
 
@@ -8,6 +7,7 @@
 #include "tool/golden.hpp"
 #include "tool/memory.hpp"
 #include "tool/numbers.hpp"
+#include "tool/percentiles.hpp"
 #include "tool/print.hpp"
 
 namespace edge::tool {
@@ -20,14 +20,21 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+struct Drawn {
+  const std::vector<Batch>& batches;
+  std::uint64_t seed;
+
+  const Batch& operator[](std::size_t run) const { return batches[draw(seed, run, batches.size())]; }
+};
+
 // Milliseconds of every run in order: at least `runs` of them and `seconds` of their sum. Nothing
-// is dropped or smoothed. The batches take turns.
-Result<std::vector<double>> measure(const Runner& runner, const std::vector<Batch>& batches,
-                                    std::size_t runs, double seconds) {
+// is dropped or smoothed.
+Result<std::vector<double>> measure(const Runner& runner, const Drawn& batches, std::size_t runs,
+                                    double seconds) {
   std::vector<double> latencies;
   double total = 0;
   while (latencies.size() < runs || total < seconds * 1e3) {
-    const Batch& batch = batches[latencies.size() % batches.size()];
+    const Batch& batch = batches[latencies.size()];
     const auto start = Clock::now();
     const auto answers = runner.run(batch);
     latencies.push_back(ms_since(start));
@@ -35,15 +42,6 @@ Result<std::vector<double>> measure(const Runner& runner, const std::vector<Batc
     total += latencies.back();
   }
   return latencies;
-}
-
-// The smallest value that at least `percent` of all are not above: the nearest-rank method.
-double nearest_rank(std::vector<double> values, double percent) {
-  const auto rank =
-      static_cast<std::size_t>(std::ceil(percent / 100 * static_cast<double>(values.size())));
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(rank, 1) - 1);
-  std::nth_element(values.begin(), at, values.end());
-  return *at;
 }
 
 bool same_shapes(const Batch& a, const Batch& b) {
@@ -92,6 +90,8 @@ Backend backend_for(const Bundle& bundle, const Options& options) {
   return artifact->format == Format::onnx ? Backend::onnxruntime : Backend::libtorch;
 }
 
+Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
 // Fills `json` in the order in which things happen.
 Result<Done> measure_all(const Bundle& bundle, double opened_ms, const Common& common,
                          const BenchOptions& asked, Json& json) {
@@ -101,7 +101,8 @@ Result<Done> measure_all(const Bundle& bundle, double opened_ms, const Common& c
   const double library_ms = ms_since(start);
   const auto samples = samples_of(bundle);
   if (!samples) return samples.error();
-  const auto batches = batches_of(*samples, asked.batch);
+  const auto stacks = batches_of(*samples, asked.batch);
+  const Drawn batches{stacks, asked.seed};
   reset_peak();
   const std::uint64_t baseline = peak_bytes();
 
@@ -127,9 +128,12 @@ Result<Done> measure_all(const Bundle& bundle, double opened_ms, const Common& c
   json["first_ms"] = first->front();
   json["warmup_runs"] = warm->size();
   json["runs"] = latencies->size();
-  for (const int percent : {50, 90, 99}) {
-    json["p" + std::to_string(percent) + "_ms"] = nearest_rank(*latencies, percent);
-  }
+  json["seed"] = asked.seed;
+  json["samples"] = samples->size();
+  json["p50_ms"] = nearest_rank(*latencies, 50);
+  json["p90_ms"] = or_null(sure(*latencies, 90));
+  json["p90_nearest_ms"] = nearest_rank(*latencies, 90);
+  json["p99_ms"] = or_null(sure(*latencies, 99));
   json["throughput"] = {{std::to_string(asked.batch),
                          static_cast<double>(latencies->size() * asked.batch) / (total / 1e3)}};
   json["baseline_bytes"] = baseline;
@@ -139,11 +143,14 @@ Result<Done> measure_all(const Bundle& bundle, double opened_ms, const Common& c
 }
 
 void print_text(const Json& json) {
-  const auto ms = [&](const char* key) { return number(json.at(key).get<double>()) + " ms"; };
+  const auto ms = [&](const char* key) {
+    const Json& value = json.at(key);
+    return value.is_null() ? "– (too few runs)" : number(value.get<double>()) + " ms";
+  };
   std::cout << json["artifact"].get<std::string>() << " in " << json["runtime"].get<std::string>()
             << ' ' << json["runner"]["version"].get<std::string>() << ", " << json["threads"]
             << (json["threads"] == 1 ? " thread" : " threads") << ", batch " << json["batch"] << '\n'
-            << "  p50 " << ms("p50_ms") << "   p90 " << ms("p90_ms") << "   p99 " << ms("p99_ms")
+            << "  p90 " << ms("p90_ms") << "   p50 " << ms("p50_ms") << "   p99 " << ms("p99_ms")
             << "   of " << json["runs"] << " runs\n"
             << "  load " << ms("load_ms") << "   first run " << ms("first_ms") << "   library "
             << ms("library_ms") << '\n'

@@ -8,6 +8,7 @@
 //   70  a mistake of this program
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,11 @@ int run(const Common& common, const RunOptions& asked);
 
 struct BenchOptions {
   std::size_t runs = 64;
-  double seconds = 2.0;
-  std::size_t warm_runs = 1;
+  double seconds = 10.0;
+  std::size_t warm_runs = 10;
   double warm_seconds = 0.5;
   std::size_t batch = 1;
+  std::uint64_t seed = 0;  // of the draw of samples
 };
 int bench(const Common& common, const BenchOptions& asked);
 

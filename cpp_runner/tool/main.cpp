@@ -69,6 +69,9 @@ int dispatch(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   bench->add_option("--seconds", bench_options.seconds, "At least so long")->capture_default_str();
+  bench->add_flag_callback(
+      "--quick", [&] { bench_options.seconds = 2.0; }, "--seconds 2: for a first look");
+  bench->add_option("--seed", bench_options.seed, "Of the draw of samples")->capture_default_str();
   bench->add_option("--warm-up", bench_options.warm_seconds, "Seconds before")
       ->capture_default_str();
   bench->add_option("--warm-up-runs", bench_options.warm_runs, "At least so many before")

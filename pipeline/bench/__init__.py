@@ -1,10 +1,10 @@
-"""Every artifact in every runtime, each in a fresh process: load, latency, throughput, memory."""
+"""Every artifact in every runtime, in turns: load, latency, throughput, memory."""
 
 from pipeline.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:
-    """Writes `bench.json`. A row that fails says why in `error`; the others stand.
+    """Writes `bench.json` and `latencies.npz`. A row that fails says why in `error`.
 
     Raises UsageError where there is nothing to measure.
     """

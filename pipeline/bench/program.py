@@ -1,4 +1,4 @@
-"""A row of the C++ runner: its own measuring loop, by `edge-runner bench`."""
+"""Turns of a contestant in the C++ runner: its own measuring loop, by `edge-runner bench`."""
 
 import json
 import subprocess
@@ -7,65 +7,70 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.bench.inputs import Row, batches_of
-from pipeline.bench.request import Request
+from pipeline.bench.inputs import batches_of, load
+from pipeline.bench.request import Request, Turn
 from pipeline.runtimes import RUNTIMES
 from pipeline.runtimes.cpp_draft import write_draft
 from pipeline.runtimes.cpp_process import command
 
-# The same as the Python rows have: clocks and caches settle.
-WARM_SECONDS = 0.5
-THROUGHPUT_RUNS, THROUGHPUT_SECONDS = 8, 1.0
+THROUGHPUT_RUNS = 8  # as the rows of Python have
 
 TAKEN = (
-    *("baseline_bytes", "load_ms", "first_ms", "warmup_runs", "runs", "latencies_ms"),
-    *("p50_ms", "p90_ms", "p99_ms", "peak_bytes", "threads", "runner"),
+    *("baseline_bytes", "load_ms", "first_ms", "warmup_runs", "latencies_ms"),
+    *("peak_bytes", "threads", "runner"),
 )
 
 
-def measure_program(
-    request: Request, rows: list[Row], begin: Callable[[str], None], result: dict[str, Any]
-) -> None:
-    """Fills `result` as the worker does for the runtimes of Python; `begin` names each part.
+class ProgramTurns:
+    """A process of the program for each turn, on a bundle that is written once.
 
-    The samples are those of the commonest shape. Raises RuntimeError, one line, with what the
-    program says.
+    The samples are those of the commonest shape. A turn raises RuntimeError, one line, with what
+    the program says.
     """
-    assert request.artifact is not None
-    each = request.fixed_batch or 1
-    with tempfile.TemporaryDirectory(dir=Path(request.result).parent) as folder:
-        draft = Path(folder) / "draft.bundle"
-        format = RUNTIMES[request.runtime].format
+
+    def __init__(self, request: Request, say: Callable[..., None]) -> None:
+        assert request.artifact is not None
+        self._request = request
+        self._say = say
+        self._folder = tempfile.TemporaryDirectory(dir=request.folder)
+        self._draft = Path(self._folder.name) / "draft.bundle"
+        rows = load(Path(request.inputs))
         write_draft(
-            draft,
+            self._draft,
             Path(request.artifact),
-            format,
+            RUNTIMES[request.runtime].format,
             request.asked.signature,
             request.made_for,
-            _alike(batches_of(rows, each)),
+            _alike(batches_of(rows, request.batch)),
         )
 
-        def run(batch: int, warm_runs: int, warm: float, runs: int, seconds: float) -> Any:
-            options = {
-                "--batch": batch,
-                "--warm-up-runs": warm_runs,
-                "--warm-up": warm,
-                "--runs": runs,
-                "--seconds": seconds,
-            }
-            words = [str(word) for option in options.items() for word in option]
-            return _answer(command("bench", draft, format, request.asked, "--json", *words))
+    def __call__(self, turn: Turn) -> None:
+        request = self._request
+        self._say(begin="latency")
+        found = self._run(
+            turn.seed, 1, (request.warmup_runs, turn.warm_seconds), (request.runs, request.seconds)
+        )
+        self._say(part={name: found[name] for name in TAKEN})
+        for size in request.other_sizes if turn.last else ():
+            self._say(begin=f"batches of {size}")
+            found = self._run(turn.seed, size, (2, 0.0), (THROUGHPUT_RUNS, request.batch_seconds))
+            self._say(part={"throughput": found["throughput"]})
 
-        begin("latency")
-        found = run(1, request.warmup_runs, WARM_SECONDS, request.runs, request.seconds)
-        result |= {name: found[name] for name in TAKEN}
-        result |= {"batch": each, "throughput": {str(each): each * found["throughput"]["1"]}}
-        for size in request.batch_sizes if request.fixed_batch is None else ():
-            if size == each:
-                continue
-            begin(f"batches of {size}")
-            seconds = min(THROUGHPUT_SECONDS, request.seconds)
-            result["throughput"] |= run(size, 2, 0, THROUGHPUT_RUNS, seconds)["throughput"]
+    def _run(
+        self, seed: int, batch: int, warm_up: tuple[int, float], measured: tuple[int, float]
+    ) -> Any:
+        """What the program answers. `warm_up` and `measured` are at least (runs, seconds)."""
+        options = {
+            "--seed": seed,
+            "--batch": batch,
+            "--warm-up-runs": warm_up[0],
+            "--warm-up": warm_up[1],
+            "--runs": measured[0],
+            "--seconds": measured[1],
+        }
+        words = [str(word) for option in options.items() for word in option]
+        format = RUNTIMES[self._request.runtime].format
+        return _answer(command("bench", self._draft, format, self._request.asked, "--json", *words))
 
 
 def _alike(batches: list[list[Any]]) -> list[list[Any]]:

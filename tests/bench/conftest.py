@@ -54,8 +54,7 @@ entry = "random.py:build_data"
 kind = "regression"
 [bench]
 threads = 2
-warmup_runs = 3
-seconds = 0.02
+seconds = 0.05
 batch_sizes = [1, 4]
 """
 

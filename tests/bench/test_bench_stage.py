@@ -8,20 +8,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import psutil
 import pytest
 
 from pipeline import bench
 from pipeline.artifacts import read_json, write_index
-from pipeline.bench.request import Eager, Request
-from pipeline.bench.spawn import run_worker
+from pipeline.bench.field import plan
+from pipeline.bench.race import Raced
+from pipeline.bench.request import Eager, Request, Turn
+from pipeline.bench.spawn import Worker
+from pipeline.bench.stage import control_of, void
 from pipeline.config import Config
 from pipeline.config_file import load_config
 from pipeline.errors import UsageError
 from pipeline.progress import Silent
 from pipeline.signature import Signature
 from pipeline.stage import Job
+from pipeline.timing.percentiles import summary as percentiles
 
 
 def test_rows(job: Job, report: Silent) -> None:
@@ -37,73 +43,122 @@ def test_rows(job: Job, report: Silent) -> None:
         ("onnx-int8-static", "onnxruntime"),
         ("onnx-int8-static", "cpp-onnxruntime"),
     ]
+    latencies = np.load(job.out / "latencies.npz")
     for runtime, said in (("onnxruntime", "failed"), ("cpp-onnxruntime", "unsafe-model")):
-        broken = rows.pop(("onnx-int8-static", runtime))
+        number = list(rows).index(("onnx-int8-static", runtime))
+        broken = rows["onnx-int8-static", runtime]
         assert said in broken["error"]
         assert str(job.out.parent) not in broken["error"]
-        assert (broken["p50_ms"], broken["latencies_ms"], broken["throughput"]) == (None, [], {})
+        assert (broken["p50_ms"], broken["throughput"], broken["against_eager"]) == (None, {}, None)
+        assert len(latencies[f"{number}.ms"]) == 0
     assert summary["rows"] == 7
     assert summary["errors"] == 2
     assert any("was not measured" in warning for warning in report.warnings)
-    for row in rows.values():
+    assert any("10 samples; 64 different ones" in warning for warning in report.warnings)
+    for number, row in enumerate(list(rows.values())[:5]):
         assert row["error"] is None
         assert row["threads"] == 2  # as torch and onnxruntime say themselves
-        assert row["runs"] == len(row["latencies_ms"]) >= 64
-        assert row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= max(row["latencies_ms"])
-        assert row["p50_ms"] in row["latencies_ms"]
+        ms, rounds = latencies[f"{number}.ms"], latencies[f"{number}.rounds"]
+        assert row["runs"] == len(ms) == sum(rounds) >= 64
+        assert len(rounds) == row["rounds"] == 10
+        assert min(rounds) >= 7  # 64 runs, shared out
+        assert {name: row[name] for name in percentiles(ms)} == percentiles(ms)
+        assert row["p50_ms"] in ms
+        assert row["p90_ms"] in ms
         assert set(row["throughput"]) == {"1", "4"}
-        seconds = sum(row["latencies_ms"]) / 1e3
-        assert row["throughput"]["1"] == pytest.approx(row["runs"] / seconds)
+        assert row["throughput"]["1"] == pytest.approx(row["runs"] / (ms.sum() / 1e3))
         assert row["load_ms"] > 0
+        assert row["warmup_runs"] >= 10
         assert row["peak_bytes"] >= row["baseline_bytes"] > 5_000_000
         assert row["file_bytes"] > 50
+        ratio = row["against_eager"]
+        assert ratio["low"] <= ratio["ratio"] <= ratio["high"]
+        assert 0 <= row["steal_percent"] <= 100
+    assert rows["eager", "eager"]["against_eager"] == {"ratio": 1.0, "low": 1.0, "high": 1.0}
     assert rows["onnx-fp32", "onnxruntime"]["runner"]["spinning"] is True
+    assert rows["onnx-fp32", "onnxruntime"]["computed_in"] == {"fp32": 1}
+    assert rows["onnx-int8-static", "onnxruntime"]["computed_in"] is None
     assert found["machine"]["cores"] >= 1
-    assert len(found["load_average"]) == 3
+    assert len(found["conditions"]["load_average_before"]) == 3
+    control = found["control"]
+    assert (control["artifact"], control["runtime"]) == ("torchscript-fp32", "torchscript")
+    low, high = control["allowed"]
+    assert control["steady"] == (low <= control["ratio"]["ratio"] <= high) == (not found["void"])
+    assert found["void"] == any("is void" in warning for warning in report.warnings)
     assert not list(job.scratch.iterdir())
     assert not psutil.Process().children(recursive=True)
+
+
+def test_a_control_that_is_off_makes_the_run_void(job: Job) -> None:
+    """Of two contestants one of which is another: what a disturbed control looks like."""
+    item = plan(job)[1]
+    worker = SimpleNamespace(found={"throughput": {}}, error=None, turns_ms=[[1.0] * 7] * 10)
+    slower = SimpleNamespace(found={"throughput": {}}, error=None, turns_ms=[[1.03] * 7] * 10)
+    first, again, off = (Raced(one, 1, []) for one in (worker, worker, slower))  # type: ignore[arg-type]
+    assert control_of(item, first, again)["steady"] is True
+    control = control_of(item, off, first)
+    assert control["steady"] is False
+    assert "torchscript-fp32 in torchscript against itself came to 1.030" in void(control)
+    off.row["error"] = "gone"
+    assert control_of(item, off, first)["ratio"] is None
+    assert "was not measured" in void(control_of(item, off, first))
 
 
 def request(folder: Path, config: Config, inputs: Path, **model_args: float) -> Request:
     data = config.model_dump(mode="json", exclude_unset=True)
     data["model"]["args"] = model_args
     return Request(
-        runtime="eager", artifact=None, signature=Signature((), ()).to_json(), made_for="any",
-        eager=Eager(data, str(folder), str(folder / "train"), None, False),
-        threads=1, inputs=str(inputs), result=str(folder / "result.json"), fixed_batch=None,
-        warmup_runs=1, runs=64, seconds=0.01, batch_sizes=[1, 4],
+        runtime="eager", peer=False, artifact=None, signature=Signature((), ()).to_json(),
+        made_for="any", eager=Eager(data, str(folder), str(folder / "train"), None, False),
+        threads=1, inputs=str(inputs), folder=str(folder), fixed_batch=None,
+        warmup_runs=1, runs=64, seconds=0.01, batch_sizes=[1, 4], batch_seconds=0.01,
     )  # fmt: skip
 
 
+def worked(request: Request, limit_s: float, turns: int = 1) -> Worker:
+    """A worker that has done its turns and is gone."""
+    with Worker(request, limit_s) as worker:
+        worker.ready()
+        for number in range(turns):
+            worker.turn(Turn(number, 0.0, last=number == turns - 1))
+    return worker
+
+
+def test_turns_are_kept_apart(line: Path, config: Config, inputs: Path) -> None:
+    found = worked(request(line, config, inputs), 60, turns=3)
+    assert found.error is None
+    assert [len(turn) >= 64 for turn in found.turns_ms] == [True] * 3
+    assert list(found.found["throughput"]) == ["4"]
+
+
 def test_a_crash_keeps_what_was_measured(line: Path, config: Config, inputs: Path) -> None:
-    found = run_worker(request(line, config, inputs, bad=4), 60)
-    assert found["error"] == "the worker was ended by SIGKILL while measuring batches of 4"
-    assert len(found["latencies_ms"]) >= 64
-    assert list(found["throughput"]) == ["1"]
+    found = worked(request(line, config, inputs, bad=4), 60)
+    assert found.error == "the worker was ended by SIGKILL while measuring batches of 4"
+    assert len(found.turns_ms[0]) >= 64
+    assert found.found["throughput"] == {}
 
 
 def test_a_model_that_takes_too_long(line: Path, config: Config, inputs: Path) -> None:
     start = time.monotonic()
-    found = run_worker(request(line, config, inputs, sleep=600), 8)
+    found = worked(request(line, config, inputs, sleep=600), 8)
     assert time.monotonic() - start < 30
-    assert found["error"].startswith("took more than 8 s")
+    assert found.error is not None and found.error.startswith("took more than 8 s")
     assert not psutil.Process().children(recursive=True)
 
 
 def test_a_model_that_raises(line: Path, config: Config, inputs: Path) -> None:
     wrong = request(line, config, inputs, colour=1)
-    found = run_worker(wrong, 60)
-    assert "unexpected keyword argument 'colour'" in found["error"]
+    assert "unexpected keyword argument 'colour'" in str(worked(wrong, 60).error)
     missing = dataclasses.replace(wrong, eager=None, runtime="nothing", artifact="x")
-    assert "KeyError: 'nothing'" in run_worker(missing, 60)["error"]
+    assert "KeyError: 'nothing'" in str(worked(missing, 60).error)
 
 
 def test_a_fixed_batch_is_all_that_is_measured(line: Path, config: Config, inputs: Path) -> None:
     fixed = dataclasses.replace(request(line, config, inputs), fixed_batch=3)
-    found = run_worker(fixed, 60)
-    assert found["error"] is None
-    assert found["batch"] == 3
-    assert list(found["throughput"]) == ["3"]
+    raced = Raced(worked(fixed, 60), fixed.batch, [])
+    assert raced.row["error"] is None
+    assert raced.row["batch"] == 3
+    assert list(raced.row["throughput"]) == ["3"]
 
 
 def test_nothing_to_measure_is_an_error(job: Job) -> None:

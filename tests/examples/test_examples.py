@@ -19,7 +19,10 @@ pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RUNTIMES = {"torchscript", "cpp-libtorch", "onnxruntime", "cpp-onnxruntime"}
 FP32_ERROR = 1e-4
-QUICK_BENCH = ("--set", "bench.seconds=0.05", "--set", "bench.batch_sizes=[1]")
+QUICK_BENCH = (
+    *("--set", "bench.seconds=0.05", "--set", "bench.batch_sizes=[1]"),
+    *("--set", 'bench.runtimes=["onnxruntime"]'),
+)
 
 
 @dataclass(frozen=True)

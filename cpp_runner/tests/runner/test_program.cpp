@@ -196,7 +196,7 @@ TEST(Bench, SaysWhatWasMeasured) {
   EXPECT_EQ(row["runs"], 70);
   EXPECT_EQ(row["latencies_ms"].size(), 70U);
   EXPECT_LE(row["p50_ms"], row["p90_ms"]);
-  EXPECT_LE(row["p90_ms"], row["p99_ms"]);
+  EXPECT_TRUE(row["p99_ms"].is_null());  // 662 runs would say something
   EXPECT_EQ(row["sha256"].get<std::string>().size(), 64U);
   EXPECT_EQ(row["digest"].get<std::string>().size(), 64U);
   EXPECT_GT(row["peak_bytes"], 1000000);

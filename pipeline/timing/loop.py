@@ -1,10 +1,9 @@
 """The measuring loop. It takes a callable and a clock; it knows nothing of models."""
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-Call = Callable[[int], object]  # gets the number of the run, so that inputs can take turns
+Call = Callable[[int], object]  # gets the number of the run, so that inputs can be drawn for it
 Clock = Callable[[], int]  # nanoseconds
 
 
@@ -28,10 +27,3 @@ def measure(
         latencies.append(clock() - start)
         total += latencies[-1]
     return latencies
-
-
-def nearest_rank(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` of all are not above (the nearest-rank method):
-    number ceil(percent / 100 · n) in ascending order. Always one of the values."""
-    rank = max(1, math.ceil(percent / 100 * len(values)))
-    return sorted(values)[rank - 1]

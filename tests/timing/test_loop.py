@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipeline.bench.loop import measure, nearest_rank, warm_up
+from pipeline.timing.loop import measure, warm_up
 
 
 class Wound:
@@ -61,16 +61,3 @@ def test_an_error_goes_through() -> None:
 
     with pytest.raises(RuntimeError, match="no"):
         measure(call, 1, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("percent", "value"), [(5, 15), (30, 20), (40, 20), (50, 35), (90, 50), (99, 50), (100, 50)]
-)
-def test_nearest_rank(percent: float, value: float) -> None:
-    assert nearest_rank([50, 15, 40, 20, 35], percent) == value
-
-
-def test_nearest_rank_of_a_hundred() -> None:
-    hundred = list(range(1, 101))
-    assert [nearest_rank(hundred, p) for p in (50, 90, 99)] == [50, 90, 99]
-    assert nearest_rank([3.0], 99) == 3.0

@@ -1,0 +1,112 @@
+"""Turns of a contestant that runs in this Python process."""
+
+import gc
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.bench.inputs import Row, batches_of, load
+from pipeline.bench.memory import peak_bytes, reset_peak
+from pipeline.bench.peers import PEERS
+from pipeline.bench.request import Eager, Request, Turn
+from pipeline.runtimes import RUNTIMES, Runner
+from pipeline.timing.draw import draw
+from pipeline.timing.loop import measure, warm_up
+
+THROUGHPUT_RUNS = 8
+
+Say = Callable[..., None]
+
+
+class SessionTurns:
+    """Opens, measures and closes at each call: one session is alive at a time, here and in all."""
+
+    def __init__(self, request: Request, say: Say) -> None:
+        self._request = request
+        self._say = say
+        self._rows = load(Path(request.inputs))
+        _import(request)
+        gc.collect()
+        reset_peak()
+        self._say(part={"baseline_bytes": peak_bytes()})
+
+    def __call__(self, turn: Turn) -> None:
+        request = self._request
+        self._say(begin="load time")
+        start = time.perf_counter_ns()
+        runner = _open(request, self._rows)
+        load_ms = (time.perf_counter_ns() - start) / 1e6
+        described = runner.describe()
+        self._say(begin="latency")
+        try:
+            found = _latency(request, turn, runner, self._rows)
+            about = {"threads": described["threads"], "runner": described, "load_ms": load_ms}
+            self._say(part={**about, **found, "peak_bytes": peak_bytes()})
+            for size in request.other_sizes if turn.last else ():
+                self._say(begin=f"batches of {size}")
+                self._say(part={"throughput": {str(size): self._rate(runner, turn, size)}})
+        finally:
+            runner.close()
+            gc.unfreeze()
+
+    def _rate(self, runner: Runner, turn: Turn, size: int) -> float:
+        """Samples per second."""
+        call = _drawing(runner, batches_of(self._rows, size), turn.seed)
+        warm_up(call, 2, 0)
+        latencies = measure(call, THROUGHPUT_RUNS, self._request.batch_seconds)
+        return size * len(latencies) / (sum(latencies) / 1e9)
+
+
+def _latency(request: Request, turn: Turn, runner: Runner, rows: list[Row]) -> dict[str, Any]:
+    call = _drawing(runner, batches_of(rows, request.batch), turn.seed)
+    (first,) = measure(call, 1, 0)
+    warm = warm_up(call, request.warmup_runs, turn.warm_seconds)
+    gc.freeze()  # what exists by now is not looked through again: a pause of Python's, not a run's
+    latencies = measure(call, request.runs, request.seconds)
+    return {
+        "first_ms": first / 1e6,
+        "warmup_runs": warm,
+        "latencies_ms": [nanoseconds / 1e6 for nanoseconds in latencies],
+    }
+
+
+def _drawing(runner: Runner, batches: list[list[Any]], seed: int) -> Callable[[int], object]:
+    def call(number: int) -> object:
+        return runner.run(batches[draw(seed, number, len(batches))])
+
+    return call
+
+
+def _import(request: Request) -> None:
+    """Loads the code that opening needs, so that its time and memory are not the artifact's."""
+    if request.eager is None:
+        (PEERS if request.peer else RUNTIMES)[request.runtime].why_not()
+        return
+    from pipeline.project import ZOOS, load_entry
+
+    importlib.import_module("pipeline.runtimes.eager")
+    config = request.eager.to_config()
+    zoo = (config.model.entry or "").partition(":")[0]
+    if zoo in ZOOS:
+        importlib.import_module("torchvision.models" if zoo == "torchvision" else zoo)
+    elif config.model.entry:
+        load_entry(config.model.entry, config.root, "model.entry")
+
+
+def _open(request: Request, rows: list[Row]) -> Runner:
+    if request.eager is not None:
+        return _open_eager(request.eager, request.threads, rows)
+    assert request.artifact is not None
+    runtime = (PEERS if request.peer else RUNTIMES)[request.runtime]
+    return runtime.open(Path(request.artifact), request.asked)
+
+
+def _open_eager(given: Eager, threads: int, rows: list[Row]) -> Runner:
+    from pipeline.runtimes.eager import EagerRunner, wrapped_model
+    from pipeline.samples import Samples
+
+    names = tuple(given.names) if given.names else None
+    samples = Samples(names, given.keywords, rows[:1], None)
+    return EagerRunner(wrapped_model(given.to_config(), Path(given.train), samples), threads)

@@ -1,0 +1,209 @@
+"""The page of one run: what the evidence comes to, handed to the template."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.report import layers, plots, samples
+from pipeline.report.evidence import Evidence, gather
+from pipeline.report.points import Point, artifact_points, front
+from pipeline.report.template import render
+from pipeline.stage import STAGES
+from pipeline.workspace import Workspace
+
+LAYERS = 12  # shown by name in the plot of sizes
+NEVER = 101  # classes from which a confusion matrix is no picture any more
+
+Json = Mapping[str, Any]
+
+
+def page_of(config: Config, workspace: Workspace) -> str:
+    found = gather(workspace)
+    verdict, bench = found.verdict, found.bench
+    context: dict[str, Any] = {
+        "config": config,
+        "headline": headline(verdict),
+        "verdict": verdict,
+        "metric_name": ((verdict or {}).get("metric") or {}).get("name", "metric"),
+        "compatibility": (verdict or {}).get("compatibility", []),
+        "bench": bench,
+        "void": _void(bench),
+        "machine": (bench or verdict or {}).get("machine"),
+        "artifacts": [artifact for artifact, _ in found.artifacts.values()],
+        "chosen": found.chosen,
+        "stages": [(found.records[stage], stage) for stage in STAGES if stage in found.records],
+        "drift": found.drift,
+        "drift_plot": plots.drift(found.drift) if found.drift else None,
+        "training_plots": training_plots(found),
+        "cost_plot": plots.costs([(name, one.seconds) for name, one in found.records.items()]),
+        "size_plot": _size_plot(found),
+    }
+    return render(
+        "page.html",
+        {**context, **_matrix(found), **_tradeoff(found), **_parity(found), **_samples(found),
+         **_speed(found)},
+    )  # fmt: skip
+
+
+def headline(verdict: Json | None) -> str:
+    """The verdict in one sentence."""
+    if verdict is None:
+        return "Nothing has been verified yet."
+    rows = verdict["rows"]
+    told = f"{verdict['samples']} {'synthetic' if verdict['synthetic'] else 'validation'} samples"
+    failed = [row for row in rows if row["verdict"] == "fail"]
+    unsure = [row for row in rows if row["verdict"] == "inconclusive"]
+    if failed:
+        return f"{len(failed)} of {len(rows)} rows fail on {told}: {_names(failed)}."
+    if unsure:
+        return f"{len(unsure)} of {len(rows)} rows cannot be told on {told}: {_names(unsure)}."
+    if verdict["verdict"] == "fail":
+        return f"All {len(rows)} rows answer as eager PyTorch does, on {told}; a target that is " \
+            "asked for cannot run one of the artifacts."  # fmt: skip
+    return f"All {len(rows)} rows answer as eager PyTorch does, on {told} and on edge inputs."
+
+
+def training_plots(found: Evidence) -> list[str]:
+    curves = (
+        ("Training: loss by epoch", ("train_loss", "validation_loss")),
+        ("Training: metric by epoch", ("metric",)),
+    )
+    drawn = [plots.training(found.history, title, keys) for title, keys in curves]
+    return [svg for svg in drawn if svg]
+
+
+def _names(rows: list[Json]) -> str:
+    return ", ".join(f"{row['artifact']} in {row['runtime']}" for row in rows)
+
+
+def _void(bench: Json | None) -> str | None:
+    """Why the measurement says nothing of small differences."""
+    if bench is None or not bench["void"]:
+        return None
+    control = bench["control"]
+    name = f"{control['artifact']} in {control['runtime']}"
+    if control["ratio"] is None:
+        return f"The control, {name} twice, was not measured."
+    low, high = control["allowed"]
+    return (
+        f"{name} against itself came to {control['ratio']['ratio']:.3f}, outside "
+        f"{low:g} to {high:g}: "
+        "something else was at work. Take no small difference for one; measure again."
+    )
+
+
+def _matrix(found: Evidence) -> dict[str, Any]:
+    """Artifact × runtime, from what was verified and what was measured."""
+    judged = {(r["artifact"], r["runtime"]): r for r in (found.verdict or {}).get("rows", [])}
+    measured = {
+        (r["artifact"], r["runtime"]): r
+        for r in (found.bench or {}).get("rows", [])
+        if r["artifact"] != "eager" and not r["peer"]
+    }
+    keys = dict.fromkeys([*judged, *measured])
+    runtimes = list(dict.fromkeys(runtime for _, runtime in keys))
+
+    def cell(key: tuple[str, str]) -> dict[str, Any] | None:
+        row = judged.get(key)
+        if row is None and key not in measured:
+            return None
+        return {
+            "verdict": row["verdict"] if row else None,
+            "metric": row["metric"] if row else None,
+            "closeness": _closeness(row) if row else "",
+            "p90_ms": measured[key]["p90_ms"] if key in measured else None,
+        }
+
+    artifacts = dict.fromkeys(artifact for artifact, _ in keys)
+    rows = [(name, [cell((name, runtime)) for runtime in runtimes]) for name in artifacts]
+    return {"matrix": rows, "runtimes": runtimes}
+
+
+def _closeness(row: Json) -> str:
+    if row["max_abs"] == 0:
+        return "exact"
+    return f"SQNR {row['sqnr_db']:.0f} dB" if row["sqnr_db"] is not None else ""
+
+
+def _tradeoff(found: Evidence) -> dict[str, Any]:
+    if found.verdict is None or found.bench is None:
+        return {"tradeoff_plot": None, "points": [], "on_front": set()}
+    metric = found.verdict["metric"] or {}
+    artifacts = [artifact for artifact, _ in found.artifacts.values()]
+    points = artifact_points(artifacts, found.verdict, found.bench, found.chosen)
+    points += [Point(**candidate) for candidate in found.candidates]
+    goal, name = metric.get("goal", "max"), metric.get("name", "no metric")
+    on_front = front(points, goal)
+    svg = plots.tradeoff(points, on_front, name) if points else None
+    return {"tradeoff_plot": svg, "points": points, "on_front": on_front}
+
+
+def _parity(found: Evidence) -> dict[str, Any]:
+    if found.verdict is None:
+        return {"closeness_plot": None, "histogram_plot": None, "samples_known": False}
+    rows, kept = found.verdict["rows"], found.samples
+    names = [f"{row['artifact']} · {row['runtime']}" for row in rows]
+    drawn = plots.histograms(names, kept["histogram"], kept["histogram_edges"]) if kept else None
+    return {
+        "closeness_plot": plots.closeness(rows),
+        "histogram_plot": drawn,
+        "samples_known": bool(kept),
+    }
+
+
+def _samples(found: Evidence) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"confusion_plots": [], "confused": [], "disagreements": []}
+    if found.verdict is None or "row_class" not in found.samples:
+        return {"mistakes": False, **nothing}
+    kept, rows = found.samples, found.verdict["rows"]
+    known = [kept["reference_class"], kept["row_class"]]
+    known += [kept["target"]] if "target" in kept else []
+    classes = 1 + max(int(array.max()) for array in known)
+    labels = [*(found.labels or [])[:classes]]
+    labels += [str(index) for index in range(len(labels), max(classes, len(found.labels or [])))]
+    result = {**nothing, "mistakes": True}
+    if "target" in kept:
+        eager = samples.confusion(kept["target"], kept["reference_class"], len(labels))
+        result["confused"] = samples.confused(eager, labels)
+        if len(labels) < NEVER:
+            result["confusion_plots"] = _confusions(found, eager, labels)
+    result["disagreements"] = samples.disagreements(kept, found.pictures, rows, labels)
+    return result
+
+
+def _confusions(found: Evidence, eager: Any, labels: list[str]) -> list[str]:
+    """Eager's, and that of the artifact with the fewest right where that is another."""
+    assert found.verdict is not None
+    answered, target = found.samples["row_class"], found.samples["target"]
+    drawn = [plots.confusion(eager, labels, "Confusion: eager PyTorch")]
+    worst = int(np.argmin((answered == target).sum(axis=1)))
+    matrix = samples.confusion(target, answered[worst], len(labels))
+    if not np.array_equal(matrix, eager):
+        row = found.verdict["rows"][worst]
+        title = f"Confusion: {row['artifact']} in {row['runtime']}, the row with the fewest right"
+        drawn.append(plots.confusion(matrix, labels, title))
+    return drawn
+
+
+def _speed(found: Evidence) -> dict[str, Any]:
+    if found.bench is None or not any(len(ms) for ms in found.latencies):
+        return {"latency_plot": None, "rounds_plot": None}
+    rows = found.bench["rows"]
+    names = [f"{row['artifact']} · {row['runtime']}" for row in rows]
+    medians = [
+        [float(np.median(turn)) for turn in np.split(ms, np.cumsum(counts)[:-1])]
+        for ms, counts in zip(found.latencies, found.rounds, strict=True)
+        if len(ms)
+    ]
+    kept = [name for name, ms in zip(names, found.latencies, strict=True) if len(ms)]
+    return {
+        "latency_plot": plots.latencies(names, found.latencies),
+        "rounds_plot": plots.rounds(kept, medians),
+    }
+
+
+def _size_plot(found: Evidence) -> str | None:
+    counted = layers.sizes(found.artifacts, LAYERS)
+    return plots.layer_sizes(counted) if counted else None

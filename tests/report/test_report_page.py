@@ -1,0 +1,93 @@
+"""What the page says, from evidence that is known."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config_file import load_config
+from pipeline.report.evidence import gather
+from pipeline.report.page import headline, page_of
+from pipeline.report.points import Point, front
+from pipeline.report.samples import confused, confusion
+from pipeline.workspace import Workspace
+from tests.conftest import Cli
+
+ROW = {"artifact": "onnx-fp32", "runtime": "onnxruntime", "verdict": "pass"}
+VERDICT = {"verdict": "pass", "samples": 96, "synthetic": False, "rows": [ROW]}
+
+
+def test_the_verdict_in_one_sentence() -> None:
+    assert headline(None) == "Nothing has been verified yet."
+    assert headline(VERDICT).startswith("All 1 rows answer as eager PyTorch does, on 96 validation")
+    rows = [ROW, ROW | {"verdict": "inconclusive"}]
+    said = headline(VERDICT | {"verdict": "inconclusive", "rows": rows})
+    assert said.startswith("1 of 2 rows cannot be told on 96")
+    said = headline(VERDICT | {"verdict": "fail", "rows": [*rows, ROW | {"verdict": "fail"}]})
+    assert said == "1 of 3 rows fail on 96 validation samples: onnx-fp32 in onnxruntime."
+
+
+def point(name: str, score: float, ms: float, size: int, passed: bool = True) -> Point:
+    return Point(name, "artifact", score, ms, size, passed, False)
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points = [
+        point("exact", 0.99, 3.0, 400),
+        point("small", 0.98, 1.0, 100),
+        point("beaten", 0.97, 1.5, 100),
+        point("twin", 0.98, 1.0, 100),
+        point("failed", 1.0, 0.1, 1, passed=False),
+    ]
+    assert front(points, "max") == {"exact", "small", "twin"}
+    assert front(points, "min") == {"beaten", "small", "twin"}  # the score is an error then
+
+
+def test_confusion_counts_and_names() -> None:
+    matrix = confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, -1]), 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert confused(matrix, ["a", "b", "c"]) == [("a", "b", 1)]
+
+
+@pytest.mark.slow
+def test_the_page_says_what_the_stages_found(ran: Path, bare: Path) -> None:
+    config, workspace = load_config(ran), Workspace(bare)
+    before = page_of(config, workspace)
+    assert "no confusion matrix and no pictures" in before  # it says what it does not have
+    assert "it was verified without drift" in before
+    found = gather(workspace)
+    assert found.verdict is not None and found.bench is not None
+    for row in found.bench["rows"]:
+        assert f"{row['p90_ms']:.3f}" in before
+    for row in found.verdict["rows"]:
+        assert row["artifact"] in before
+    assert found.chosen == "onnx-int8-static"
+    assert 'onnx-int8-static <span class="quiet">(chosen)' in before
+    assert ("Void." in before) == found.bench["void"]
+    assert str(ran) not in before  # no path of this machine
+    assert not re.search(r"(src|href)=\"(?!#|data:)", before)  # nothing from elsewhere
+
+
+@pytest.mark.slow
+def test_samples_drift_and_pictures_are_shown(ran: Path, evident: Path) -> None:
+    page = page_of(load_config(ran), Workspace(evident))
+    assert "data:image/png;base64," in page
+    assert "sample 5" in page
+    assert "&lt;lying&gt;" in page and "<lying>" not in page  # labels are text, wherever they stand
+    assert "the first bad one is second" in page
+    assert "[quantize] exclude = [&#34;second&#34;]" in page
+    assert "Errors: how they are distributed" in page
+    assert "Confusion: eager PyTorch" in page
+
+
+@pytest.mark.slow
+def test_two_runs_side_by_side(ran: Path, cli: Cli) -> None:
+    done = cli("report", "-c", ran, "--compare", "tiny", "--json")
+    assert done.returncode == 0, done.stderr
+    page = (ran / "runs" / "tiny" / "comparison" / "index.html").read_text("utf-8")
+    assert page.count("the same file") >= 4
+    assert "pass</span> → <span" in page
+    done = cli("report", "-c", ran, "--compare", "nothing")
+    assert done.returncode == 2
+    assert "There is no run nothing" in done.stderr
