@@ -57,14 +57,18 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
         var done = 0L
         for (entry in manifest.entries) {
             val digest = MessageDigest.getInstance("SHA-256")
-            val size = source.open(entry.file).use { stream ->
+            var size = 0L
+            source.open(entry.file).use { stream ->
                 forEachBlock(stream) { block, length ->
+                    size += length
+                    // Not at the end: an archive's entry may be far larger than it says.
+                    if (size > entry.bytes) checkSize(entry.file, size, entry.bytes)
                     digest.update(block, 0, length)
-                    progress((done + length.toLong()) / bytes.coerceAtLeast(1).toDouble())
-                    done += length
+                    progress((done + size) / bytes.coerceAtLeast(1).toDouble())
                 }
             }
             checkSize(entry.file, size, entry.bytes)
+            done += size
             if (hex(digest.digest()) != entry.sha256) refuse(Refusal.WRONG_HASH, entry.file)
         }
     }
@@ -102,14 +106,12 @@ internal fun readExactly(stream: InputStream, name: String, bytes: Long): ByteAr
     return content
 }
 
-/** Calls [use] with each block of a stream; gives the number of all bytes. */
-internal inline fun forEachBlock(stream: InputStream, use: (ByteArray, Int) -> Unit): Long {
+/** Calls [use] with each block of a stream and its length. */
+internal inline fun forEachBlock(stream: InputStream, use: (ByteArray, Int) -> Unit) {
     val block = ByteArray(1 shl 16)
-    var total = 0L
     while (true) {
         val length = stream.read(block)
-        if (length < 0) return total
+        if (length < 0) return
         use(block, length)
-        total += length
     }
 }

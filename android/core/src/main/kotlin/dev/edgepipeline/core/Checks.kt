@@ -3,7 +3,7 @@ package dev.edgepipeline.core
 // Inputs against the manifest before an engine sees them, outputs before a caller does.
 
 /** The batch, 1 where there is none. */
-internal fun checkInputs(ports: List<Port>, tensors: List<Tensor>): Long {
+fun checkInputs(ports: List<Port>, tensors: List<Tensor>): Long {
     if (tensors.size != ports.size) wrongNumber("bad-input", "inputs", tensors.size, ports.size)
     var batch: Long? = null
     for ((port, tensor) in ports zip tensors) {
@@ -21,7 +21,7 @@ internal fun checkInputs(ports: List<Port>, tensors: List<Tensor>): Long {
     return batch ?: 1
 }
 
-internal fun checkOutputs(ports: List<Port>, tensors: List<Tensor>, batch: Long) {
+fun checkOutputs(ports: List<Port>, tensors: List<Tensor>, batch: Long) {
     if (tensors.size != ports.size) wrongNumber("bad-output", "outputs", tensors.size, ports.size)
     for ((port, tensor) in ports zip tensors) {
         val rightRows = !countsRows(port) || tensor.shape.firstOrNull() == batch

@@ -16,7 +16,7 @@ fun chooseArtifact(manifest: Manifest, formats: Set<Format>): Artifact? =
 
 fun fitsThisCpu(artifact: Artifact): Boolean = artifact.madeFor == "any" || artifact.madeFor == thisCpu
 
-internal fun warningsFor(manifest: Manifest, artifact: Artifact): List<String> = buildList {
+fun warningsFor(manifest: Manifest, artifact: Artifact): List<String> = buildList {
     if (artifact.verdict != Verdict.PASS) add("The verdict of ${artifact.id} is ${artifact.verdict.word}.")
     if (!fitsThisCpu(artifact)) {
         add("${artifact.id} was made for ${artifact.madeFor}; on $thisCpu it may be slow or less exact.")

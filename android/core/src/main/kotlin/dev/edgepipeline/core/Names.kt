@@ -16,7 +16,7 @@ private val RESERVED =
     setOf("con", "prn", "aux", "nul") + (0..9).map { "com$it" } + (0..9).map { "lpt$it" }
 
 /** The name, if it is a portable path relative to the bundle; else throws [Refused]. */
-internal fun checkName(name: String): String {
+fun checkName(name: String): String {
     fun refuseName(why: String): Nothing = refuse(Refusal.UNSAFE_NAME, quoted(name.take(MAX_NAME)), why)
     if (name.codePointCount(0, name.length) > MAX_NAME) refuseName("it is longer than $MAX_NAME characters")
     val segments = name.split('/')

@@ -1,0 +1,5 @@
+package dev.edgepipeline.app
+
+import android.app.Application
+
+class EdgeApp : Application()

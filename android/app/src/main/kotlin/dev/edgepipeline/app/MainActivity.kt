@@ -1,0 +1,5 @@
+package dev.edgepipeline.app
+
+import android.app.Activity
+
+class MainActivity : Activity()
