@@ -48,7 +48,7 @@ def verdict_table(verdict: Mapping[str, Any]) -> Table:
     for row in verdict["rows"]:
         table.add_row(
             row["artifact"],
-            row["runtime"],
+            _where(row),
             _number(row["max_abs"], ".1e"),
             _number(row["sqnr_db"], ".0f", " dB") if row["max_abs"] else "exact",
             _number(row["top1"], ".2%"),
@@ -57,6 +57,11 @@ def verdict_table(verdict: Mapping[str, Any]) -> Table:
             word(row["verdict"]),
         )
     return table
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    """The runtime, and the phone that it ran on."""
+    return escape(f"{row['runtime']} · {row['device']}" if "device" in row else row["runtime"])
 
 
 def bench_table(bench: Mapping[str, Any]) -> Table:
@@ -73,10 +78,15 @@ def bench_table(bench: Mapping[str, Any]) -> Table:
         size, rate = max(row["throughput"].items(), key=lambda item: item[1], default=("", None))
         table.add_row(
             row["artifact"],
-            row["runtime"],
+            _where(row),
             _number(row["p50_ms"], ".3f"),
             _number(row["p99_ms"], ".3f"),
-            _number(eager and row["p50_ms"] and eager / row["p50_ms"], ".2f", "×"),
+            # A phone against this machine's eager PyTorch says nothing of the artifact.
+            _number(
+                None if "device" in row else eager and row["p50_ms"] and eager / row["p50_ms"],
+                ".2f",
+                "×",
+            ),
             _number(row["load_ms"], ".1f"),
             _number(rate, ",.0f", f" (batch {size})"),
             _number(row["peak_bytes"] and row["peak_bytes"] / 1e6, ",.0f"),
