@@ -198,6 +198,10 @@ NO_WEIGHT_DEPENDS_ON = {"workers", "pin_memory", "persistent_workers", "checkpoi
 
 
 class ExportConfig(Section):
+    model_config = ConfigDict(populate_by_name=True)
+
+    for_: Annotated[Literal["any", "android-pytorch"], Field(alias="for")] = "any"
+    """`android-pytorch`: refuse TorchScript that calls what PyTorch 1.13.1 for Android lacks."""
     formats: tuple[Literal["torchscript", "onnx"], ...] = ("torchscript", "onnx")
     """What is exported."""
     capture: Literal["auto", "trace", "script"] = "auto"
