@@ -2,12 +2,13 @@
 
 BIN := .venv/bin
 DIGITS := examples/digits/runs/digits/package/digits.bundle
+APK := examples/digits/runs/digits/digits.apk
 # How long each parser of the C++ runner is fuzzed.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-arm64 runner demo arm64 test test-full test-fast test-python \
-	test-runner check lock clean
+.PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full \
+	test-fast test-python test-runner test-android check lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,13 +17,19 @@ setup:          ## install what is missing into .venv
 	@scripts/setup
 
 setup-tests:
-	@scripts/setup --tests
+	@scripts/setup --tests --android
+
+setup-android:
+	@scripts/setup --android
 
 setup-arm64:
 	@scripts/setup --arm64
 
 runner: setup   ## build the C++ runner
 	@$(BIN)/pipeline runner build
+
+jvm: setup-android
+	@$(BIN)/pipeline android jvm
 
 demo: runner    ## train, export, quantize, verify, measure and package examples/digits
 	$(BIN)/pipeline run -c examples/digits
@@ -31,19 +38,22 @@ arm64: setup-arm64 demo ## build the C++ runner for ARM64 and verify the digits 
 	@$(BIN)/pipeline runner build --arm64
 	$$($(BIN)/pipeline runner path --arm64) verify $(DIGITS)
 
-# Both halves wait a good deal on one core, so they share two; each is printed when it is done.
-test: check setup-tests runner ## the checks and tests
-	$(MAKE) --jobs=2 --output-sync=target test-runner test-python
+apk: setup-android demo ## the Android app with the digits in it, signed with a debug key, without an SDK
+	$(BIN)/pipeline android build $(DIGITS) -o $(APK)
+
+# The halves wait a good deal on one core, so they share two; each is printed when it is done.
+test: check setup-tests setup-android runner ## the checks and tests
+	$(MAKE) --jobs=2 --output-sync=target test-runner test-python test-android
 
 test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 	$(BIN)/python -m pytest -m full
 	cd cpp_runner && cmake --preset tsan >/dev/null
 	cd cpp_runner && cmake --build --preset tsan && ctest --preset tsan --quiet
 
-test-fast: setup-tests runner ## the tests in Python that take seconds
+test-fast: setup-tests runner jvm ## the tests in Python that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-test-python: setup-tests runner
+test-python: setup-tests runner jvm
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m "slow and not full"
 
@@ -51,6 +61,10 @@ test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and t
 	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 		-DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
 	cd cpp_runner && cmake --build --preset asan && ctest --preset asan --quiet
+
+# The app in Kotlin: its core on the JVM, its screens in Robolectric, with the digits in it.
+test-android: setup-tests demo ## the tests of the Android app, without an SDK or a phone
+	mvn -B -q -f android/pom.xml verify
 
 check: setup    ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, cli_bench, cli_report, cli_runner
+from pipeline import __version__, cli_android, cli_bench, cli_report, cli_runner
 from pipeline.cli_options import Json
 from pipeline.errors import Interrupted, PipelineError
 
@@ -162,7 +162,11 @@ def verify(
     workspace: Where = None,
     emulate: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="arm64", help="Rows for this kind of CPU, under QEMU."),
+        typer.Option(
+            "--with",
+            metavar="arm64|jvm",
+            help="Rows of ARM64 under QEMU; of the Android app's core.",
+        ),
     ] = None,
     force: Force = False,
     wait: Wait = False,
@@ -302,6 +306,7 @@ def inspect(
 
 
 app.add_typer(cli_runner.app, name="runner")
+app.add_typer(cli_android.app, name="android")
 
 
 @app.command()

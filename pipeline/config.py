@@ -198,6 +198,10 @@ NO_WEIGHT_DEPENDS_ON = {"workers", "pin_memory", "persistent_workers", "checkpoi
 
 
 class ExportConfig(Section):
+    model_config = ConfigDict(populate_by_name=True)
+
+    for_: Annotated[Literal["any", "android-pytorch"], Field(alias="for")] = "any"
+    """`android-pytorch`: refuse TorchScript that calls what PyTorch 1.13.1 for Android lacks."""
     formats: tuple[Literal["torchscript", "onnx"], ...] = ("torchscript", "onnx")
     """What is exported."""
     capture: Literal["auto", "trace", "script"] = "auto"
@@ -266,8 +270,9 @@ class VerifyConfig(Section):
     """Samples that run at once."""
     runtimes: tuple[str, ...] = ()
     """Default: all that this machine has."""
-    emulate: tuple[Literal["arm64"], ...] = ()
-    """Kinds of CPU that QEMU stands in for: rows of their own, answers and no timings."""
+    emulate: tuple[Literal["arm64", "jvm"], ...] = ()
+    """What something here stands in for, with rows of its own: `arm64` under QEMU, the core of the
+    Android app on a `jvm`. Answers, no timings."""
     tolerances: dict[Literal["fp32", "fp16", "int8"], Tolerances] = {}
     """By precision; what is not given follows the precision and the reference."""
     threads: Count = 1

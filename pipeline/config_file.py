@@ -100,4 +100,4 @@ def _known(sections: Iterable[str]) -> list[str]:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return sorted(Tolerances.model_fields) if model is VerifyConfig else []
         model = inner
-    return [name for name in model.model_fields if name != "root"]
+    return [field.alias or name for name, field in model.model_fields.items() if name != "root"]

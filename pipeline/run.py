@@ -72,11 +72,12 @@ assert tuple(plan.stage for plan in PLANS) == STAGES
 
 SHARED = ("readback", "runner", "runtimes", "timing")  # folders that any stage may import
 # Folders that only these import; the C++ runner is asked by means of a bundle.
-BESIDES = dict.fromkeys(("verify", "bench", "package"), ("bundle",))
+BESIDES = {"verify": ("bundle", "android"), "bench": ("bundle",), "package": ("bundle",)}
 # Modules that no stage imports.
 ABOVE = (
     *(
         "cli",
+        "cli_android",
         "cli_bench",
         "cli_options",
         "cli_report",
@@ -252,14 +253,18 @@ def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
     return {name: described[name] for name in facts}
 
 
-def _runner(emulate: Sequence[Target]) -> str | None:
+def _runner(emulate: Sequence[str]) -> str | None:
     """What the C++ runner was built of, where it can be used: it brings rows of its own."""
     from pipeline.runner import program
 
-    targets: list[Target] = ["host", *emulate]
+    targets: tuple[Target, ...] = ("host", "arm64") if "arm64" in emulate else ("host",)
     stamps = [
         program.stamp(target) or "" for target in targets if not program.why_not(None, target)
     ]
+    if "jvm" in emulate:
+        from pipeline.android import jvm
+
+        stamps += [] if jvm.why_not() else [jvm.stamp()]
     return " ".join(stamps) or None
 
 

@@ -51,7 +51,7 @@ def verdict_table(verdict: Mapping[str, Any]) -> Table:
     for row in verdict["rows"]:
         table.add_row(
             row["artifact"],
-            row["runtime"],
+            _where(row),
             _number(row["max_abs"], ".1e"),
             _number(row["sqnr_db"], ".0f", " dB") if row["max_abs"] else "exact",
             _number(row["top1"], ".2%"),
@@ -62,6 +62,11 @@ def verdict_table(verdict: Mapping[str, Any]) -> Table:
     return table
 
 
+def _where(row: Mapping[str, Any]) -> str:
+    """The runtime, and the phone that it ran on."""
+    return escape(f"{row['runtime']} · {row['device']}" if "device" in row else row["runtime"])
+
+
 def bench_table(bench: Mapping[str, Any]) -> Table:
     """p90 first, beside eager PyTorch's own; every figure is in bench.json."""
     table = _table(
@@ -69,7 +74,7 @@ def bench_table(bench: Mapping[str, Any]) -> Table:
         *(">load ms", ">samples/s", ">peak MB"),
     )
     for row in bench["rows"]:
-        runtime = f"{row['runtime']} (peer)" if row["peer"] else row["runtime"]
+        runtime = escape(f"{row['runtime']} (peer)") if row["peer"] else _where(row)
         if row["error"]:
             table.add_row(row["artifact"], runtime, "[red]failed[/]")  # a warning says why
             continue
@@ -79,7 +84,10 @@ def bench_table(bench: Mapping[str, Any]) -> Table:
             runtime,
             _number(row["p90_ms"], ".3f"),
             _number(row["p50_ms"], ".3f"),
-            times_as_fast(row["against_eager"]) if row["artifact"] != "eager" else "",
+            # A phone against this machine's eager PyTorch says nothing of the artifact.
+            times_as_fast(row["against_eager"])
+            if row["artifact"] != "eager" and "device" not in row
+            else "",
             _number(row["load_ms"], ".1f"),
             _number(rate, ",.0f", f" (batch {size})"),
             _number(row["peak_bytes"] and row["peak_bytes"] / 1e6, ",.0f"),

@@ -119,6 +119,26 @@ class Workspace:
                 _remove(draft.folder)
                 raise
 
+    @contextmanager
+    def amend(self, name: str) -> "Iterator[Draft]":
+        """A copy of a published stage to add to; it takes its place when the block ends well.
+
+        The key stays: what is added did not come of the ingredients, and makes nothing stale but
+        the later stages that read it. The caller holds the lock. Raises DamagedError for a stage
+        that is missing or not what its record says.
+        """
+        record = self.record(name)
+        if record is None or self.broken_files(name, record):
+            raise DamagedError(
+                f"{self.stage(name)} is missing or damaged.", f"pipeline {name} makes it again."
+            )
+        with self.publish(name) as draft:
+            for file in record.files:
+                (draft.folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.stage(name) / file, draft.folder / file)
+            draft.ingredients, draft.summary = record.ingredients, dict(record.summary)
+            yield draft
+
     def _seal(self, name: str, draft: "Draft") -> None:
         record = Record(
             stage=name,

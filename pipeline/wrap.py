@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.config import Config, InputConfig
@@ -62,7 +61,10 @@ class Preprocess(nn.Module):
         if self.crop:
             image = centre(image, self.height, self.width)
         x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0
-        x = F.interpolate(x, size=(self.height, self.width), mode="bilinear", antialias=True)
+        # F.interpolate(x, mode="bilinear", antialias=True) is this call among many others, and
+        # scripting it would write them all into the file, some of which older releases lack.
+        size = [self.height, self.width]
+        x = torch.ops.aten._upsample_bilinear2d_aa(x, size, False, None, None)
         return (x - self.mean) / self.std
 
 

@@ -69,7 +69,8 @@ def table(title: str, model: type[BaseModel], names: list[str]) -> list[str]:
     meanings = docstrings(model)
     about = "" if model is config.Config else f"{inspect.cleandoc(model.__doc__ or '')}\n"
     rows = [
-        f"| `{name}` | {cell(kind_of(model, name))} | {default_of(model.model_fields[name])} "
+        f"| `{model.model_fields[name].alias or name}` | {cell(kind_of(model, name))} "
+        f"| {default_of(model.model_fields[name])} "
         f"| {cell(meanings[name])} |"
         for name in names
     ]
@@ -94,7 +95,7 @@ def docstrings(model: type[BaseModel]) -> dict[str, str]:
 
 def kind_of(model: type[BaseModel], name: str) -> str:
     """A field's type in the words of TOML, with its limits."""
-    return words(model.model_json_schema()["properties"][name])
+    return words(model.model_json_schema(by_alias=False)["properties"][name])
 
 
 def words(spec: dict[str, Any]) -> str:

@@ -13,12 +13,21 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.android import sources as android
 from pipeline.runner.sources import PARTS
 
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SOURCES = ("pipeline", "cpp_runner", "pyproject.toml", "README.md", "CHANGELOG.md", ".gitignore")
+SOURCES = (
+    "pipeline",
+    "cpp_runner",
+    "android",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    ".gitignore",
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     source.mkdir()
     for name in SOURCES:
         if (REPOSITORY / name).is_dir():
-            unmade = shutil.ignore_patterns("build", "__pycache__")
+            unmade = shutil.ignore_patterns("build", "target", "__pycache__")
             shutil.copytree(REPOSITORY / name, source / name, ignore=unmade)
         else:
             shutil.copy2(REPOSITORY / name, source / name)
@@ -94,6 +103,10 @@ def test_every_file_of_the_package_is_in_it_and_nothing_else(installed: Installe
     for part in PARTS:
         files = [runner / part, *(runner / part).rglob("*")]
         wanted |= {f"pipeline/{p.relative_to(home.parent)}" for p in files if p.is_file()}
+    app = home.parent / "android"
+    for part in (*android.PARTS, android.RULES):
+        files = [app / part, *(app / part).rglob("*")]
+        wanted |= {f"pipeline/android_app/{p.relative_to(app)}" for p in files if p.is_file()}
     with zipfile.ZipFile(installed.wheel) as archive:
         names = set(archive.namelist())
     assert {name for name in names if ".dist-info/" not in name} == wanted

@@ -36,7 +36,7 @@ from pipeline.export.torchscript import Captured, capture
 from pipeline.onnx_file import onnx_bytes
 from pipeline.onnx_model import OnnxModel
 from pipeline.progress import Bar
-from pipeline.readback import read_back
+from pipeline.readback import android_pytorch, read_back
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.runtimes.eager import wrapped_model
 from pipeline.samples import load_samples
@@ -46,6 +46,10 @@ from pipeline.wrap import Wrapped
 
 SAMPLES = 8  # that the probe makes its inputs of
 PRECISION: Precision = "fp32"
+ANDROID_HINT = (
+    "Write the model with operators of that release, or give the phone the ONNX artifact and leave "
+    "that setting out."
+)
 
 
 class Exporter:
@@ -155,6 +159,10 @@ class Exporter:
         self, format: Format, path: Path, details: dict[str, Any], found: Agreement
     ) -> Artifact:
         facts = read_back(path, format)
+        target = self.job.config.export.for_
+        if format == "torchscript" and target == android_pytorch.TARGET:
+            android_pytorch.check(path, ANDROID_HINT)
+            details = {**details, "for": target}
         self.bar.advance(1)
         how = next(iter(details.values()))
         self.job.report.note(

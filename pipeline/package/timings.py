@@ -16,25 +16,27 @@ def latency(bench: Mapping[str, Any]) -> str:
         *("artifact", "runtime", "threads", "load ms", "first run ms", "p50 ms", "p90 ms"),
         *("p99 ms", "samples/s at batch", "peak memory", "before loading it"),
     )
-    rows = [_latency_row(row) for row in bench["rows"]]
-    return "\n".join(
-        [
-            "",
-            "## Latency on the machine that made it",
-            "",
-            f"{machine['cpu']}, {machine['cores']} cores, {machine['os']}. Batch 1 unless said "
-            "otherwise; nothing is clipped.",
-            "",
-            *table(header, rows),
-        ]
-    )
+    here = [_latency_row(row) for row in bench["rows"] if "device" not in row]
+    lines = [
+        "",
+        "## Latency on the machine that made it",
+        "",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['os']}. Batch 1 unless said "
+        "otherwise; nothing is clipped.",
+        "",
+        *table(header, here),
+    ]
+    for device in dict.fromkeys(row["device"] for row in bench["rows"] if "device" in row):
+        there = [_latency_row(row) for row in bench["rows"] if row.get("device") == device]
+        lines += ["", f"## Latency on {device}", "", *table(header, there)]
+    return "\n".join(lines)
 
 
 def not_the_fastest(manifest: Manifest, bench: Mapping[str, Any]) -> str | None:
     """Where the order of preference is clearly not what was measured here: a warning."""
     p50: dict[str, float] = {}
     for row in bench["rows"]:
-        if row["p50_ms"] is not None:
+        if row["p50_ms"] is not None and "device" not in row:
             name = row["artifact"]
             p50[name] = min(row["p50_ms"], p50.get(name, row["p50_ms"]))
     names = [artifact.id for artifact in manifest.artifacts if artifact.id in p50]

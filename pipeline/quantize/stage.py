@@ -27,6 +27,7 @@ from pipeline.quantize.account import Account, account, check_changed
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
 from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Task, choose
+from pipeline.readback import android_pytorch
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.signature import Signature
 from pipeline.stage import Job, Summary
@@ -84,6 +85,9 @@ def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Ac
             path.write_bytes(made.data)
             bar.advance(0, "reading back")
             found = account(recipe, task.path, path)
+            if recipe.format == "torchscript" and job.config.export.for_ == android_pytorch.TARGET:
+                drop = f'Leave "torchscript:{recipe.name}" out of [quantize] recipes.'
+                android_pytorch.check(path, drop)
             check_changed(recipe, found, job.config.quantize.exclude, _others(choice, found))
             _check_runs(task, choice, path, made, job.report)
     finally:

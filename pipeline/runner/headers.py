@@ -45,6 +45,12 @@ def headers(report: Reporter) -> Path:
     return folder
 
 
+def archive() -> bytes:
+    """The Android archive itself, checked. Raises SetupError where npm cannot fetch it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return _fetch(_npm(), Path(scratch))
+
+
 def _fill(folder: Path, report: Reporter) -> None:
     """Fetches into a neighbour of `folder` and renames it: a half one never stands there."""
     npm = _npm()

@@ -69,6 +69,11 @@ class Runtime:
     program: bool = False
     emulates: str | None = None
 
+    @property
+    def cpu(self) -> str | None:
+        """The kind of CPU that it stands for, where that is not this one; the JVM runs on this."""
+        return None if self.emulates == "jvm" else self.emulates
+
     def why_not(self) -> str | None:
         answer: str | None = importlib.import_module(self.module).why_not()
         return answer
@@ -90,6 +95,7 @@ RUNTIMES = {
         Runtime("onnxruntime", "onnx", "pipeline.runtimes.onnxruntime"),
         Runtime("cpp-libtorch", "torchscript", "pipeline.runtimes.cpp_libtorch", True),
         Runtime("cpp-onnxruntime", "onnx", "pipeline.runtimes.cpp_onnxruntime", True),
+        Runtime("jvm-onnxruntime", "onnx", "pipeline.runtimes.jvm_onnxruntime", False, "jvm"),
         Runtime("arm64-libtorch", "torchscript", "pipeline.runtimes.arm64_libtorch", True, "arm64"),
         Runtime("arm64-onnxruntime", "onnx", "pipeline.runtimes.arm64_onnxruntime", True, "arm64"),
     )
@@ -98,7 +104,7 @@ RUNTIMES = {
 
 def usable(names: tuple[str, ...], format: Format, emulate: tuple[str, ...] = ()) -> list[Runtime]:
     """The runtimes for a format, in the table's order: those named (all of this machine's, if none
-    is), and those that stand for the kinds of CPU in `emulate`.
+    is), and those that stand for what `emulate` names.
 
     Raises UsageError for an unknown name, SetupError for a named one that cannot run here.
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.runner import program
 from pipeline.runtimes import Asked
-from pipeline.runtimes.cpp_process import ProgramRunner
+from pipeline.runtimes.cpp_process import ProgramRunner, edge_runner
 
 
 def why_not() -> str | None:
@@ -13,4 +13,4 @@ def why_not() -> str | None:
 
 def open(artifact: Path, asked: Asked) -> ProgramRunner:
     """In a process of its own, which checks inputs against the signature."""
-    return ProgramRunner(artifact, "onnx", asked, "arm64")
+    return edge_runner(artifact, "onnx", asked, "arm64")

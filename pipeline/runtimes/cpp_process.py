@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,9 @@ from pipeline.runner.sources import Target
 from pipeline.runtimes import Array, Asked, failure
 from pipeline.runtimes.cpp_draft import ID, write_draft
 
+# What starts a program that answers for the artifact `ID` of a bundle.
+Start = Callable[[Path], list[str]]
+PROGRAMS = {"cpp": "edge-runner", "arm64": "edge-runner", "jvm": "the app's core"}
 BACKENDS: dict[Format, str] = {"onnx": "onnxruntime", "torchscript": "libtorch"}
 
 
@@ -30,11 +34,12 @@ class ProgramRunner:
     """One artifact in a process of its own, which ends with this one."""
 
     def __init__(
-        self, artifact: Path, format: Format, asked: Asked, target: Target = "host"
+        self, artifact: Path, format: Format, asked: Asked, start: Start, where: str = "cpp"
     ) -> None:
-        """Raises RuntimeError, one line, if the program does not take the file."""
+        """`start` gives the words that start the program on a bundle; with `where` the names of its
+        runtimes begin. Raises RuntimeError, one line, if the program does not take the file."""
         self._artifact = artifact
-        self._target = target
+        self._where = where
         self._draft = tempfile.TemporaryDirectory(prefix="edge-pipeline-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,7 +47,7 @@ class ProgramRunner:
             folder = Path(self._draft.name) / "draft.bundle"
             write_draft(folder, artifact, format, asked.signature, asked.made_for)
             self._process = subprocess.Popen(  # noqa: S603  a program of ours
-                command("exec", folder, format, asked, target=target),
+                start(folder),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -78,8 +83,7 @@ class ProgramRunner:
 
     def describe(self) -> dict[str, Any]:
         runner: dict[str, Any] = self._hello["runner"]
-        name = {"host": "cpp", "arm64": "arm64"}[self._target]
-        return {"runtime": f"{name}-{runner['backend']}", **runner}
+        return {"runtime": f"{self._where}-{runner['backend']}", **runner}
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
@@ -107,7 +111,18 @@ class ProgramRunner:
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         said = f": {lines[-1][:300]}" if lines else ""
         how = signal.Signals(-status).name if status < 0 else f"exit {status}"
-        return f"edge-runner was ended by {how}{said}"
+        return f"{PROGRAMS[self._where]} was ended by {how}{said}"
+
+
+def edge_runner(
+    artifact: Path, format: Format, asked: Asked, target: Target = "host"
+) -> ProgramRunner:
+    """An artifact in the C++ runner."""
+
+    def start(draft: Path) -> list[str]:
+        return command("exec", draft, format, asked, target=target)
+
+    return ProgramRunner(artifact, format, asked, start, {"host": "cpp", "arm64": "arm64"}[target])
 
 
 def command(

@@ -106,7 +106,7 @@ def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
             names = ", ".join(name for name, said in lacking if said == why)
             job.report.note(f"no rows for {names}: {why}")
     for item in plan:
-        kind, here = item.artifact.made_for, item.runtime.emulates or made_for()
+        kind, here = item.artifact.made_for, item.runtime.cpu or made_for()
         if kind not in ("any", here):
             job.report.warn(
                 f"{item.artifact.id} was made for {kind} and is verified on {here}: "

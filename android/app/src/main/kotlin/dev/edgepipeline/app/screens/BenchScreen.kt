@@ -1,0 +1,93 @@
+package dev.edgepipeline.app.screens
+
+import android.view.View
+import dev.edgepipeline.app.MainActivity
+import dev.edgepipeline.app.R
+import dev.edgepipeline.app.state.Bench
+import dev.edgepipeline.app.thisDevice
+import dev.edgepipeline.app.ui.Bars
+import dev.edgepipeline.app.ui.Columns
+import dev.edgepipeline.app.ui.ShareBar
+import dev.edgepipeline.app.ui.card
+import dev.edgepipeline.app.ui.column
+import dev.edgepipeline.app.ui.figure
+import dev.edgepipeline.app.ui.histogram
+import dev.edgepipeline.app.ui.label
+import dev.edgepipeline.app.ui.live
+import dev.edgepipeline.app.ui.mainButton
+import dev.edgepipeline.app.ui.put
+import dev.edgepipeline.app.ui.putFigures
+import dev.edgepipeline.app.ui.quietButton
+import dev.edgepipeline.core.benchJson
+import dev.edgepipeline.core.toJson
+
+class BenchScreen(activity: MainActivity) : Screen(activity) {
+    override val title = R.string.tab_bench
+    override val lead = R.string.bench_lead
+
+    override fun build(columns: Columns) {
+        val setup = columns.place()
+        val found = columns.place()
+        val details = columns.place()
+        val showSetup = { setup.show(setupCard(activity), startCard(app.bench.live.value)) }
+        watch(app.choice) { showSetup() }
+        watch(app.engines) { showSetup() }
+        watch(app.bench.live) { bench ->
+            showSetup()
+            found.show((bench as? Bench.Done)?.let(::figuresCard), (bench as? Bench.Failed)?.let { failed(it.message) })
+            details.show((bench as? Bench.Done)?.let(::histogramCard))
+        }
+    }
+
+    private fun startCard(bench: Bench): View = activity.column(12).apply {
+        if (bench is Bench.Running) {
+            put(context.label(text(R.string.bench_progress, (bench.share * 100).toInt()), 14f, R.color.text_soft))
+            put(ShareBar(context, bench.share))
+            put(context.quietButton(text(R.string.stop)) { app.bench.stop() })
+        } else if (app.choice.value == null) {
+            put(context.label(text(R.string.nothing_chosen), 14f, R.color.text_soft))
+        } else {
+            put(context.mainButton(text(R.string.run_bench), R.drawable.ic_bench) { app.bench.start() })
+        }
+    }
+
+    private fun failed(message: String): View = activity.card(text(R.string.bench_failed)) {
+        put(context.label(message, 14f, R.color.bad).live())
+    }
+
+    private fun figuresCard(done: Bench.Done): View = activity.card(done.choice.artifact.id) {
+        val result = done.result
+        fun figure(name: Int, ms: Double, color: Int = R.color.text) =
+            context.figure(text(name), "${milliseconds(ms)} ${text(R.string.milliseconds)}", null, color)
+        putFigures(
+            listOf(
+                figure(R.string.p50, result.percentile(50), R.color.accent),
+                figure(R.string.p90, result.percentile(90)),
+                figure(R.string.p99, result.percentile(99)),
+                figure(R.string.load, result.loadMs),
+                figure(R.string.first_run, result.firstMs),
+                context.figure(text(R.string.runs), result.latenciesMs.size.toString()),
+            ),
+            inRow = 3,
+        )
+        val how = listOf(done.choice.kind.runtime, engineName(activity, done.choice.kind), "${text(R.string.threads)} ${done.choice.threads}")
+        put(context.label(how.joinToString("  ·  "), 13f, R.color.text_soft))
+        live()
+    }
+
+    private fun histogramCard(done: Bench.Done): View = activity.card(text(R.string.histogram)) {
+        val times = done.result.latenciesMs
+        val low = milliseconds(times.min())
+        val high = milliseconds(times.max())
+        put(Bars(context, histogram(times), "$low ms", "$high ms").apply {
+            contentDescription = text(R.string.histogram_label, times.size, low, high, milliseconds(done.result.percentile(50)))
+        })
+        put(context.quietButton(text(R.string.share_json), R.drawable.ic_share) { activity.share(jsonOf(done)) })
+    }
+
+    private fun jsonOf(done: Bench.Done): String {
+        val choice = done.choice
+        val figures = benchJson(choice.bundle, choice.artifact, choice.kind, choice.threads, done.result)
+        return toJson(mapOf("device" to thisDevice(activity).json()) + figures)
+    }
+}

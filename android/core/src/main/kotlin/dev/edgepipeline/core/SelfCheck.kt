@@ -1,0 +1,110 @@
+package dev.edgepipeline.core
+
+/** What the golden samples say of an artifact on this device and engine. */
+class CheckResult(
+    val verdict: Verdict,
+    val reasons: List<String>,
+    /** By output; empty if a run failed or nothing could be asked. */
+    val outputs: List<Figures>,
+    val samples: List<SampleResult>,
+    /** Null where no sample could be perturbed. */
+    val perturbed: Perturbed?,
+)
+
+/** One sample by itself: [maxAbs] over all outputs, and whether each decision is the reference's. */
+class SampleResult(val number: Int, val maxAbs: Double, val agrees: Boolean, val reasons: List<String>)
+
+/** The proof that the check can fail: sample [number] with a damaged input must be refused. */
+class Perturbed(val number: Int, val failed: Boolean, val maxAbs: Double?)
+
+/**
+ * Runs every golden sample, each by itself, then one that was damaged on purpose. [progress] hears
+ * how many are done. Throws [Refused] for a golden file that is not what the manifest says.
+ */
+fun selfCheck(
+    bundle: Bundle, artifact: Artifact, engine: Engine, progress: (done: Int, all: Int) -> Unit = { _, _ -> },
+): CheckResult {
+    val golden = bundle.manifest.golden
+    if (golden.isEmpty()) return inconclusive("the bundle has no golden samples")
+    if (artifact.tolerances.isEmpty()) return inconclusive("${artifact.id} has no tolerances")
+    val checks = checksFor(bundle, artifact)
+    val samples = ArrayList<SampleResult>()
+    golden.forEachIndexed { number, sample ->
+        progress(number, golden.size)
+        val expected = sample.outputs.map(bundle::tensor)
+        val answers = try {
+            engine.run(sample.inputs.map(bundle::tensor))
+        } catch (error: RunFailed) {
+            return CheckResult(Verdict.FAIL, listOf("sample $number: ${error.message}"), emptyList(), samples, null)
+        }
+        for (i in checks.indices) checks[i].add(expected[i], answers[i])
+        samples += judgeSample(bundle, artifact, number, expected, answers)
+    }
+    progress(golden.size, golden.size)
+    val outputs = checks.map { it.result() }
+    val reasons = outputs.flatMap { it.reasons }
+    val verdict = if (reasons.isEmpty()) Verdict.PASS else Verdict.FAIL
+    return CheckResult(verdict, reasons, outputs, samples, perturb(bundle, artifact, engine))
+}
+
+private fun inconclusive(why: String) =
+    CheckResult(Verdict.INCONCLUSIVE, listOf(why), emptyList(), emptyList(), null)
+
+private fun checksFor(bundle: Bundle, artifact: Artifact): List<OutputCheck> =
+    bundle.manifest.outputs.mapIndexed { i, output -> OutputCheck(output, artifact.tolerances[i]) }
+
+private fun judgeSample(
+    bundle: Bundle, artifact: Artifact, number: Int, expected: List<Tensor>, answers: List<Tensor>,
+): SampleResult {
+    val figures = checksFor(bundle, artifact).mapIndexed { i, check ->
+        check.add(expected[i], answers[i])
+        check.result()
+    }
+    return SampleResult(
+        number,
+        figures.maxOf { it.maxAbs ?: Double.POSITIVE_INFINITY },
+        figures.all { it.top1 == null || it.top1 == 1.0 },
+        figures.flatMap { it.reasons },
+    )
+}
+
+/**
+ * Tries the samples in turn, each with its input inverted, until one is judged `fail` by itself with
+ * every decision asked. That an inverted picture answers alike can happen; that all do means that the
+ * check sees nothing.
+ */
+private fun perturb(bundle: Bundle, artifact: Artifact, engine: Engine): Perturbed? {
+    val strict = artifact.tolerances.map { asked ->
+        Tolerance(asked.maxAbs, asked.maxRel, asked.minSqnrDb, asked.minTop1?.let { 1.0 }, asked.maxDrop, asked.tie)
+    }
+    var last: Perturbed? = null
+    bundle.manifest.golden.forEachIndexed { number, sample ->
+        val inputs = sample.inputs.map { inverted(bundle.tensor(it)) }
+        val answers = try {
+            engine.run(inputs)
+        } catch (error: RunFailed) {
+            return Perturbed(number, true, null)
+        }
+        val figures = bundle.manifest.outputs.mapIndexed { i, output ->
+            OutputCheck(output, strict[i]).apply { add(bundle.tensor(sample.outputs[i]), answers[i]) }.result()
+        }
+        last = Perturbed(number, figures.any { it.reasons.isNotEmpty() }, figures.mapNotNull { it.maxAbs }.maxOrNull())
+        if (last.failed) return last
+    }
+    return last
+}
+
+/** The same shape and type, other content: integers by their complement, floats with their sign turned. */
+internal fun inverted(tensor: Tensor): Tensor {
+    val data = tensor.data.copyOf()
+    for (i in data.indices) {
+        val turned = when {
+            tensor.dtype == DType.BOOL -> data[i].toInt() xor 1
+            !tensor.dtype.isFloat -> data[i].toInt().inv()
+            i % tensor.dtype.bytes == tensor.dtype.bytes - 1 -> data[i].toInt() xor 0x80
+            else -> data[i].toInt()
+        }
+        data[i] = turned.toByte()
+    }
+    return Tensor(tensor.dtype, tensor.shape, data)
+}
