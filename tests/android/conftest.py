@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import Script
 
 from pipeline.artifacts import read_index, read_json
+from tests.android.scripted import Script
 from tests.conftest import Cli, write_tiny
 
 QUICK = [("epochs = 6", "epochs = 3"), ("batch_sizes = [1, 4]", "batch_sizes = [1]")]

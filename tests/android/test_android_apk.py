@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dex import SDK_INT, Dex, read_dex
 
 from pipeline.android import jars as known
 from pipeline.android.archive import PAGE
@@ -18,6 +17,7 @@ from pipeline.android.jars import fetch
 from pipeline.android.tools import QUICK, jdk
 from pipeline.bundle import read_bundle
 from pipeline.progress import Silent
+from tests.android.dex import SDK_INT, Dex, read_dex
 from tests.conftest import Cli
 
 pytestmark = pytest.mark.slow

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Project
 
 from pipeline.android import jvm
 from pipeline.bundle import read_bundle
 from pipeline.progress import Silent
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.signature import Signature, TensorSpec
+from tests.android.conftest import Project
 from tests.conftest import Cli
 
 pytestmark = pytest.mark.slow

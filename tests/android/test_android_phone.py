@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Project
-from scripted import (
+
+from tests.android.conftest import Project
+from tests.android.scripted import (
     CRASH,
     CRASH_LOG,
     DEVICE,
@@ -17,7 +18,6 @@ from scripted import (
     measured,
     refusal,
 )
-
 from tests.conftest import Cli
 
 ROW = "android-onnxruntime"

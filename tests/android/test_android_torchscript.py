@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Project
 
 from pipeline.bundle import read_bundle
 from pipeline.readback import read_back
 from pipeline.readback.android_pytorch import called, known_operators, unknown
+from tests.android.conftest import Project
 from tests.conftest import TINY_CODE, TINY_CONFIG, Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle-v1"
