@@ -13,9 +13,7 @@ from pipeline.runtimes.cpp_process import command
 from pipeline.signature import Signature, TensorSpec
 from pipeline.timing.percentiles import summary
 
-LINE = Signature(
-    (TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 2)),)
-)
+LINE = Signature((TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 2)),))
 
 
 @pytest.mark.parametrize("runs", [64, 100, 661, 662, 5000])
