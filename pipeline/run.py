@@ -179,6 +179,10 @@ def _check_runtimes(config: Config, stages: Collection[str]) -> None:
 
             for format in config.export.formats:
                 usable(names, format, emulate)
+    if "bench" in stages and bench.against:
+        from pipeline.bench.peers import peers
+
+        peers(bench.against)
 
 
 def _make(
