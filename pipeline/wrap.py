@@ -64,8 +64,8 @@ class Preprocess(nn.Module):
         # F.interpolate(x, mode="bilinear", antialias=True) is this call among many others, and
         # scripting it would write them all into the file, some of which older releases lack.
         size = [self.height, self.width]
-        x = torch.ops.aten._upsample_bilinear2d_aa(x, size, False, None, None)
-        return (x - self.mean) / self.std
+        resized: Tensor = torch.ops.aten._upsample_bilinear2d_aa(x, size, False, None, None)
+        return (resized - self.mean) / self.std
 
 
 class Postprocess(nn.Module):
