@@ -1,6 +1,6 @@
 """Packs every bundle of a folder as a zip beside it:  python zip_bundles.py FOLDER
 
-As Unix archivers do: links as links, pipes as such by their mode, folders with entries of their own.
+As Unix archivers do: links as links, pipes as such by their mode, folders with own entries.
 Java's writer knows none of that.
 """
 
