@@ -71,7 +71,10 @@ def headline(verdict: dict[str, Any] | None) -> str:
     if failed:
         names = ", ".join(f"{row['artifact']} in {row['runtime']}" for row in failed)
         return f"{len(failed)} of {len(rows)} rows fail on {samples}: {names}."
-    return f"All {len(rows)} rows answer as eager PyTorch does, on {samples} and on edge inputs."
+    here = sum("device" not in row for row in rows)
+    phones = len(rows) - here
+    also = f" {phones} rows of phones do, on the golden samples." if phones else ""
+    return f"All {here} rows answer as eager PyTorch does, on {samples} and on edge inputs.{also}"
 
 
 def _stage_json(workspace: Workspace, stage: str, name: str) -> dict[str, Any] | None:
