@@ -73,7 +73,7 @@ def headline(verdict: dict[str, Any] | None) -> str:
         return f"{len(failed)} of {len(rows)} rows fail on {samples}: {names}."
     here = sum("device" not in row for row in rows)
     phones = len(rows) - here
-    also = f" {phones} rows of phones do, on the golden samples." if phones else ""
+    also = f" On phones {phones} more do, on the golden samples." if phones else ""
     return f"All {here} rows answer as eager PyTorch does, on {samples} and on edge inputs.{also}"
 
 
