@@ -20,6 +20,8 @@ from tests.android.scripted import (
 )
 from tests.conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 ROW = "android-onnxruntime"
 
 

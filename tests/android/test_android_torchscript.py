@@ -14,6 +14,8 @@ from pipeline.readback.android_pytorch import called, known_operators, unknown
 from tests.android.conftest import Project
 from tests.conftest import TINY_CODE, TINY_CONFIG, Cli
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle-v1"
 OLD = "TORCH_1_13_PYTHON"
 

@@ -19,33 +19,9 @@ import java.util.zip.ZipFile
  * names that stand twice.
  */
 class ZipSource private constructor(
-    override val title: String, private val zip: ZipFile, private val records: List<ZipRecord>,
+    override val title: String, private val zip: ZipFile, private val top: String, private val entries: List<Entry>,
 ) : Source, Closeable {
-    private val top: String = topFolder(records)
-
-    override fun list(): List<Entry> {
-        val files = ArrayList<Entry>()
-        val folders = LinkedHashSet<String>()
-        for (record in records) {
-            val name = record.name.removePrefix(top)
-            if (name.isEmpty()) continue
-            val isFolder = name.endsWith('/')
-            val path = checkName(name.removeSuffix("/"))
-            checkKind(record, path, isFolder)
-            folders += foldersOf(path)
-            if (isFolder) folders += path else files += Entry(path, record.bytes)
-            if (files.size + folders.size > MAX_FILES) refuse(Refusal.TOO_MANY_FILES, "The bundle", MAX_FILES)
-        }
-        return files + folders.map { Entry(it, null) }
-    }
-
-    private fun checkKind(record: ZipRecord, path: String, isFolder: Boolean) {
-        when (record.unixKind) {
-            0, if (isFolder) S_IFDIR else S_IFREG -> Unit
-            S_IFLNK -> refuse(Refusal.LINK, path)
-            else -> refuse(Refusal.NOT_A_FILE, path, "neither a file nor a folder, by its mode,")
-        }
-    }
+    override fun list(): List<Entry> = entries
 
     override fun open(name: String): InputStream {
         val entry = zip.getEntry(top + checkName(name)) ?: refuse(Refusal.MISSING_FILE, name)
@@ -58,25 +34,47 @@ class ZipSource private constructor(
     override fun close() = zip.close()
 
     companion object {
-        private const val S_IFREG = 0x8
-        private const val S_IFDIR = 0x4
-        private const val S_IFLNK = 0xA
-
-        /** Throws [Refused] for what is no archive, or one that its own directory contradicts. */
+        /** Throws [Refused] for what is no archive, or holds what no bundle does. */
         fun open(file: Path, title: String = file.fileName.toString()): ZipSource {
-            val zip = try {
-                ZipFile(file.toFile())
-            } catch (_: ZipException) {
-                refuse(Refusal.NOT_A_BUNDLE, title, "it is no zip archive that can be read")
-            }
+            val records = RandomAccessFile(file.toFile(), "r").use { ZipDirectory(it, title).read() }
+            val top = topFolder(records)
+            // Before ZipFile, which refuses some of these names in its own words.
+            val entries = entriesOf(records, top)
             try {
-                val records = RandomAccessFile(file.toFile(), "r").use { ZipDirectory(it, title).read() }
-                return ZipSource(title, zip, records)
-            } catch (error: Throwable) {
-                zip.close()
-                throw error
+                return ZipSource(title, ZipFile(file.toFile()), top, entries)
+            } catch (error: ZipException) {
+                refuse(Refusal.NOT_A_BUNDLE, title, "its archive cannot be read: ${error.message}")
             }
         }
+    }
+}
+
+private fun entriesOf(records: List<ZipRecord>, top: String): List<Entry> {
+    val files = ArrayList<Entry>()
+    val folders = LinkedHashSet<String>()
+    for (record in records) {
+        val name = record.name.removePrefix(top)
+        if (name.isEmpty()) continue
+        val isFolder = name.endsWith('/')
+        val path = checkName(name.removeSuffix("/"))
+        checkKind(record, path, isFolder)
+        folders += foldersOf(path)
+        if (isFolder) folders += path else files += Entry(path, record.bytes)
+        if (files.size + folders.size > MAX_FILES) refuse(Refusal.TOO_MANY_FILES, "The bundle", MAX_FILES)
+    }
+    return files + folders.map { Entry(it, null) }
+}
+
+// st_mode's kinds, as Unix archivers keep them.
+private const val S_IFREG = 0x8
+private const val S_IFDIR = 0x4
+private const val S_IFLNK = 0xA
+
+private fun checkKind(record: ZipRecord, path: String, isFolder: Boolean) {
+    when (record.unixKind) {
+        0, if (isFolder) S_IFDIR else S_IFREG -> Unit
+        S_IFLNK -> refuse(Refusal.LINK, path)
+        else -> refuse(Refusal.NOT_A_FILE, path, "a pipe, socket or device")
     }
 }
 
@@ -108,6 +106,7 @@ private class ZipDirectory(private val file: RandomAccessFile, private val title
     }
 
     private fun findEnd(): ByteBuffer {
+        if (file.length() < 22) unreadable("it is no zip archive")
         val length = minOf(file.length(), 22L + 0xffff).toInt()
         val tail = readAt(file.length() - length, length)
         for (at in length - 22 downTo 0) {
