@@ -187,8 +187,10 @@ def train(
     """
     override = [*(override or []), *(["train.profile=true"] if profile else [])]
     job = _job(config, override, workspace, False, json)
-    ray = (ray_address or "auto") if launcher == "ray" else None
-    if cli_train.launched(nproc_per_node, nnodes, rdzv_endpoint, max_restarts, ray):
+    if launcher == "ray":
+        cli_train.launched_on_ray(ray_address, nproc_per_node, max_restarts, job.workspace)
+        return
+    if cli_train.launched(nproc_per_node, nnodes, rdzv_endpoint, max_restarts):
         return
     lead = functools.partial(_stages, "train", job, force or profile, wait, False)
     if cli_train.many():

@@ -49,18 +49,8 @@ _OURS = {
 }
 
 
-def launched(
-    processes: str | None, nodes: str, meeting: str | None, restarts: int, ray: str | None
-) -> bool:
-    """Starts the processes and waits for them, if the command line asks for some.
-
-    `ray` is the address of the cluster, `auto` for that of this machine; None for torchrun.
-    """
-    if ray is not None:
-        from pipeline.train.launch.ray_train import launch as launch_on_ray
-
-        launch_on_ray(ray, processes or "1", restarts, without_launch(sys.argv[1:]))
-        return True
+def launched(processes: str | None, nodes: str, meeting: str | None, restarts: int) -> bool:
+    """Starts processes with torchrun's agent and waits for them, if the options ask for some."""
     if processes is None and nodes == "1" and meeting is None:
         return False
     if "RANK" in os.environ:
@@ -72,6 +62,16 @@ def launched(
 
     launch(Start(processes or "auto", nodes, meeting, restarts), without_launch(sys.argv[1:]))
     return True
+
+
+def launched_on_ray(
+    address: str | None, processes: str | None, restarts: int, workspace: "Workspace"
+) -> None:
+    """Has the workers of a Ray cluster train, and waits for them."""
+    from pipeline.train.launch.ray_train import RayStart, launch
+
+    start = RayStart(address or "auto", processes or "auto", restarts, workspace.root / ".ray")
+    launch(start, without_launch(sys.argv[1:]))
 
 
 def without_launch(arguments: Sequence[str]) -> list[str]:

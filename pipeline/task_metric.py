@@ -97,13 +97,27 @@ class _Gathered:
         if dist.is_initialized() and dist.get_world_size() > 1:
             everyone: list[list[tuple[Tensor, Tensor]]] = [[]] * dist.get_world_size()
             dist.all_gather_object(everyone, batches)
-            batches = [part for parts in zip_longest(*everyone) for part in parts if part]
+            batches = [_interleaved(parts) for parts in zip_longest(*everyone)]
         outputs, targets = zip(*batches, strict=True)
         return self._function(torch.cat(outputs), torch.cat(targets))
 
     def reset(self) -> None:
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
+
+
+def _interleaved(
+    parts: "tuple[tuple[Tensor, Tensor] | None, ...]",
+) -> "tuple[Tensor, Tensor]":
+    """A batch that was dealt out to the processes, in its own order again."""
+    import torch
+
+    there = [part for part in parts if part]
+    size = sum(len(outputs) for outputs, _ in there)
+    outputs, targets = (torch.empty(size, *one.shape[1:], dtype=one.dtype) for one in there[0])
+    for rank, part in enumerate(there):
+        outputs[rank :: len(parts)], targets[rank :: len(parts)] = part
+    return outputs, targets
 
 
 def build_metric(config: Config, classes: int | None) -> TaskMetric | None:

@@ -20,7 +20,7 @@ LAYERS = [
     {"artifacts", "onnx_file", "torchscript_file"},
     {"stage", "workspace", "weights", "bundle", "readback"},
     {"project", "onnx_model", "wrap"},
-    {"samples", "task_metric", "runner"},
+    {"samples", "task_metric", "runner", "ray_cluster"},
     {"runtimes"},
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},

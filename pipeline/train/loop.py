@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from safetensors.torch import save as save_tensors
 
-from pipeline.errors import Interrupted, UsageError
+from pipeline.errors import Interrupted, SetupError, UsageError
 from pipeline.progress import Bar
 from pipeline.stage import Job, Summary
 from pipeline.task_metric import Goal
@@ -18,6 +18,7 @@ from pipeline.train.checks import check_finite
 from pipeline.train.data import Batch, shuffled, split_batches
 from pipeline.train.device import machine, not_filled
 from pipeline.train.evaluate import Score
+from pipeline.train.launch.told import tell
 from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
 from pipeline.train.setup import Setup, prepared
 from pipeline.train.state import Learner, Progress
@@ -30,10 +31,15 @@ from pipeline.weights import WEIGHTS, save_weights
 
 def train(job: Job) -> Summary:
     """Trains from the newest checkpoint in `job.scratch`, or from the beginning."""
-    config, fail = job.config, job.report.warn
+    config = job.config
+
+    def hung(error: SetupError) -> None:
+        tell(error, lost=False)
+        job.report.warn(f"{error.message} {error.hint}")
+
     with (
         machine(config.train, job.report) as here,
-        watching(here.world, config.train.timeout, lambda error: fail(str(error))) as watch,
+        watching(here.world, config.train.timeout, hung) as watch,
         prepared(job, here, watch) as (setup, learner),
     ):
         begin(setup, learner)
