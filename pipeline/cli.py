@@ -176,7 +176,6 @@ def train(
     max_restarts: cli_train.Restarts = 3,
     launcher: cli_train.Launcher = "torchrun",
     ray_address: cli_train.Address = None,
-    profile: cli_train.Profile = False,
     force: Force = False,
     wait: Wait = False,
     json: Json = False,
@@ -185,14 +184,13 @@ def train(
 
     Example:  pipeline train -c examples/digits --nproc-per-node auto
     """
-    override = [*(override or []), *(["train.profile=true"] if profile else [])]
     job = _job(config, override, workspace, False, json)
     if launcher == "ray":
         cli_train.launched_on_ray(ray_address, nproc_per_node, max_restarts, job.workspace)
         return
     if cli_train.launched(nproc_per_node, nnodes, rdzv_endpoint, max_restarts):
         return
-    lead = functools.partial(_stages, "train", job, force or profile, wait, False)
+    lead = functools.partial(_stages, "train", job, force, wait, False)
     if cli_train.many():
         cli_train.together(job.config, job.workspace, lead)
     else:

@@ -34,10 +34,6 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="A Ray cluster; default: the one of this machine."),
 ]
-Profile = Annotated[
-    bool, typer.Option("--profile", help="Write a trace of some steps and where their time goes.")
-]
-
 # Options of the launch, and whether a value follows: the processes get the line without them.
 _OURS = {
     "--nproc-per-node": True,

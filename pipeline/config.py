@@ -205,8 +205,6 @@ class TrainConfig(Section):
     """ddp: for models that leave parameters out of a step; costs a look through the graph."""
     timeout: PositiveFloat = 600.0
     """Several processes: seconds without progress until the one that hangs is named and ended."""
-    profile: bool = False
-    """Write a trace of some steps of the first epoch, and where their time goes."""
     tensorboard: bool = False
     """Write event files for TensorBoard besides metrics.jsonl."""
 
@@ -216,7 +214,6 @@ class TrainConfig(Section):
 NO_WEIGHT_DEPENDS_ON = {
     *("workers", "pin_memory", "persistent_workers", "checkpoint_every", "keep"),
     *("fsdp_wrap", "bucket_mb", "static_graph", "find_unused_parameters", "timeout"),
-    "profile",
 }
 
 

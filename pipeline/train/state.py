@@ -81,8 +81,8 @@ def fingerprint(job: Job, here: Machine, sizes: dict[str, int]) -> str:
         "config": config,
         "torch": torch.__version__,
         "device": f"{here.device.type} {here.device_name}",
-        # Of the machine, so that another number of processes on it goes on.
-        "threads": here.threads * here.world.local_size,
+        # Of the machine where they are shared, so that another number of processes on it goes on.
+        "threads": job.config.train.threads or here.threads * here.world.local_size,
         "amp": here.amp,
         "sizes": sizes,
     }

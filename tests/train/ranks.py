@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -118,6 +119,7 @@ def _rank(
     code = 1
     try:
         job = project.job(*overrides, to=to, report=report)
+        sys.path.insert(0, str(project.folder))
         if hook:
             hook(rank)
         with joined(job.config.train.timeout, "cpu"):
