@@ -1,5 +1,6 @@
 """The command `pipeline`. Everything heavy is imported inside the commands."""
 
+import functools
 import os
 import shlex
 import signal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, cli_android, cli_bench, cli_report, cli_runner
+from pipeline import __version__, cli_android, cli_bench, cli_report, cli_runner, cli_train
 from pipeline.cli_options import Json
 from pipeline.errors import Interrupted, PipelineError
 
@@ -65,7 +66,20 @@ _HERE = Path()
 
 
 def main() -> NoReturn:
-    """The entry point: the one place that turns errors into exit codes."""
+    """The entry point."""
+    try:
+        _main()
+    except SystemExit as end:
+        if cli_train.many() and isinstance(end.code, int):
+            # All is written. Threads of torch's groups abort an interpreter that shuts down.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
+def _main() -> NoReturn:
+    """The one place that turns errors into exit codes."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     signal.signal(signal.SIGTERM, _terminate)
@@ -93,7 +107,8 @@ def _fail(error: PipelineError, debug: bool, code: int | None = None) -> NoRetur
         raise error
     from pipeline.console import show_error
 
-    show_error(error)
+    if not cli_train.told_agent(error):
+        show_error(error)
     raise SystemExit(error.exit_code if code is None else code)
 
 
@@ -150,7 +165,38 @@ def _command_for(stage: str, summary: str) -> None:
     app.command(stage)(command)
 
 
-_command_for("train", "Trains the model, or goes on where it was interrupted.")
+@app.command()
+def train(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    nproc_per_node: cli_train.Processes = None,
+    nnodes: cli_train.Nodes = "1",
+    rdzv_endpoint: cli_train.Meeting = None,
+    max_restarts: cli_train.Restarts = 3,
+    launcher: cli_train.Launcher = "torchrun",
+    ray_address: cli_train.Address = None,
+    force: Force = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Trains the model, or goes on where it was interrupted; on as many machines as there are.
+
+    Example:  pipeline train -c examples/digits --nproc-per-node auto
+    """
+    job = _job(config, override, workspace, False, json)
+    if launcher == "ray":
+        cli_train.launched_on_ray(ray_address, nproc_per_node, max_restarts, job.workspace)
+        return
+    if cli_train.launched(nproc_per_node, nnodes, rdzv_endpoint, max_restarts):
+        return
+    lead = functools.partial(_stages, "train", job, force, wait, False)
+    if cli_train.many():
+        cli_train.together(job.config, job.workspace, lead)
+    else:
+        lead()
+
+
 _command_for("export", "Exports TorchScript and ONNX, preprocessing included.")
 _command_for("quantize", "Makes the int8 and fp16 artifacts of \\[quantize] recipes.")
 

@@ -82,6 +82,7 @@ ABOVE = (
         "cli_options",
         "cli_report",
         "cli_runner",
+        "cli_train",
         "config_file",
         "console",
         "tables",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,7 +79,7 @@ class TaskMetric:
 
 
 class _Gathered:
-    """A function of the user's over all outputs and targets at once."""
+    """A function of the user's over all outputs and targets at once, of all processes."""
 
     def __init__(self, function: Callable[["Tensor", "Tensor"], Any]) -> None:
         self._function = function
@@ -90,12 +91,33 @@ class _Gathered:
 
     def compute(self) -> Any:
         import torch
+        import torch.distributed as dist
 
-        return self._function(torch.cat(self._outputs), torch.cat(self._targets))
+        batches = list(zip(self._outputs, self._targets, strict=True))
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            everyone: list[list[tuple[Tensor, Tensor]]] = [[]] * dist.get_world_size()
+            dist.all_gather_object(everyone, batches)
+            batches = [_interleaved(parts) for parts in zip_longest(*everyone)]
+        outputs, targets = zip(*batches, strict=True)
+        return self._function(torch.cat(outputs), torch.cat(targets))
 
     def reset(self) -> None:
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
+
+
+def _interleaved(
+    parts: "tuple[tuple[Tensor, Tensor] | None, ...]",
+) -> "tuple[Tensor, Tensor]":
+    """A batch that was dealt out to the processes, in its own order again."""
+    import torch
+
+    there = [part for part in parts if part]
+    size = sum(len(outputs) for outputs, _ in there)
+    outputs, targets = (torch.empty(size, *one.shape[1:], dtype=one.dtype) for one in there[0])
+    for rank, part in enumerate(there):
+        outputs[rank :: len(parts)], targets[rank :: len(parts)] = part
+    return outputs, targets
 
 
 def build_metric(config: Config, classes: int | None) -> TaskMetric | None:

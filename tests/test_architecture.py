@@ -20,12 +20,12 @@ LAYERS = [
     {"artifacts", "onnx_file", "torchscript_file"},
     {"stage", "workspace", "weights", "bundle", "readback"},
     {"project", "onnx_model", "wrap"},
-    {"samples", "task_metric", "runner", "android"},
+    {"samples", "task_metric", "runner", "android", "ray_cluster"},
     {"runtimes"},
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},
     {"console", "tables"},
-    {"cli_options", "cli_android", "cli_bench", "cli_report", "cli_runner"},
+    {"cli_options", "cli_android", "cli_bench", "cli_report", "cli_runner", "cli_train"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

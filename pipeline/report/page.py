@@ -62,7 +62,13 @@ def headline(verdict: Json | None) -> str:
     if verdict["verdict"] == "fail":
         return f"All {len(rows)} rows answer as eager PyTorch does, on {told}; a target that is " \
             "asked for cannot run one of the artifacts."  # fmt: skip
-    return f"All {len(rows)} rows answer as eager PyTorch does, on {told} and on edge inputs."
+    here = sum("device" not in row for row in rows)
+    phones = len(rows) - here
+    also = f" On phones {phones} more {'does' if phones == 1 else 'do'}, on the golden samples."
+    return (
+        f"All {here} rows answer as eager PyTorch does, on {told} and on edge inputs."
+        f"{also if phones else ''}"
+    )
 
 
 def training_plots(found: Evidence) -> list[str]:

@@ -1,6 +1,13 @@
 """Trains the user's model, or takes its weights as they are; see docs/training.md."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from pipeline.stage import Job, Summary
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.progress import Reporter
 
 
 def run(job: Job) -> Summary:
@@ -8,8 +15,14 @@ def run(job: Job) -> Summary:
 
     With `train.epochs = 0`, without data or for a model that is a file, the weights stay as they
     are and are only evaluated. Raises Interrupted after Ctrl-C or SIGTERM: the next call with the
-    same `job.scratch` goes on from there.
+    same `job.scratch` goes on from there. Of several processes each calls it: rank 0 here, the
+    others in `follow`.
     """
+    from pipeline.train import world
+
+    here = world.current()
+    if here.first:
+        here.told(job.scratch.name)
     if job.config.epochs == 0:
         from pipeline.train.untrained import keep_weights
 
@@ -17,3 +30,23 @@ def run(job: Job) -> Summary:
     from pipeline.train.loop import train
 
     return train(job)
+
+
+def follow(config: "Config", scratches: Path, out: Path, report: "Reporter") -> None:
+    """What a process does that is not rank 0: waits for its word, and trains when it does.
+
+    `scratches` is the folder of scratch folders, which all see; into `out` goes what is not kept.
+    """
+    from pipeline.train import world
+
+    name = world.current().told(None)
+    while name is not None:
+        run(Job(config, {}, out, scratches / name, report))
+        name = world.current().told(None)
+
+
+def dismiss_others() -> None:
+    """Rank 0 has nothing to train, or is done: those who follow may go."""
+    from pipeline.train import world
+
+    world.current().told(None)

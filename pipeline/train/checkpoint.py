@@ -2,7 +2,8 @@
 
 00002-00000016/      epochs finished, batches done in the next one
   tensors.safetensors
-  state.json         everything else, and the SHA-256 of both files
+  shards/            of a sharded model: torch.distributed.checkpoint's files, a process each
+  state.json         everything else, and the SHA-256 of all files
 """
 
 import errno
@@ -11,8 +12,9 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,8 @@ from pipeline.errors import DamagedError, SetupError, UsageError
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
-VERSION = 1
+SHARDS = "shards"
+VERSION = 2
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -37,32 +40,63 @@ def name_of(epoch: int, batch: int) -> str:
     return f"{epoch:05d}-{batch:08d}"
 
 
-def save(folder: Path, name: str, state: dict[str, Any], needs: Iterable[str] = ()) -> None:
-    """Writes `state` (tensors, numbers, strings, lists, tuples, dicts) as `folder/name`.
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of a moment, as it goes to the disk. `needs` names other checkpoints that it needs."""
 
-    `needs` names other checkpoints that this one is of no use without. A crash at any moment
-    leaves either all of it or nothing under that name. Raises SetupError if it cannot be written;
-    earlier checkpoints stay.
+    tensors: dict[str, Tensor]
+    plain: Any
+    needs: list[str]
+
+
+def snapshot(state: dict[str, Any], needs: Iterable[str] = ()) -> Snapshot:
+    """Copies `state`: tensors, numbers, strings, lists, tuples, dicts.
+
+    Raises UsageError for anything else.
     """
-    final, temporary = folder / name, folder / f".{name}.tmp"
-    if final.is_dir():
-        return  # this very moment is saved already
     tensors: dict[str, Tensor] = {}
-    plain = _encode(state, "", tensors)
-    blob = save_tensors(tensors)
+    return Snapshot(tensors, _encode(state, "", tensors), sorted(needs))
+
+
+def draft_of(folder: Path, name: str) -> Path:
+    """Where a checkpoint is written before it has its name."""
+    return folder / f".{name}.tmp"
+
+
+def clear_draft(folder: Path, name: str) -> None:
+    """Removes what a killed process left of it."""
+    shutil.rmtree(draft_of(folder, name), ignore_errors=True)
+    draft_of(folder, name).mkdir(parents=True)
+
+
+def write(folder: Path, name: str, moment: Snapshot, shards: Mapping[str, str] = {}) -> None:
+    """Writes a snapshot as `folder/name`.
+
+    `shards` are the hashes of files that lie in its draft already, below `SHARDS`. A crash at any
+    moment leaves either all of it or nothing under that name. Raises SetupError if it cannot be
+    written; earlier checkpoints stay.
+    """
+    final, temporary = folder / name, draft_of(folder, name)
+    if final.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+        return  # this very moment is saved already
+    blob = save_tensors(moment.tensors)
     content = {
         "version": VERSION,
-        "needs": sorted(needs),
+        "needs": moment.needs,
+        "shards": dict(shards),
         "tensors_sha256": hashlib.sha256(blob).hexdigest(),
-        "state": plain,
+        "state": moment.plain,
     }
     head = {"content": content, "sha256": _digest(content)}
     with writing(folder):
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
+            if not shards:
+                clear_draft(folder, name)
             _write_synced(temporary / TENSORS, blob)
             _write_synced(temporary / STATE, json.dumps(head, sort_keys=True).encode())
+            if shards:
+                _sync(temporary / SHARDS)
             _sync(temporary)
             temporary.rename(final)
             _sync(folder)
@@ -83,12 +117,20 @@ def load(path: Path) -> dict[str, Any]:
             raise DamagedError(f"The checkpoint {path} is of another version of the pipeline.")
         if content["tensors_sha256"] != hashlib.sha256(blob).hexdigest():
             raise DamagedError(f"{path / TENSORS} is not what was written.")
+        _check_shards(path / SHARDS, content["shards"])
         # Clones are aligned as torch aligns, and let go of the file's bytes.
         tensors = {name: tensor.clone() for name, tensor in load_tensors(blob).items()}
         state: dict[str, Any] = _decode(content["state"], tensors)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedError(f"The checkpoint {path} cannot be read: {error}.") from error
     return state
+
+
+def _check_shards(folder: Path, hashes: Mapping[str, str]) -> None:
+    for name, digest in hashes.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise DamagedError(f"{folder / name} is not what was written.")
 
 
 def needs(path: Path) -> list[str]:
@@ -112,6 +154,16 @@ def keep_only(folder: Path, names: Iterable[str]) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name not in kept:
             remove(path)
+
+
+def retire(folder: Path, newest: str, keep: int) -> None:
+    """Keeps a checkpoint, `keep` - 1 before it, and those of the best epochs that these know of."""
+    kept = {newest, *needs(folder / newest)}
+    before = [path for path in newest_first(folder) if path.name < newest]
+    for path in before[: keep - 1]:
+        kept |= {path.name, *needs(path)}
+    with writing(folder):
+        keep_only(folder, kept)
 
 
 def remove(path: Path) -> None:

@@ -12,6 +12,7 @@ from pipeline.errors import SetupError, UsageError
 from pipeline.project import user_code
 from pipeline.train.data import Batch, worker_died
 from pipeline.train.optim import ELEMENTWISE
+from pipeline.train.world import LostPeersError, is_lost
 from pipeline.wrap import flatten, output_names
 
 
@@ -36,6 +37,8 @@ def _with_remedy(
 ) -> UsageError | SetupError:
     said = str(cause)
     train = config.train
+    if is_lost(cause):
+        return LostPeersError(f"{what}: another process ended or does not answer.")
     if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in said:
         return SetupError(
             f"{what}: out of memory at train.batch_size = {train.batch_size}.",

@@ -21,7 +21,21 @@ from pipeline.wrap import Preprocess
 # Pictures that are resized at once hold at most so many pixels: 64 MB in float32 RGB, about.
 PIXELS_AT_ONCE = 5_000_000
 
-Key = tuple[int, list[int]]  # epoch, indices of the samples
+
+@dataclass(frozen=True)
+class Share:
+    """What one process takes of a batch of `total` samples.
+
+    A batch of fewer samples than processes leaves some without: such a one takes the first sample
+    as a stand-in, since every process has to take part in a step, and it counts for nothing.
+    """
+
+    indices: list[int]
+    total: int
+    counted: int
+
+
+Key = tuple[int, Share]  # epoch, samples
 
 
 @dataclass(frozen=True)
@@ -29,12 +43,15 @@ class Batch:
     """`inputs` [n, ...] as the model takes them, `targets` [n, ...], `indices` int64 [n].
 
     `names` are the keys of dict samples, for a model that is called by name; None for others.
+    Of the n samples `counted` count, all or none; all processes together have `total`.
     """
 
     inputs: tuple[Tensor, ...]
     targets: Tensor
     indices: Tensor
     names: tuple[str, ...] | None
+    total: int
+    counted: int
 
     def to(self, device: torch.device) -> "Batch":
         inputs = tuple(tensor.to(device, non_blocking=True) for tensor in self.inputs)
@@ -86,10 +103,14 @@ def shuffled(size: int, seed: int, epoch: int) -> list[int]:
     return order
 
 
-def split_batches(order: Sequence[int], batch_size: int, world: World) -> list[list[int]]:
+def split_batches(order: Sequence[int], batch_size: int, world: World) -> list[Share]:
     """This process's share of each batch; `batch_size` counts the samples of all processes."""
-    starts = range(0, len(order), batch_size)
-    return [list(order[i : i + batch_size][world.rank :: world.size]) for i in starts]
+    shares = []
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        own = list(batch[world.rank :: world.size])
+        shares.append(Share(own or [batch[0]], len(batch), len(own)))
+    return shares
 
 
 class BatchMaker(Dataset[Batch | Failure]):
@@ -106,12 +127,13 @@ class BatchMaker(Dataset[Batch | Failure]):
         self.preprocess = Preprocess(config.input) if config.input.kind == "image" else None
 
     def __getitem__(self, key: Key) -> Batch | Failure:
-        epoch, indices = key
+        epoch, share = key
+        indices = share.indices
         try:
             seed_of = rng.derive_each(self.config.train.seed, self.split, epoch)
             with rng.preserved_cpu():
                 samples = [self._read(index, seed_of(index)) for index in indices]
-            return self._join(samples, indices)
+            return self._join(samples, share)
         except PipelineError as error:
             return Failure(error.message, error.hint)
 
@@ -142,8 +164,8 @@ class BatchMaker(Dataset[Batch | Failure]):
         real = array.dtype.kind == "f" or self.config.output.kind == "regression"
         return array.astype(np.float32 if real else np.int64)
 
-    def _join(self, samples: list[tuple[Any, Array, Any]], indices: list[int]) -> Batch:
-        names = samples[0][2]
+    def _join(self, samples: list[tuple[Any, Array, Any]], share: Share) -> Batch:
+        names, indices = samples[0][2], share.indices
         for index, sample in zip(indices, samples, strict=True):
             if sample[2] != names or len(sample[0]) != len(samples[0][0]):
                 raise UsageError(
@@ -157,7 +179,7 @@ class BatchMaker(Dataset[Batch | Failure]):
         else:
             inputs = tuple(self._stack(column, indices, "input") for column in columns)
         targets = self._stack([sample[1] for sample in samples], indices, "target")
-        return Batch(inputs, targets, torch.tensor(indices), names)
+        return Batch(inputs, targets, torch.tensor(indices), names, share.total, share.counted)
 
     def _stack(self, arrays: Sequence[Array], indices: list[int], what: str) -> Tensor:
         for index, array in zip(indices, arrays, strict=True):
@@ -214,13 +236,13 @@ class Loader:
             generator=torch.Generator().manual_seed(train.seed),
         )
 
-    def batches(self, epoch: int, indices: list[list[int]]) -> Generator[Batch, None, None]:
-        """The batches of these indices, in this order. Close it to stop in between.
+    def batches(self, epoch: int, shares: list[Share]) -> Generator[Batch, None, None]:
+        """The batches of these samples, in this order. Close it to stop in between.
 
         Raises UsageError for a sample that does not fit, SetupError if a worker dies.
         """
         assert self._loader is not None
-        self._keys.keys = [(epoch, rows) for rows in indices]
+        self._keys.keys = [(epoch, share) for share in shares]
         try:
             for made in self._loader:
                 if isinstance(made, Failure):

@@ -13,6 +13,7 @@ from pipeline.config import TrainConfig, threads_or_all
 from pipeline.errors import SetupError, UsageError
 from pipeline.progress import Reporter
 from pipeline.train.stop import held
+from pipeline.train.world import World, current
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Machine:
     device: torch.device
     threads: int
     autocast: torch.dtype | None
+    world: World
 
     @property
     def device_name(self) -> str:
@@ -39,8 +41,9 @@ def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
     Python warnings inside go to the user once, as one line each. Raises SetupError for a device
     that this machine lacks.
     """
-    device = choose_device(config.device)
-    threads = threads_or_all(config.threads)
+    world = current()
+    device = own_device(choose_device(config.device), world)
+    threads = config.threads or max(1, threads_or_all(0) // world.local_size)
     before = (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
@@ -50,13 +53,15 @@ def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
     # cuBLAS repeats its sums only with this, and reads it when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with warnings.catch_warnings():
+        # DDP's, of the gradients of convolutions over pictures whose channels lie together.
+        warnings.filterwarnings("ignore", message="Grad strides do not match")
         warnings.showwarning = lambda message, *_, **__: report.warn(_first_line(message))
         torch.set_num_threads(threads)
         with held():  # torch imports its compiler here, and a signal meanwhile aborts the process
             torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
         try:
-            yield Machine(device, threads, choose_autocast(config.amp, device))
+            yield Machine(device, threads, choose_autocast(config.amp, device), world)
         finally:
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1], warn_only=before[2])
@@ -77,6 +82,18 @@ def not_filled() -> Iterator[None]:
         yield
     finally:
         settings.fill_uninitialized_memory = before
+
+
+def own_device(device: torch.device, world: World) -> torch.device:
+    """Of several GPUs the one that is this process's. Raises SetupError if there are too few."""
+    if world.alone or device.type != "cuda":
+        return device
+    if world.local_size > torch.cuda.device_count():
+        raise SetupError(
+            f"{world.host} has {torch.cuda.device_count()} GPUs for {world.local_size} processes.",
+            'Start one process for each GPU: --nproc-per-node auto. Or set train.device = "cpu".',
+        )
+    return torch.device("cuda", world.local_rank)
 
 
 def choose_device(given: str) -> torch.device:

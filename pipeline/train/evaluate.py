@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from pipeline.config import Config
+from pipeline.errors import UsageError
 from pipeline.task_metric import TaskMetric, build_metric
 from pipeline.train import rng
 from pipeline.train.checks import check_outputs, check_targets, explained
-from pipeline.train.data import Batch, Loader, size_of
+from pipeline.train.data import Batch, Loader, size_of, split_batches
+from pipeline.train.device import Machine
 from pipeline.train.optim import Loss
 from pipeline.wrap import Postprocess, flatten
 
@@ -33,15 +35,19 @@ class Validation:
     """
 
     def __init__(
-        self, config: Config, model: nn.Module, dataset: Dataset[object], device: torch.device
+        self, config: Config, model: nn.Module, dataset: Dataset[object], here: Machine
     ) -> None:
         self.config = config
         self.size = size_of(dataset)
-        self.device = device
-        self.loader = Loader(config, dataset, "validation", device)
-        rows = list(range(self.size))
-        step = config.train.batch_size
-        self.indices = [rows[start : start + step] for start in range(0, self.size, step)]
+        self.world = here.world
+        if self.size < self.world.size:
+            raise UsageError(
+                f"The validation set has {self.size} samples for {self.world.size} processes.",
+                "Each needs one: make build_data return more, or start fewer processes.",
+            )
+        self.device = here.device
+        self.loader = Loader(config, dataset, "validation", here.device)
+        self.shares = split_batches(range(self.size), config.train.batch_size, self.world)
         self.post = Postprocess(config.activation)
         # One batch beforehand: it gives lazy layers their shapes, and tells the number of classes.
         first = self._first_output(model)
@@ -51,9 +57,10 @@ class Validation:
     def score(
         self, model: nn.Module, loss: Loss | None, stopped: Callable[[], bool] = lambda: False
     ) -> Score | None:
-        """Loss and metric of a model; None if `stopped` before the end.
+        """Loss and metric of a model over all processes; None if `stopped` before the end.
 
-        The random numbers after it are those that were due before it.
+        Every process calls it, and `stopped` has to say the same in all of them. The random
+        numbers after it are those that were due before it.
         """
         total = 0.0
         if self.metric:
@@ -67,6 +74,7 @@ class Validation:
         metric = None
         if self.metric:
             metric = self.metric.compute()
+        (total,) = self.world.total(total)
         return Score(total / self.size if loss else None, metric)
 
     def close(self) -> None:
@@ -77,6 +85,8 @@ class Validation:
         outputs = answer(self.config, model, batch.to(self.device), "validation")
         first = flatten(outputs)[0]
         check_targets(self.config, batch, first, loss.name if loss else "", "validation")
+        if not batch.counted:
+            return 0.0
         if self.metric:
             self.metric.update(self.post(first.float()).cpu(), batch.targets)
         if loss is None:
@@ -93,7 +103,7 @@ class Validation:
         return flatten(given)[0]
 
     def _batches(self) -> Generator[Batch, None, None]:
-        return self.loader.batches(0, self.indices)
+        return self.loader.batches(0, self.shares)
 
 
 def answer(config: Config, model: Callable[..., object], batch: Batch, split: str) -> object:

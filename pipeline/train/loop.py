@@ -7,27 +7,41 @@ from contextlib import closing
 from itertools import islice
 from typing import NoReturn
 
-from pipeline.errors import Interrupted, UsageError
+from safetensors.torch import save as save_tensors
+
+from pipeline.errors import Interrupted, SetupError, UsageError
 from pipeline.progress import Bar
 from pipeline.stage import Job, Summary
 from pipeline.task_metric import Goal
-from pipeline.train import checkpoint, rng, state
+from pipeline.train import rng
 from pipeline.train.checks import check_finite
 from pipeline.train.data import Batch, shuffled, split_batches
 from pipeline.train.device import machine, not_filled
 from pipeline.train.evaluate import Score
+from pipeline.train.launch.told import tell
 from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
 from pipeline.train.setup import Setup, prepared
 from pipeline.train.state import Learner, Progress
 from pipeline.train.step import optimizer_step, step_scheduler
 from pipeline.train.stop import Stop
+from pipeline.train.strategy import is_sharded, share_buffers
+from pipeline.train.watch import watching
 from pipeline.weights import WEIGHTS, save_weights
 
 
 def train(job: Job) -> Summary:
     """Trains from the newest checkpoint in `job.scratch`, or from the beginning."""
     config = job.config
-    with machine(config.train, job.report) as here, prepared(job, here) as (setup, learner):
+
+    def hung(error: SetupError) -> None:
+        tell(error, lost=False)
+        job.report.warn(f"{error.message} {error.hint}")
+
+    with (
+        machine(config.train, job.report) as here,
+        watching(here.world, config.train.timeout, hung) as watch,
+        prepared(job, here, watch) as (setup, learner),
+    ):
         begin(setup, learner)
         log = MetricsLog(job.out, learner.progress.rows, config.train.tensorboard)
         with log, not_filled():
@@ -38,12 +52,15 @@ def train(job: Job) -> Summary:
 def begin(setup: Setup, learner: Learner) -> None:
     """Takes up a checkpoint, or seeds the first epoch."""
     report, epochs = setup.job.report, setup.config.epochs
-    if state.resume(setup.checkpoints, learner, setup.mark, report):
+    world = setup.world
+    if setup.saver.resume(learner):
         progress = learner.progress
         at = f"epoch {progress.epoch + 1} of {epochs}" if progress.epoch < epochs else "the end"
         report.note(f"Training goes on from {at}, batch {progress.batch}, step {progress.step}.")
     else:
-        rng.seed_all(rng.derive("train", setup.config.train.seed))
+        # Rank 0 draws what one process alone would.
+        ranked = () if world.first else (world.rank,)
+        rng.seed_all(rng.derive("train", setup.config.train.seed, *ranked))
 
 
 def run_epochs(setup: Setup, learner: Learner, log: MetricsLog) -> None:
@@ -58,9 +75,12 @@ def run_epochs(setup: Setup, learner: Learner, log: MetricsLog) -> None:
             train_epoch(setup, learner, stop, bar)
             score = validate(setup, learner, stop)
             log.add(finish_epoch(setup, learner, score))
-            state.save(setup.checkpoints, learner, setup.mark)
-            if stop.requested:
+            setup.watch.move(learner.progress.step, "checkpoint")
+            setup.saver.save(learner)
+            if setup.world.any(stop.requested):
+                setup.saver.finish()
                 raise interrupted(setup, learner)
+    setup.saver.finish()
 
 
 def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
@@ -72,9 +92,10 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
     started, before, seen = time.perf_counter(), progress.seconds, progress.seen
     with closing(setup.loader.batches(progress.epoch, batches)) as loader:
         while group := next_group(setup, learner, loader):
-            samples = sum(len(batch) for batch in group)
+            samples = sum(batch.total for batch in group)
             progress.lr = learner.lr
-            loss = optimizer_step(setup, learner, group, samples)
+            part = optimizer_step(setup, learner, group, samples)
+            loss, stopping = setup.world.total(part, stop.requested)
             progress.batch += len(group)
             progress.step += 1
             progress.loss_sum += loss * samples
@@ -83,10 +104,13 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
             progress.seconds = before + elapsed
             speed = (progress.seen - seen) / elapsed
             bar.advance(samples, _beside_the_bar(setup, progress, loss, speed))
-            if stop.requested:
+            if stopping:
                 save_and_raise(setup, learner)
             if train.checkpoint_every and progress.step % train.checkpoint_every == 0:
-                state.save(setup.checkpoints, learner, setup.mark)
+                setup.watch.move(progress.step, "checkpoint")
+                setup.saver.save(learner)
+            setup.saver.check()
+            setup.watch.move(progress.step + 1, "data")
 
 
 def next_group(setup: Setup, learner: Learner, loader: Iterator[Batch]) -> list[Batch]:
@@ -100,7 +124,14 @@ def next_group(setup: Setup, learner: Learner, loader: Iterator[Batch]) -> list[
 
 def validate(setup: Setup, learner: Learner, stop: Stop) -> Score:
     """Scores the model; stopped inside, the checkpoint is of the moment before."""
-    score = setup.validation.score(learner.model, setup.loss, lambda: stop.requested)
+    step = learner.progress.step
+
+    def stopped() -> bool:
+        setup.watch.move(step, "validation")
+        return setup.world.any(stop.requested)
+
+    share_buffers(learner.model, setup.world)
+    score = setup.validation.score(learner.model, setup.loss, stopped)
     if score is None:
         save_and_raise(setup, learner)
     assert score.loss is not None
@@ -140,11 +171,11 @@ def finish_epoch(setup: Setup, learner: Learner, score: Score) -> Row:
 def write_results(setup: Setup, learner: Learner) -> Summary:
     """The last weights and the best; the last are the best if the metric was never a number."""
     job, progress, validation = setup.job, learner.progress, setup.validation
-    save_weights(learner.model, job.out / LAST)
+    share_buffers(learner.model, setup.world)
+    write_weights(setup, learner, LAST)
     if progress.best_at is not None and progress.best_at != progress.name:
-        best = checkpoint.load(setup.checkpoints / progress.best_at)
-        state.fill(learner.model, best["model"])
-    save_weights(learner.model, job.out / WEIGHTS)
+        setup.saver.best_model(learner)
+    write_weights(setup, learner, WEIGHTS)
     last = progress.rows[-1]
     if progress.best_epoch is None:
         job.report.warn(
@@ -172,8 +203,22 @@ def write_results(setup: Setup, learner: Learner) -> Summary:
     return write_summary(setup.config, job.out, setup.here, learner.model, extra)
 
 
+def write_weights(setup: Setup, learner: Learner, file: str) -> None:
+    """A sharded model is put together first, which every process takes part in."""
+    path = setup.job.out / file
+    if is_sharded(learner.model):
+        from pipeline.train import sharded
+
+        tensors = sharded.whole(learner.model)
+        if setup.world.first:
+            path.write_bytes(save_tensors(tensors))
+    elif setup.world.first:
+        save_weights(learner.model, path)
+
+
 def save_and_raise(setup: Setup, learner: Learner) -> NoReturn:
-    state.save(setup.checkpoints, learner, setup.mark)
+    setup.saver.save(learner)
+    setup.saver.finish()
     raise interrupted(setup, learner)
 
 

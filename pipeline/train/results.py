@@ -69,7 +69,8 @@ def write_summary(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         **extra,
     }
-    write_json(folder / SUMMARY, summary)
+    if here.world.first:
+        write_json(folder / SUMMARY, summary)
     return summary
 
 

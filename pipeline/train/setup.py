@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -13,11 +12,15 @@ from pipeline.project import build_model
 from pipeline.stage import Job
 from pipeline.task_metric import Goal
 from pipeline.train import rng, state
+from pipeline.train.agree import check_same
 from pipeline.train.data import Loader, load_splits, size_of
 from pipeline.train.device import Machine
 from pipeline.train.evaluate import Validation
 from pipeline.train.optim import Loss, build_loss, build_optimizer, build_scheduler
+from pipeline.train.saver import Saver
 from pipeline.train.state import Learner, Progress
+from pipeline.train.strategy import spread
+from pipeline.train.watch import Watch
 from pipeline.train.world import World
 
 
@@ -32,8 +35,8 @@ class Setup:
     loader: Loader
     validation: Validation
     loss: Loss
-    checkpoints: Path
-    mark: str  # checkpoints of another training have another
+    saver: Saver
+    watch: Watch
 
     @property
     def config(self) -> Config:
@@ -51,40 +54,43 @@ class Setup:
 
 
 @contextmanager
-def prepared(job: Job, here: Machine) -> Iterator[tuple[Setup, Learner]]:
+def prepared(job: Job, here: Machine, watch: Watch) -> Iterator[tuple[Setup, Learner]]:
     """Everything built from the configuration; loaders are closed after it."""
-    config = job.config
+    config, world = job.config, here.world
     rng.seed_all(config.train.seed)
     train_set, validation_set = load_splits(config, "train", "validation")
     rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
     model = build_model(config).to(here.device)
-    validation = Validation(config, model, validation_set, here.device)
+    validation = Validation(config, model, validation_set, here)
     sizes = {"train": size_of(train_set), "validation": validation.size}
+    check_same(config, world, {"train": train_set, "validation": validation_set})
     setup = Setup(
         job=job,
         here=here,
-        world=World(),
+        world=world,
         size=sizes["train"],
         loader=Loader(config, train_set, "train", here.device),
         validation=validation,
         loss=build_loss(config, here.device),
-        checkpoints=job.scratch / state.FOLDER,
-        mark=state.fingerprint(job, here, sizes),
+        saver=Saver(job, world, state.fingerprint(job, here, sizes)),
+        watch=watch,
     )
     try:
         yield setup, _learner(setup, model)
     finally:
+        setup.saver.close()
         setup.loader.close()
         validation.close()
 
 
 def _learner(setup: Setup, model: torch.nn.Module) -> Learner:
     train, here = setup.config.train, setup.here
+    forward = spread(setup.config, model, setup.world, here.device)
     optimizer = build_optimizer(setup.config, model)
     batches = math.ceil(setup.size / train.batch_size)
     steps = math.ceil(batches / train.accumulate)
     scheduler = build_scheduler(setup.config, optimizer, steps, setup.goal)
     scaler = torch.amp.GradScaler(here.device.type, enabled=here.autocast is torch.float16)
     # Not dynamic: a kernel is a function of its shape, and not of the shapes that came before.
-    forward = torch.compile(model, dynamic=False) if train.compile else model
-    return Learner(model, forward, optimizer, scheduler, scaler, Progress())
+    called = torch.compile(forward, dynamic=False) if train.compile else forward
+    return Learner(model, called, optimizer, scheduler, scaler, Progress())

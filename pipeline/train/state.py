@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pipeline.config import NO_WEIGHT_DEPENDS_ON
-from pipeline.errors import DamagedError, UsageError
-from pipeline.progress import Reporter
+from pipeline.errors import UsageError
 from pipeline.stage import Job
-from pipeline.train import checkpoint, rng
+from pipeline.train import checkpoint
 from pipeline.train.device import Machine
 
 FOLDER = "checkpoints"
@@ -57,7 +55,7 @@ class Progress:
 
 @dataclass
 class Learner:
-    """The model and what moves it. `forward` is `model`, or its compiled form."""
+    """The model and what moves it. `forward` is `model`, or its form for several processes."""
 
     model: nn.Module
     forward: Callable[..., object]
@@ -83,80 +81,17 @@ def fingerprint(job: Job, here: Machine, sizes: dict[str, int]) -> str:
         "config": config,
         "torch": torch.__version__,
         "device": f"{here.device.type} {here.device_name}",
-        "threads": here.threads,
+        # Of the machine where they are shared, so that another number of processes on it goes on.
+        "threads": job.config.train.threads or here.threads * here.world.local_size,
         "amp": here.amp,
         "sizes": sizes,
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
 
 
-def save(folder: Path, learner: Learner, mark: str) -> None:
-    """Writes a checkpoint of this moment, between two optimizer steps.
-
-    Keeps the one before it, in case this one is damaged, and those of the best epochs that the
-    two know of. Raises SetupError if the disk refuses.
-    """
-    progress = learner.progress
-    best = progress.best_at
-    needs = {best} if best and best != progress.name else set()
-    checkpoint.save(folder, progress.name, capture(learner, mark), needs)
-    kept = {progress.name, *needs}
-    for path in checkpoint.newest_first(folder):
-        if path.name < progress.name:
-            kept |= {path.name, *checkpoint.needs(path)}
-            break
-    with checkpoint.writing(folder):
-        checkpoint.keep_only(folder, kept)
-
-
-def resume(folder: Path, learner: Learner, mark: str, report: Reporter) -> bool:
-    """Takes up the newest checkpoint that is whole; False if there is none.
-
-    Damaged ones are reported and removed, those of another configuration removed.
-    """
-    for path in checkpoint.newest_first(folder):
-        try:
-            state = checkpoint.load(path)
-            for needed in checkpoint.needs(path):
-                checkpoint.load(folder / needed)
-        except DamagedError as error:
-            report.warn(f"{error.message} The checkpoint before it is taken, if there is one.")
-            with checkpoint.writing(folder):
-                checkpoint.remove(path)
-            continue
-        if state["fingerprint"] == mark:
-            restore(learner, state)
-            return True
-        report.note("Earlier checkpoints are of another configuration: training starts anew.")
-        break
-    with checkpoint.writing(folder):
-        checkpoint.keep_only(folder, ())
-    return False
-
-
-def capture(learner: Learner, mark: str) -> dict[str, Any]:
-    scheduler = learner.scheduler
-    return {
-        "fingerprint": mark,
-        "progress": asdict(learner.progress),
-        "model": dict(tensors_of(learner.model)),
-        "optimizer": learner.optimizer.state_dict(),
-        "scheduler": scheduler.state_dict() if scheduler else None,
-        "scaler": learner.scaler.state_dict(),
-        "rng": rng.get_state(),
-    }
-
-
-def restore(learner: Learner, state: dict[str, Any]) -> None:
-    fill(learner.model, state["model"])
-    learner.optimizer.load_state_dict(state["optimizer"])
-    _same_layout(learner.optimizer)
-    if learner.scheduler:
-        learner.scheduler.load_state_dict(state["scheduler"])
-    if state["scaler"]:
-        learner.scaler.load_state_dict(state["scaler"])
-    learner.progress = Progress(**state["progress"])
-    rng.set_state(state["rng"])
+def plain(progress: Progress) -> dict[str, Any]:
+    """For the checkpoint; `Progress(**plain(p))` is p again."""
+    return asdict(progress)
 
 
 def tensors_of(model: nn.Module) -> list[tuple[str, Tensor]]:
@@ -179,7 +114,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
             tensor.copy_(tensors[name])
 
 
-def _same_layout(optimizer: Optimizer) -> None:
+def same_layout(optimizer: Optimizer) -> None:
     """Gives the optimizer's tensors the strides of their parameters, as it made them itself."""
     for parameter, state in optimizer.state.items():
         for key, value in state.items():

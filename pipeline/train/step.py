@@ -9,28 +9,46 @@ from pipeline.train.data import Batch
 from pipeline.train.evaluate import answer, apply_loss
 from pipeline.train.setup import Setup
 from pipeline.train.state import Learner
+from pipeline.train.strategy import (
+    exchanging,
+    is_sharded,
+    share_buffers,
+    unused_parameters,
+    whole_tensor,
+)
+from pipeline.train.world import lost_peers
 from pipeline.wrap import flatten
 
 
 def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: int) -> float:
-    """One step down the gradient of the mean loss over all `samples` of the group; that mean.
+    """One step down the gradient of the mean loss over all `samples` of the group.
+
+    `samples` counts those of all processes; given back is this one's part of the mean.
 
     Raises UsageError for a loss or gradient that is not finite: before anything is moved by it.
     """
     train, where, lr = setup.config.train, learner.progress.where, learner.lr
     mean = 0.0
-    for batch in group:
-        share = len(batch) / samples
-        loss = batch_loss(setup, learner, batch)
-        value = loss.item()
-        check_finite(value, "loss", where, lr)
-        mean += value / samples if setup.loss.summed else value * share
-        with explained(setup.config, f"The backward pass at {where}"):
-            scaled = learner.scaler.scale(loss if setup.loss.summed else loss * share)
-            torch.autograd.backward(scaled)
+    step, watch, size = learner.progress.step + 1, setup.watch, setup.world.size
+    for number, batch in enumerate(group, 1):
+        share = batch.counted / samples
+        with exchanging(learner.forward, number == len(group)):
+            watch.move(step, "forward")
+            loss = batch_loss(setup, learner, batch)
+            value = loss.item() if batch.counted else 0.0
+            check_finite(value, "loss", where, lr)
+            mean += value / samples if setup.loss.summed else value * share
+            # The exchange divides by the number of processes.
+            weight = size * ((batch.counted > 0) if setup.loss.summed else share)
+            watch.move(step, "backward")
+            with explained(setup.config, f"The backward pass at {where}"), lost_peers():
+                torch.autograd.backward(learner.scaler.scale(loss * weight))
+    watch.move(step, "optimizer")
     if train.clip_norm is not None:
         clip(learner, train.clip_norm)
     skipped = move(setup, learner)
+    if is_sharded(learner.model):
+        share_buffers(learner.model, setup.world)  # DDP does it before each step
     if train.scheduler_every == "step" and not skipped:
         step_scheduler(setup, learner, None)
     return mean
@@ -52,7 +70,11 @@ def batch_loss(setup: Setup, learner: Learner, batch: Batch) -> Tensor:
     """The loss of one batch, in the precision of `train.amp`; a scalar with a gradient."""
     here, on_device = setup.here, batch.to(setup.here.device)
     with torch.autocast(here.device.type, here.autocast, enabled=here.autocast is not None):
-        outputs = answer(setup.config, learner.forward, on_device, "train")
+        try:
+            outputs = answer(setup.config, learner.forward, on_device, "train")
+        except UsageError as error:
+            cause = error.__cause__
+            raise (cause and unused_parameters(cause, learner.model)) or error from cause
         check_targets(setup.config, batch, flatten(outputs)[0], setup.loss.name, "train")
         return apply_loss(setup.config, setup.loss, outputs, on_device.targets)
 
@@ -62,7 +84,7 @@ def clip(learner: Learner, largest: float) -> None:
     learner.scaler.unscale_(learner.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(learner.model.parameters(), largest)
     if not learner.scaler.is_enabled():  # a scaler leaves such a step out by itself
-        check_finite(norm.item(), "gradient", learner.progress.where, learner.lr)
+        check_finite(whole_tensor(norm).item(), "gradient", learner.progress.where, learner.lr)
 
 
 def move(setup: Setup, learner: Learner) -> bool:

@@ -25,9 +25,9 @@ def keep_weights(job: Job) -> Summary:
         datasets = load_splits(config, "validation") if config.data.entry else []
         rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
         model = build_model(config).to(here.device)
-        validation = Validation(config, model, datasets[0], here.device) if datasets else None
+        validation = Validation(config, model, datasets[0], here) if datasets else None
         value = _score(job, model, validation) if validation else None
-        if not foreign:
+        if not foreign and here.world.first:
             save_weights(model, job.out / WEIGHTS)
         (job.out / METRICS).touch()
         extra: Summary = {

@@ -1,0 +1,60 @@
+"""What the processes of a training tell the one that started them: why they ended."""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DamagedError, Interrupted, PipelineError, SetupError, UsageError
+
+FOLDER = "PIPELINE_LAUNCH"  # the variable that names the folder for it
+KINDS = {kind.exit_code: kind for kind in (UsageError, SetupError, DamagedError, Interrupted)}
+# Errors that come again however often it is tried.
+FINAL = (UsageError.exit_code, DamagedError.exit_code, Interrupted.exit_code)
+
+
+def folder() -> Path | None:
+    """Where to tell it; None in a process that our agent did not start."""
+    given = os.environ.get(FOLDER)
+    return Path(given) if given else None
+
+
+def tell(error: PipelineError, lost: bool) -> bool:
+    """Leaves an error for the agent; False if there is none. `lost`: another process's fault."""
+    where = folder()
+    if where is None or not where.is_dir():
+        return False
+    row = {
+        "at": time.time(),
+        "rank": os.environ.get("RANK", "0"),
+        "message": error.message,
+        "hint": error.hint,
+        "code": error.exit_code,
+        "lost": lost,
+        "attempt": os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"),
+    }
+    with tempfile.NamedTemporaryFile("w", dir=where, suffix=".tmp", delete=False) as file:
+        json.dump(row, file)
+    path = Path(file.name)
+    path.rename(path.with_suffix(".json"))
+    return True
+
+
+def said(where: Path) -> list[dict[str, Any]]:
+    """All that was told, the causes before what followed from them, then by time."""
+    rows = [json.loads(path.read_text()) for path in where.glob("*.json")]
+    return sorted(rows, key=lambda row: (row["lost"], row["at"]))
+
+
+def is_over(where: Path) -> int | None:
+    """The exit code of a process that is started again though it cannot help; None otherwise."""
+    return next((row["code"] for row in said(where) if row["code"] in FINAL), None)
+
+
+def as_error(row: dict[str, Any]) -> PipelineError:
+    """The error as it was, with the rank that had it."""
+    kind = KINDS.get(row["code"], PipelineError)
+    prefix = "" if row["rank"] == "0" or kind is Interrupted else f"Rank {row['rank']}: "
+    return kind(prefix + row["message"], row["hint"])
