@@ -31,6 +31,8 @@ from pipeline.train.device import machine, not_filled
 from pipeline.train.loop import train_epoch
 from pipeline.train.setup import prepared
 from pipeline.train.stop import Stop
+from pipeline.train.watch import Watch
+from pipeline.train.world import World
 from pipeline.wrap import Preprocess
 
 
@@ -59,7 +61,10 @@ def measure(config: Config, pairs: int) -> tuple[list[float], list[float]]:
     bares: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         job = Job(config, {}, Path(folder), Path(folder), report)
-        with machine(config.train, report) as here, prepared(job, here) as (setup, learner):
+        with (
+            machine(config.train, report) as here,
+            prepared(job, here, Watch(World(), 1)) as (setup, learner),
+        ):
             rng.seed_all(0)
             bare = BareLoop(config, here.device)
             with Stop() as stop, report.bar(config.name, (pairs + 1) * setup.size) as bar:

@@ -105,6 +105,11 @@ def write(folder: Path, name: str, moment: Snapshot, shards: Mapping[str, str] =
             raise
 
 
+def save(folder: Path, name: str, state: dict[str, Any], needs: Iterable[str] = ()) -> None:
+    """`snapshot` and `write` at once."""
+    write(folder, name, snapshot(state, needs))
+
+
 def load(path: Path) -> dict[str, Any]:
     """What `save` wrote, tensors on the CPU. Raises DamagedError if one bit of it is another."""
     try:

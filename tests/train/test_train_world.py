@@ -13,9 +13,10 @@ PLAIN = """
 class Plain(nn.Module):
     def __init__(self, norm=False, extra=False):
         super().__init__()
+        # No bias before batch norm: its gradient is zero but for rounding, which AdamW makes large.
         self.layers = nn.Sequential(
-            nn.Linear(4, 16), nn.BatchNorm1d(16) if norm else nn.Identity(), nn.Tanh(),
-            nn.Linear(16, 2),
+            nn.Linear(4, 16, bias=not norm), nn.BatchNorm1d(16) if norm else nn.Identity(),
+            nn.Tanh(), nn.Linear(16, 2),
         )
         if extra:
             self.unused = nn.Linear(3, 3)

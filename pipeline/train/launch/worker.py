@@ -1,6 +1,7 @@
 """One process of a training that the elastic agent has started: `pipeline train`, once more."""
 
 import os
+import runpy
 import sys
 import threading
 import time
@@ -14,10 +15,9 @@ def main() -> None:
     if code is not None:
         sys.exit(code)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    from pipeline.cli import main as command
-
     sys.argv[0] = "pipeline"
-    command()
+    # The command as a user calls it, by its name: it lies above the stages.
+    runpy.run_module("pipeline.cli", run_name="__main__")
 
 
 def _end_with(agent: int) -> None:
