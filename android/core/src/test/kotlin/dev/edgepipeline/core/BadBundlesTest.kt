@@ -29,8 +29,11 @@ class BadBundlesTest {
         assertTrue(target.deleteRecursively())
     }
 
-    private fun wanted(): Map<String, String?> =
-        cases.associate { it.asMap()["name"] as String to it.asMap()["code"] as String? }
+    // Its own reader would refuse cases.json: that has numbers beyond what a manifest may have.
+    private fun wanted(): Map<String, String?> = python("-c", LIST, File(repository, "tests/bad-bundles/cases.json").path)
+        .lines().filter { it.isNotEmpty() }
+        .associate { line -> line.split(' ').let { (name, code) -> name to code.takeIf { it != "None" } } }
+        .also { assertTrue(it.size > 150) }
 
     private fun found(source: (String) -> Source): Map<String, String?> = wanted().keys.associateWith { name ->
         try {
@@ -42,7 +45,8 @@ class BadBundlesTest {
     }
 
     companion object {
-        private val cases = json("tests/bad-bundles/cases.json").asList()
+        private const val LIST =
+            "import json, sys\nfor c in json.load(open(sys.argv[1])): print(c['name'], c['code'])"
         private lateinit var folder: File
 
         @BeforeClass

@@ -90,7 +90,7 @@ class GoldenBundleTest {
             assertEquals(artifact.sha256, report["sha256"])
             assertEquals("ONNX Runtime 1.29.0", report["runtime"])
             assertEquals("pass", report["verdict"])
-            assertEquals(bundle.manifest.golden.size, report["samples"].asList().size)
+            assertEquals(bundle.manifest.golden.size, report["samples"].asItems().size)
         }
     }
 }

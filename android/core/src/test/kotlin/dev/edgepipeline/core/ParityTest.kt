@@ -10,15 +10,16 @@ import org.junit.Test
 class ParityTest {
     @Test
     fun `all cases are judged as in the other languages`() {
-        val cases = json("tests/golden/checks.json").asList()
+        val cases = json("tests/golden/checks.json").asItems()
         assertTrue(cases.size > 20)
         for (case in cases.map { it.asMap() }) {
             val output = case["output"].asMap()
             val dtype = checkNotNull(DType.of(output["dtype"] as String))
+            val given = (case["answers_dtype"] as String?)?.let(DType::of) ?: dtype
             val port = Port("y", dtype, emptyList(), "", output["kind"] as String, threshold = number(output["threshold"]))
             val check = OutputCheck(port, tolerance(case["tolerances"].asMap()))
-            for ((expected, answer) in case["expected"].asList() zip case["answers"].asList()) {
-                check.add(tensor(expected.asMap(), dtype), tensor(answer.asMap(), dtype))
+            for ((expected, answer) in case["expected"].asItems() zip case["answers"].asItems()) {
+                check.add(tensor(expected.asMap(), dtype), tensor(answer.asMap(), given))
             }
             val found = check.result()
             val name = case["name"] as String
@@ -44,7 +45,7 @@ class ParityTest {
 
     private fun tensor(of: Map<String, Any?>, default: DType): Tensor {
         val dtype = (of["dtype"] as String?)?.let { checkNotNull(DType.of(it)) } ?: default
-        val values = of["values"].asList()
+        val values = of["values"].asItems()
         val bytes = ByteBuffer.allocate(values.size * dtype.bytes).order(ByteOrder.LITTLE_ENDIAN)
         for (value in values) {
             val word = value as? String
@@ -65,7 +66,7 @@ class ParityTest {
                 else -> bytes.put(number.toByte())
             }
         }
-        return Tensor(dtype, of["shape"].asList().map { it as Long }, bytes.array())
+        return Tensor(dtype, of["shape"].asItems().map { it as Long }, bytes.array())
     }
 
     private fun half(value: Double): Short =

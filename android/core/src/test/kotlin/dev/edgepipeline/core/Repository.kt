@@ -6,10 +6,11 @@ import java.io.File
 internal val repository = File(System.getProperty("repository") ?: "../..").canonicalFile
 internal val goldenBundle = File(repository, "tests/golden/bundle-v1").toPath()
 
-internal fun python(vararg arguments: String) {
+internal fun python(vararg arguments: String): String {
     val process = ProcessBuilder("python3", *arguments).redirectErrorStream(true).start()
     val said = process.inputStream.bufferedReader().readText()
     check(process.waitFor() == 0) { said }
+    return said
 }
 
 internal fun json(file: String): Any? = parseJson(File(repository, file).readBytes())
@@ -17,4 +18,4 @@ internal fun json(file: String): Any? = parseJson(File(repository, file).readByt
 @Suppress("UNCHECKED_CAST")
 internal fun Any?.asMap() = this as Map<String, Any?>
 
-internal fun Any?.asList() = this as List<*>
+internal fun Any?.asItems() = this as List<*>
