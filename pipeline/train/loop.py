@@ -104,7 +104,8 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
             progress.seconds = before + elapsed
             speed = (progress.seen - seen) / elapsed
             bar.advance(samples, _beside_the_bar(setup, progress, loss, speed))
-            if stopping:
+            # Several processes learn of each other's signal with the next step's loss.
+            if stopping or (setup.world.size == 1 and stop.requested):
                 save_and_raise(setup, learner)
             if train.checkpoint_every and progress.step % train.checkpoint_every == 0:
                 setup.watch.move(progress.step, "checkpoint")

@@ -391,9 +391,12 @@ def test_an_order_for_each_epoch() -> None:
 def test_processes_share_each_batch() -> None:
     order = list(range(10))
     parts = [split_batches(order, 4, World(rank, 2)) for rank in range(2)]
-    assert parts[0] == [[0, 2], [4, 6], [8]]
-    whole = [sorted(a + b) for a, b in zip(*parts, strict=True)]
-    assert whole == split_batches(order, 4, World())
+    assert [share.indices for share in parts[0]] == [[0, 2], [4, 6], [8]]
+    together = [sorted(a.indices + b.indices) for a, b in zip(*parts, strict=True)]
+    alone = split_batches(order, 4, World())
+    assert together == [share.indices for share in alone]
+    assert [a.counted + b.counted for a, b in zip(*parts, strict=True)] == [4, 4, 2]
+    assert [share.total for share in alone] == [4, 4, 2]
 
 
 def test_pictures_of_many_sizes_are_prepared_as_alone(tmp_path: Path) -> None:
