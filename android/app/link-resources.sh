@@ -1,5 +1,5 @@
 #!/bin/sh
-# Links the app's resources without an Android SDK, for tests on the JVM: R.java, and an APK with
+# Links the app's resources without an Android SDK, for tests on the JVM: R.java, an APK with
 # resources and the bundle among its assets, uncompressed.
 #
 #   link-resources.sh LINK GENERATED BUNDLE

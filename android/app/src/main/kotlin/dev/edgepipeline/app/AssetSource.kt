@@ -15,7 +15,7 @@ class AssetSource(private val assets: AssetManager, private val path: String) : 
     override fun list(): List<Entry> = ArrayList<Entry>().also { walk("", it) }
 
     private fun walk(prefix: String, found: MutableList<Entry>) {
-        for (child in assets.list("$path/$prefix".trimEnd('/')).orEmpty().sorted()) {
+        for (child in childrenOf(assets, "$path/$prefix".trimEnd('/'))) {
             val name = checkName(prefix + child)
             val bytes = bytesOf(name)
             found += Entry(name, bytes)
@@ -36,3 +36,7 @@ class AssetSource(private val assets: AssetManager, private val path: String) : 
 
     override fun open(name: String): InputStream = assets.open("$path/$name", AssetManager.ACCESS_STREAMING)
 }
+
+/** What lies directly in a folder. Robolectric's list has what lies deeper, too, as `a/b`. */
+fun childrenOf(assets: AssetManager, folder: String): List<String> =
+    assets.list(folder).orEmpty().map { it.substringBefore('/') }.distinct().sorted()

@@ -16,7 +16,7 @@ class Library(private val context: Context) {
 
     /** Ids of all bundles, those of the APK first. Reads the disk. */
     fun ids(): List<String> =
-        context.assets.list(ASSETS).orEmpty().sorted().map { "asset:$it" } +
+        childrenOf(context.assets, ASSETS).map { "asset:$it" } +
             imported.list().orEmpty().filter { it.endsWith(SUFFIX) }.sorted().map { "file:$it" }
 
     /** Opens a bundle with all hashes checked. Throws Refused or IOException. */

@@ -20,9 +20,10 @@ class Phone {
 
     /** Lets the worker and the main thread go on until something is true. */
     fun await(what: String, isTrue: () -> Boolean) {
-        val end = System.nanoTime() + 60_000_000_000
+        val end = System.nanoTime() + 20_000_000_000
         while (!isTrue()) {
             check(System.nanoTime() < end) { "$what did not happen; on the screen: ${texts()}" }
+            app.broken.value?.let { error(it) }
             shadowOf(Looper.getMainLooper()).idle()
             Thread.sleep(2)
         }

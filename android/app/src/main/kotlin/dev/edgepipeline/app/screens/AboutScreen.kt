@@ -37,6 +37,6 @@ class AboutScreen(activity: MainActivity) : Screen(activity) {
         put(context.fact(text(R.string.android), text(R.string.android_version, device.androidVersion, device.apiLevel)))
         put(context.fact(text(R.string.abi), device.abi))
         put(context.fact(text(R.string.cores), device.cores.toString()))
-        put(context.fact(text(R.string.page_size), text(R.string.kilobytes, device.pageSize / 1024)))
+        put(context.fact(text(R.string.page_size), if (device.pageSize > 0) text(R.string.kilobytes, device.pageSize / 1024) else "—"))
     }
 }

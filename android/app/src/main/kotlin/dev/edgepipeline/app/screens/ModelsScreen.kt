@@ -38,11 +38,13 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         watch(app.crashed) { engine -> crash.show(engine?.let(::crashCard)) }
         val showAll = {
             val items = app.bundles.value
-            val none = if (items.isEmpty()) activity.card { put(context.label(text(R.string.no_bundles))) } else null
-            bundles.show(none, *items.map(::bundleCard).toTypedArray())
+            val broken = app.broken.value?.let(::brokenCard)
+            val none = if (broken == null && items.isEmpty()) activity.card { put(context.label(text(R.string.no_bundles))) } else null
+            bundles.show(broken, none, *items.map(::bundleCard).toTypedArray())
         }
         watch(app.bundles) { showAll() }
         watch(app.choice) { showAll() }
+        watch(app.broken) { showAll() }
         watch(app.importing) { import.show(importCard(it)) }
     }
 
@@ -50,6 +52,10 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         val name = app.engines.value.find { it.id == engine }?.let { engineName(activity, it) } ?: engine
         put(context.label(text(R.string.engine_crashed, name), 14f, R.color.caution))
         put(context.quietButton(text(R.string.dismiss)) { app.dismissCrash() })
+    }
+
+    private fun brokenCard(message: String): View = activity.card(text(R.string.broken)) {
+        put(context.label(message, 14f, R.color.bad).live())
     }
 
     private fun importCard(state: Importing): View = activity.card(text(R.string.import_bundle)) {

@@ -162,7 +162,9 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
         }
         answer.scores.forEach { put(bar(it)) }
         answer.numbers?.let { put(context.label(it).live()) }
-        val times = text(R.string.run_times, milliseconds(answer.lastMs), answer.runs, milliseconds(answer.medianMs))
+        val times = activity.resources.getQuantityString(
+            R.plurals.run_times, answer.runs, milliseconds(answer.lastMs), answer.runs, milliseconds(answer.medianMs),
+        )
         put(context.label(times, 13f, R.color.text_soft))
     }
 

@@ -57,6 +57,9 @@ class AppState(context: Context) {
     /** The engine that the last process died in. */
     val crashed = Live(guard.takeCrashed())
 
+    /** Why no engine could be loaded, or the bundles not listed. */
+    val broken = Live<String?>(null)
+
     /** Null until a bundle is checked, or where nothing of it fits the engine. */
     val choice = Live<Choice?>(null)
 
@@ -71,7 +74,7 @@ class AppState(context: Context) {
                 engines.value = kinds
                 bundles.value = ids.map { BundleItem(it, library.isImported(it), BundleState.Checking(0.0)) }
                 ids.forEach(::look)
-            }
+            }.onFailure { broken.value = explain(it) }
         }
     }
 

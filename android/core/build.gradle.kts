@@ -1,0 +1,16 @@
+import org.jetbrains.kotlin.gradle.dsl.JvmTarget
+
+plugins { alias(libs.plugins.kotlin.jvm) }
+
+kotlin { compilerOptions { jvmTarget = JvmTarget.JVM_1_8 } }
+
+java { targetCompatibility = JavaVersion.VERSION_1_8 }
+
+dependencies {
+    // The app brings the same API with libraries for Android.
+    compileOnly(libs.onnxruntime.jvm)
+    testImplementation(libs.onnxruntime.jvm)
+    testImplementation(libs.kotlin.test.junit)
+}
+
+tasks.test { systemProperty("repository", rootDir.parent) }
