@@ -117,7 +117,7 @@ def test_every_key_is_shown(folder: Path) -> None:
 def test_a_key_behind_a_hash_shows_its_default(folder: Path) -> None:
     set_, every = shown(folder)
     default = Config.model_validate({"model": {"entry": "model.py:build_model"}})
-    defaults = json.loads(default.model_dump_json())
+    defaults = json.loads(default.model_dump_json(by_alias=True))
     for section, keys in every.items():
         if not isinstance(keys, dict):
             continue
