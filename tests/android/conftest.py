@@ -14,7 +14,8 @@ from tests.conftest import Cli, write_tiny
 QUICK = [("epochs = 6", "epochs = 3"), ("batch_sizes = [1, 4]", "batch_sizes = [1]")]
 # The rows of the C++ runner have tests of their own.
 PYTHON = '[verify]\nruntimes = ["onnxruntime", "torchscript"]\nsamples = 64\n[bench]\n'
-FAST = (*QUICK, ("[bench]\n", PYTHON + 'runtimes = ["onnxruntime", "torchscript"]\n'))
+BENCH = '[bench]\nruntimes = ["onnxruntime"]\n'
+FAST = (*QUICK, (BENCH, PYTHON + 'runtimes = ["onnxruntime", "torchscript"]\n'))
 
 
 @dataclass(frozen=True)

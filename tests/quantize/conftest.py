@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from quantize_cases import DIGITS, MODELS, PROJECTS, Exported, export, trained
 
 from pipeline.config_file import load_config
 from pipeline.weights import save_weights
+from tests.quantize.quantize_cases import DIGITS, MODELS, PROJECTS, Exported, export, trained
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quantize_cases import CONVOLUTIONS, MODELS, Exported
 
 from pipeline.artifacts import Artifact
 from pipeline.config_file import load_config
@@ -16,6 +15,7 @@ from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.recipes import RECIPES, Task
 from pipeline.samples import stream_batches
 from pipeline.signature import Signature, TensorSpec
+from tests.quantize.quantize_cases import CONVOLUTIONS, MODELS, Exported
 
 Project = Callable[[str], Exported]
 

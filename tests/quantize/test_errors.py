@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quantize_cases import Exported, answer
 
 from pipeline.artifacts import Artifact
 from pipeline.config import Config
@@ -14,6 +13,7 @@ from pipeline.config_file import load_config
 from pipeline.errors import UsageError
 from pipeline.quantize.exclude import ancestors, check_patterns, excluded
 from pipeline.quantize.recipes import choose
+from tests.quantize.quantize_cases import Exported, answer
 
 Project = Callable[[str], Exported]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from quantize_cases import MODELS, TENSOR, Exported, answer, export
 
 from pipeline import machine
 from pipeline.errors import UsageError
 from pipeline.quantize.onnx_graph import excluded_nodes, regions
 from pipeline.samples import load_samples, stream_batches
 from pipeline.torchscript_file import load_script
+from tests.quantize.quantize_cases import MODELS, TENSOR, Exported, answer, export
 
 ALL = 'quantize.recipes=["int8-static","int8-dynamic","fp16"]'
 Project = Callable[[str], Exported]
@@ -199,7 +199,7 @@ def test_same_configuration_same_bytes(digits: Exported, tmp_path: Path) -> None
     code = f"""
 import sys
 from pathlib import Path
-from quantize_cases import Exported
+from tests.quantize.quantize_cases import Exported
 Exported(Path({str(folder)!r}), {digits.overrides!r}).quantize({ALL!r})
 """
     subprocess.run(

@@ -4,7 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from checkout import BUILD, PYPROJECT, REPOSITORY, ROOM, Checkout, digest, pack_wheel, pin
+
+from tests.setup.checkout import (
+    BUILD,
+    PYPROJECT,
+    REPOSITORY,
+    ROOM,
+    Checkout,
+    digest,
+    pack_wheel,
+    pin,
+)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,9 @@ import re
 import tomllib
 
 import pytest
-from checkout import REPOSITORY
 from packaging.requirements import Requirement
+
+from tests.setup.checkout import REPOSITORY
 
 LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 LINES = [line for line in LOCK.replace("\\\n", " ").splitlines() if not line.startswith("#")]

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from checkout import REPOSITORY, Checkout
+
+from tests.setup.checkout import REPOSITORY, Checkout
 
 NOBODY = 65534
 TOOLS = ("awk", "basename", "bash", "cat", "df", "dirname", "env", "flock", "mkdir", "sha256sum")

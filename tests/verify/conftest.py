@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from verify_cases import CODE, PICTURES, SIGNATURES, TABLE, TOKENS, Case, fit
 
 from pipeline.artifacts import write_index
 from pipeline.config_file import parse_config
 from pipeline.project import build_datasets, build_model
 from pipeline.weights import WEIGHTS, save_weights
 from pipeline.wrap import Wrapped
+from tests.verify.verify_cases import CODE, PICTURES, SIGNATURES, TABLE, TOKENS, Case, fit
 
 
 @pytest.fixture(scope="session", autouse=True)

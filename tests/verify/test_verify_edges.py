@@ -1,9 +1,9 @@
 import numpy as np
-from verify_cases import Case
 
 from pipeline.samples import Samples, load_samples
 from pipeline.signature import Signature, TensorSpec
 from pipeline.verify.edges import Edge, edges
+from tests.verify.verify_cases import Case
 
 
 def cases(case: Case, samples: Samples | None = None) -> dict[str, Edge]:

@@ -5,11 +5,20 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from verify_cases import PICTURE, SENTENCES, Case, Flipped, good, only_row, said, traced
 
 from pipeline.errors import UsageError
 from pipeline.machine import made_for
 from pipeline.signature import Signature, TensorSpec
+from tests.verify.verify_cases import (
+    PICTURE,
+    SENTENCES,
+    Case,
+    Flipped,
+    good,
+    only_row,
+    said,
+    traced,
+)
 
 
 def test_a_weight_that_is_a_little_off(pictures: Case) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from verify_cases import PICTURE, SENTENCES, Case, Flipped, as_onnx, good, traced
 
 from pipeline.errors import UsageError
 from pipeline.machine import made_for
 from pipeline.signature import Signature, TensorSpec
 from pipeline.verify.stage import VERDICT
+from tests.verify.verify_cases import PICTURE, SENTENCES, Case, Flipped, as_onnx, good, traced
 
 
 @pytest.fixture(scope="module")
