@@ -1,12 +1,11 @@
 """What is fetched once from Maven Central, each file with its SHA-256, into the user's cache."""
 
 import hashlib
-import os
-import urllib.request
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import HTTPError
 
 from pipeline.artifacts import sha256_of
 from pipeline.errors import SetupError
@@ -14,10 +13,7 @@ from pipeline.progress import Bar, Reporter
 from pipeline.runner import headers
 from pipeline.runner.sources import cache
 
-CENTRAL = "https://repo1.maven.org/maven2"
-VARIABLE = "MAVEN_CENTRAL"  # another address of the same files
-BLOCK = 1 << 20
-PATIENCE_S = 60
+PATIENCE_S = 600
 
 KOTLIN = "2.4.21"
 
@@ -154,43 +150,38 @@ def _download(jar: Jar, bar: Bar) -> Path:
     """Written beside its place and renamed: a half one never stands there."""
     path = kept(jar)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _receive(jar, draft, bar)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        draft = Path(scratch) / jar.file
+        _receive(jar, draft)
         if sha256_of(draft) != jar.sha256:
             raise SetupError(
                 f"{jar.coordinate} is not the known file: its SHA-256 is another.",
-                f"Whatever answers as ${VARIABLE} or between here and {CENTRAL} changed it.",
+                "Whatever Maven is set up to ask, in its settings.xml, changed it.",
             )
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    bar.advance(1)
     return path
 
 
-def _receive(jar: Jar, draft: Path, bar: Bar) -> None:
-    url = f"{os.environ.get(VARIABLE, CENTRAL).rstrip('/')}/{jar.path}"
+def _receive(jar: Jar, draft: Path) -> None:
+    """Maven fetches it, from where its settings say."""
+    words = ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={jar.coordinate}:{jar.kind}"]
     try:
-        with (
-            urllib.request.urlopen(url, timeout=PATIENCE_S) as answer,  # noqa: S310  https
-            draft.open("wb") as file,
-        ):
-            whole = int(answer.headers.get("Content-Length") or 0)
-            while block := answer.read(BLOCK):
-                file.write(block)
-                bar.advance(len(block) / whole if whole else 0)
-        bar.advance(0 if whole else 1)
-    except HTTPError as error:
-        if jar is ORT_ANDROID:  # some mirrors leave it out; it lies in a package of npm's, too
-            draft.write_bytes(headers.archive())
-            bar.advance(1)
-            return
-        raise SetupError(f"{url}: {error}.", "Try again, or name a mirror: $" + VARIABLE) from error
-    except OSError as error:
-        raise SetupError(
-            f"{jar.coordinate} could not be fetched: {error}.",
-            f"Check the network, or let ${VARIABLE} name a mirror of {CENTRAL}.",
-        ) from error
+        done = subprocess.run(  # noqa: S603  nothing of it is a user's
+            [*words, f"-DoutputDirectory={draft.parent}"],
+            check=False, capture_output=True, text=True, cwd=draft.parent, timeout=PATIENCE_S,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise SetupError("Maven, which fetches it, is not here.", "apt install maven") from None
+    except subprocess.TimeoutExpired:
+        raise SetupError(f"{jar.coordinate}: no answer within {PATIENCE_S} s.") from None
+    if draft.is_file():
+        return
+    if jar is ORT_ANDROID:  # some mirrors leave it out; it lies in a package of npm's, too
+        draft.write_bytes(headers.archive())
+        return
+    said = (done.stdout + done.stderr).strip().splitlines() or ["no reason"]
+    raise SetupError(f"{jar.coordinate} could not be fetched: {said[0]}", "Check the network.")
 
 
 def digest() -> str:
