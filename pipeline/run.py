@@ -75,7 +75,7 @@ SHARED = ("readback", "runner", "runtimes")  # folders that any stage may import
 BESIDES = dict.fromkeys(("verify", "bench", "package"), ("bundle",))
 # Modules that no stage imports.
 ABOVE = (
-    *("cli", "cli_options", "cli_runner", "config_file", "console", "tables"),
+    *("cli", "cli_drift", "cli_options", "cli_runner", "config_file", "console", "tables"),
     *("run", "doctor", "inspection"),
 )
 

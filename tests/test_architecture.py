@@ -25,7 +25,7 @@ LAYERS = [
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},
     {"console", "tables"},
-    {"cli_options", "cli_runner"},
+    {"cli_options", "cli_runner", "cli_drift"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

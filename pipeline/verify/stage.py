@@ -19,6 +19,7 @@ from pipeline.task_metric import build_metric
 from pipeline.verify import compatibility
 from pipeline.verify.compare import compare
 from pipeline.verify.edges import edges
+from pipeline.verify.layers import write_layers
 from pipeline.verify.reference import Questions, ask_reference
 from pipeline.verify.samples_kept import SamplesKept, write_pictures, write_samples
 from pipeline.verify.scores import Scores
@@ -76,6 +77,8 @@ def verify(job: Job) -> Summary:
     write_samples(job.out, kept, samples)
     if job.config.input.kind == "image":
         write_pictures(job.out, kept, samples)
+    if job.config.verify.drift:
+        write_layers(job, files.items())
     for found in rows:
         for said in found["open"]:
             job.report.warn(f"{found['artifact']} in {found['runtime']} is inconclusive: {said}.")
