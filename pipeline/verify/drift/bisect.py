@@ -25,8 +25,8 @@ def mend(
     until its last tensor gains 20 dB. Entries are `{layers, sqnr_db}`; the first mends none."""
     order = list(guilty) + [i for i in _worst_first(layers) if i not in guilty]
     order = [index for index in order if index != len(layers) - 1] or order
-    found = [{"layers": [], "sqnr_db": _last(source, layers, [], samples, kept)}]
-    before = found[0]["sqnr_db"]
+    before = _last(source, layers, [], samples, kept)
+    found: list[dict[str, Any]] = [{"layers": [], "sqnr_db": before}]
     for count in range(1, min(MOST, len(order)) + 1):
         chosen = sorted(order[:count])
         now = _last(source, layers, chosen, samples, kept)

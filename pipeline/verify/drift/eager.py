@@ -38,11 +38,11 @@ class EagerSource:
             self.model(*tensors)
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operator below autograd."""
 
     def __init__(self, visit: Visit) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.visit = visit
         self.path: list[str] = [""]
         self.taps: list[Tap] = []

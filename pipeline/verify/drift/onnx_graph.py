@@ -137,9 +137,9 @@ class OnnxSource:
 
     def _output(self, tensor: str) -> ValueInfoProto:
         """Its type is inferred; only the graph's own outputs need what the file says of them."""
-        for value in self.model.graph.output:
-            if value.name == tensor:
-                return value
+        known: dict[str, ValueInfoProto] = {v.name: v for v in self.model.graph.output}
+        if tensor in known:
+            return known[tensor]
         return ValueInfoProto(name=tensor)
 
     def _open(self, model: ModelProto) -> ort.InferenceSession:

@@ -30,7 +30,7 @@ def write_plot(found: Mapping[str, Any], file: Path) -> None:
     axes.set_title(f"{found['artifact']} against {found['against']}")
     step = max(1, len(layers) // 60)
     axes.set_xticks(
-        list(places)[::step], [l["name"] for l in layers][::step], rotation=90, fontsize=7
+        list(places)[::step], [layer["name"] for layer in layers][::step], rotation=90, fontsize=7
     )
     axes.legend(fontsize=8)
     figure.tight_layout()

@@ -75,7 +75,7 @@ def find(inputs: Mapping[str, Path], name: str) -> File:
     formats = {".onnx": "onnx", ".pt": "torchscript"}
     if path.suffix in formats and path.is_file():
         words: tuple[Precision, ...] = ("int8", "fp16")
-        precision = next((word for word in words if word in path.name), "fp32")
+        precision: Precision = next((word for word in words if word in path.name), "fp32")
         return File(path.stem, path, formats[path.suffix], precision)
     raise UsageError(
         f"There is no artifact {name!r}, and no .onnx or .pt file of that name.",

@@ -88,7 +88,8 @@ def remedy(
     worst = named[0]
     if worst["path"].split(".")[0] in ("pre", "preprocessing"):
         return (
-            f"The preprocessing differs ({worst['operator']}, {worst['tensor']}): what was exported "
+            f"The preprocessing differs ({worst['operator']}, {worst['tensor']}): what was "
+            "exported "
             "has another [input] mean, std, size or order of channels than the reference. Run "
             "export again, with --force, and leave the file as it is."
         )
