@@ -234,7 +234,12 @@ def _confidence(court: Court) -> str:
 
 def _edge(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) -> dict[str, Any]:
     worst = max((p.max_abs or 0.0 for p in found.parity), default=None)
-    given: dict[str, Any] = {"case": found.edge.case, "max_abs": worst}
+    given: dict[str, Any] = {
+        "case": found.edge.case,
+        "kind": found.edge.kind,
+        "inputs": found.edge.described(court.signature),
+        "max_abs": worst,
+    }
     if found.refused:
         said = f"not asked, the model itself refuses it: {found.refused}"
         return {**given, "verdict": "skipped", "reason": said}
