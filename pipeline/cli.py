@@ -214,6 +214,14 @@ def verify(
             help="Rows of ARM64 under QEMU; of the Android app's core.",
         ),
     ] = None,
+    drift: Annotated[
+        str | None,
+        typer.Option(metavar="ARTIFACT", help="Measure this one layer by layer: where it drifts."),
+    ] = None,
+    good: Annotated[
+        str | None,
+        typer.Option(metavar="ARTIFACT", help="With --drift: against this one, not eager PyTorch."),
+    ] = None,
     force: Force = False,
     wait: Wait = False,
     json: Json = False,
@@ -221,9 +229,18 @@ def verify(
     """Compares every artifact in every runtime with eager PyTorch.
 
     Example:  pipeline verify -c examples/digits --with arm64
+
+    Example:  pipeline verify -c examples/digits --drift onnx-int8-static
     """
     override = [*(override or []), *([f"verify.emulate={emulate}"] if emulate else [])]
-    _stages("verify", _job(config, override, workspace, False, json), force, wait, False)
+    job = _job(config, override, workspace, False, json)
+    if drift is None:
+        _stages("verify", job, force, wait, False)
+        return
+    from pipeline.cli_drift import drift as show_drift
+
+    with job.workspace.lock("pipeline verify --drift", wait):
+        show_drift(job.config, job.workspace, job.terminal, drift, good, json)
 
 
 @app.command()

@@ -284,7 +284,7 @@ class Tolerances(Section):
 
 
 class VerifyConfig(Section):
-    samples: PositiveInt = 256
+    samples: PositiveInt = 512
     """Validation samples, at least; fewer only where the data has fewer."""
     batch_size: PositiveInt = 32
     """Samples that run at once."""
@@ -295,6 +295,16 @@ class VerifyConfig(Section):
     Android app on a `jvm`. Answers, no timings."""
     tolerances: dict[Literal["fp32", "fp16", "int8"], Tolerances] = {}
     """By precision; what is not given follows the precision and the reference."""
+    outputs: dict[str, dict[Literal["fp32", "fp16", "int8"], Tolerances]] = {}
+    """The same for one output, by its name: `[verify.outputs.scores.int8]`."""
+    confidence: Annotated[float, Field(ge=0.8, le=0.999)] = 0.95
+    """With which the metric's drop must lie within what is allowed, or beyond it."""
+    strict: bool = False
+    """An inconclusive verdict ends as a failed one does: exit 1, no bundle."""
+    targets: tuple[Literal["onnxruntime-android", "pytorch-android", "cpp-runner"], ...] = ()
+    """What must be able to read every artifact of its format; others are looked at, not judged."""
+    drift: bool = True
+    """Also measure every artifact layer by layer, for the report."""
     threads: Count = 1
     """CPU threads; 0 takes every core."""
 

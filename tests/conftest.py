@@ -84,6 +84,8 @@ epochs = 6
 batch_size = 32
 lr = 0.02
 threads = 1
+[verify.tolerances.int8]
+max_drop = 0.05
 [bench]
 runtimes = ["onnxruntime"]
 seconds = 0.05

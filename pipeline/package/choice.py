@@ -42,10 +42,12 @@ class Choice:
 
     @property
     def verdict(self) -> Verdict:
-        """`inconclusive` where no runtime ran it."""
+        """The worst of its rows; `inconclusive` where no runtime ran it."""
         if not self.rows:
             return "inconclusive"
-        return "pass" if all(row["verdict"] == "pass" for row in self.rows) else "fail"
+        found = {row["verdict"] for row in self.rows}
+        words: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
+        return next(word for word in words if word in found)
 
 
 def choose(
@@ -53,8 +55,9 @@ def choose(
 ) -> list[Choice]:
     """Every artifact, in the order of preference.
 
-    Raises VerdictError if the verdict, or that of an artifact, is not `pass`, unless
-    `allow_failed`; UsageError if there is none.
+    Raises VerdictError if the verdict, or that of an artifact, is `fail`, or no runtime ran it,
+    unless `allow_failed`; UsageError if there is none. What is inconclusive is packed as that, and
+    no reader takes it by itself.
     """
     found = [
         Choice(artifact, folders[stage], _rows_of(verdict, artifact.id))
@@ -74,19 +77,19 @@ def _preference(choice: Choice) -> tuple[int, int]:
 
 
 def _refuse_what_did_not_pass(verdict: str, found: Sequence[Choice]) -> None:
-    unproven = [choice for choice in found if choice.verdict != "pass"]
-    if verdict == "pass" and not unproven:
+    unproven = [choice for choice in found if choice.verdict == "fail" or not choice.rows]
+    if verdict != "fail" and not unproven:
         return
     lines = [
         f"\n  {choice.artifact.id} in {row['runtime']}: {'; '.join(row['reasons'])}"
         for choice in unproven
         for row in choice.rows
-        if row["verdict"] != "pass"
+        if row["verdict"] == "fail"
     ]
     lines += [
         f"\n  {choice.artifact.id}: no runtime has run it" for choice in unproven if not choice.rows
     ]
-    said = "Not everything has passed" if verdict == "pass" else f"The verdict is {verdict}"
+    said = "Not everything has passed" if verdict != "fail" else f"The verdict is {verdict}"
     raise VerdictError(f"{said}: the bundle is not packed.{''.join(lines)}", HINT)
 
 
@@ -133,7 +136,7 @@ def _result(row: Row) -> manifest.Result:
     return manifest.Result(
         runtime=row["runtime"],
         verdict=row["verdict"],
-        reasons=tuple(without_paths(reason) for reason in row["reasons"]),
+        reasons=tuple(without_paths(reason) for reason in (*row["reasons"], *row["open"])),
         **{name: finite(row[name]) for name in FIGURES},
     )
 

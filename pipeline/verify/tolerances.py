@@ -1,6 +1,7 @@
 """What is asked of an artifact, by precision. `docs/parity.md` gives the same table with reasons.
 
-`[verify.tolerances.PRECISION]` replaces single values.
+`[verify.tolerances.PRECISION]` replaces single values, `[verify.outputs.NAME.PRECISION]` those of
+one output.
 """
 
 from dataclasses import asdict, dataclass
@@ -63,7 +64,8 @@ class Judged:
     `scale` is the largest magnitude of the reference. `discrete`: the output holds integers or
     booleans, whose share of equal elements stands for top-1. `classes`: it is the first output of
     a classifier. `metric`: the goal and the reference's value, for the first output of a task with
-    a metric. `synthetic`: the samples are noise, on which the first class means little.
+    a metric. `synthetic`: the samples are noise, on which the first class means little. `name` is
+    the output's.
     """
 
     scale: float
@@ -71,6 +73,7 @@ class Judged:
     classes: bool = False
     metric: tuple[Goal, float] | None = None
     synthetic: bool = False
+    name: str = ""
 
 
 def bounds(config: Config, precision: Precision, judged: Judged) -> Bounds:
@@ -93,9 +96,16 @@ def _values(config: Config, precision: Precision, judged: Judged) -> dict[str, f
         "min_top1": _min_top1(precision, judged),
         "max_drop": _max_drop(default, judged),
     }
-    given = config.verify.tolerances.get(precision)
-    if given is not None:
-        values |= {k: v for k, v in given.model_dump().items() if v is not None}
+    return values | given_bounds(config, precision, judged.name)
+
+
+def given_bounds(config: Config, precision: Precision, output: str) -> dict[str, float]:
+    """What the configuration sets for an output: of the precision, and over that of its own."""
+    own = config.verify.outputs.get(output, {})
+    values: dict[str, float] = {}
+    for given in (config.verify.tolerances.get(precision), own.get(precision)):
+        if given is not None:
+            values |= {k: v for k, v in given.model_dump().items() if v is not None}
     return values
 
 
@@ -139,8 +149,8 @@ def edge_bound(
     if case.discrete:
         return None
     if default is not None:
-        given = config.verify.tolerances.get(precision)
-        return (given and given.max_abs) or default * max(1.0, case.scale)
+        given = given_bounds(config, precision, case.name).get("max_abs")
+        return given or default * max(1.0, case.scale)
     if largest is not None:
         return max(2 * largest, 0.1 * scale)
     return scale + case.scale
