@@ -21,7 +21,9 @@ fun setupCard(activity: MainActivity): View = activity.card(activity.getString(R
     val choice = app.choice.value
     put(context.fact(context.getString(R.string.model), choice?.let { "${it.bundle.manifest.name}, ${it.artifact.id}" } ?: "—"))
     val kinds = app.engines.value
-    if (kinds.isNotEmpty()) {
+    if (kinds.size == 1) {
+        put(context.fact(context.getString(R.string.engine), engineName(activity, kinds[0])))
+    } else if (kinds.isNotEmpty()) {
         val at = kinds.indexOfFirst { it.id == (choice?.kind?.id ?: app.settings.engineId) }
         put(context.label(context.getString(R.string.engine), 14f, R.color.text_soft))
         put(context.segments(kinds.map { kind -> engineName(activity, kind) to { app.takeEngine(kind) } }, at))
@@ -37,8 +39,7 @@ private fun threads(activity: MainActivity): LinearLayout = activity.row(8).appl
     put(context.label(context.getString(R.string.threads), 14f, R.color.text_soft), 1f)
     fun step(sign: String, description: Int, to: Int) = context.quietButton(sign) { app.takeThreads(to) }.apply {
         contentDescription = context.getString(description)
-        minWidth = dp(48)
-        setPadding(0, 0, 0, 0)
+        textSize = 20f
         isEnabled = to in 1..most
         alpha = if (isEnabled) 1f else 0.4f
     }

@@ -56,7 +56,7 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
 
     private fun inputCard(onSlate: (DrawView) -> Unit): View = activity.card {
         if (app.choice.value == null) {
-            put(context.label(text(R.string.nothing_chosen), 14f, R.color.text_soft))
+            put(context.label(nothingToRun(), 14f, R.color.text_soft))
             return@card
         }
         val names = listOf(R.string.mode_draw, R.string.mode_picture, R.string.mode_samples)
@@ -125,7 +125,7 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             background = context.rippled(rounded(context.getColor(ground), dp(16).toFloat()))
             setPadding(dp(8), dp(8), dp(8), dp(8))
             gravity = Gravity.CENTER_HORIZONTAL
-            tensor?.let(::bitmapOf)?.let { addView(pictureView(it, null), dp(88), dp(88)) }
+            tensor?.let(::bitmapOf)?.let { addView(pictureView(it, null), dp(72), dp(72)) }
             put(context.label(name, 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft).apply { gravity = Gravity.CENTER })
             contentDescription = name
             isSelected = isChosen
@@ -146,7 +146,7 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             is Answer.None -> put(context.label(text(R.string.no_answer), 14f, R.color.text_soft))
             is Answer.Running -> put(context.label(text(R.string.running), 14f, R.color.text_soft))
             is Answer.Failed -> {
-                put(context.label(text(R.string.run_failed), 15f, R.color.bad, bold = true))
+                put(context.label(text(if (answer.isOfPicture) R.string.picture_failed else R.string.run_failed), 15f, R.color.bad, bold = true))
                 put(context.label(answer.message).live())
             }
             is Answer.Given -> given(answer)

@@ -27,7 +27,8 @@ sealed class Answer {
         val runs: Int,
     ) : Answer()
 
-    class Failed(val message: String) : Answer()
+    /** [isOfPicture]: the picture could not be read, the model was not asked. */
+    class Failed(val message: String, val isOfPicture: Boolean = false) : Answer()
 }
 
 class Score(val label: String, val value: Double, val share: Double)
@@ -95,7 +96,7 @@ class TryState(private val app: AppState, context: Context, private val slot: En
             found.onSuccess { bitmap ->
                 picture.value = bitmap
                 ask(null) { listOf(pictureTensor(bitmap, port)) }
-            }.onFailure { answer.value = Answer.Failed(explain(it)) }
+            }.onFailure { answer.value = Answer.Failed(explain(it), isOfPicture = true) }
         }
     }
 

@@ -86,13 +86,13 @@ fun Context.quietButton(text: String, icon: Int = 0, action: () -> Unit): Button
     button(text, R.color.on_accent_soft, R.color.accent_soft, icon, action)
 
 private fun Context.button(text: String, color: Int, ground: Int, icon: Int, action: () -> Unit) =
-    Button(this, null, 0, 0).apply {
+    IconButton(this, side = dp(if (text.length == 1) 0 else 20)).apply {
         this.text = text
         textSize = 15f
         typeface = MEDIUM
-        gravity = Gravity.CENTER
         minHeight = dp(48)
-        setPadding(dp(20), dp(10), dp(22), dp(10))
+        minWidth = dp(48)
+        setPadding(0, dp(10), 0, dp(10))
         setTextColor(getColor(color))
         background = rippled(rounded(getColor(ground), dp(24).toFloat()))
         if (icon != 0) {
@@ -114,17 +114,17 @@ fun Context.tinted(icon: Int, color: Int): Drawable =
 
 /** One of several choices in a row, each as wide as the others. */
 fun Context.segments(choices: List<Pair<String, () -> Unit>>, selected: Int): LinearLayout = row(4).apply {
-    background = rounded(context.getColor(R.color.well), dp(24).toFloat())
+    background = rounded(context.getColor(R.color.well), dp(28).toFloat())
     setPadding(dp(4), dp(4), dp(4), dp(4))
     choices.forEachIndexed { i, (text, action) ->
         val isChosen = i == selected
         val color = if (isChosen) R.color.on_accent_soft else R.color.text_soft
         val choice = label(text, 14f, color, bold = true).apply {
             gravity = Gravity.CENTER
-            minHeight = dp(44)
+            minHeight = dp(48)
             setPadding(dp(6), 0, dp(6), 0)
             isSelected = isChosen
-            background = rippled(rounded(if (isChosen) context.getColor(R.color.accent_soft) else 0, dp(20).toFloat()))
+            background = rippled(rounded(if (isChosen) context.getColor(R.color.accent_soft) else 0, dp(24).toFloat()))
             isClickable = true
             isFocusable = true
             setOnClickListener { action() }

@@ -40,7 +40,8 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
 
     fun run() {
         if (from.take(1) != 0x80L || from.take(1) != 2L) pickleFault("it is no pickle of protocol 2")
-        while (step(from.take(1).toInt())) Unit
+        @Suppress("ControlFlowWithEmptyBody")
+        while (step(from.take(1).toInt())) {}
         if (from.left != 0) pickleFault("something follows its end")
         if (!stack.isOne) pickleFault("it is more than one value")
         val kind = stack.pop().kind
