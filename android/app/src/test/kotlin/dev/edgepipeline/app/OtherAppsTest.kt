@@ -50,7 +50,7 @@ class OtherAppsTest {
         val phone = Phone().apply { awaitBundle() }
         phone.tap("Try")
         phone.tap("Picture")
-        pick(phone, Uri.fromFile(File.createTempFile("no", ".png").apply { writeText("no picture") }))
+        pick(phone, Uri.fromFile(File.createTempFile("none", ".png").apply { writeText("no picture") }))
         phone.await("a refusal") { phone.app.tries.answer.value is Answer.Failed }
         assertTrue("The picture cannot be read." in phone.texts(), "${phone.texts()}")
     }
