@@ -1,4 +1,4 @@
-"""Gradle's files, as far as they can be checked without an Android SDK: nothing here runs Gradle."""
+"""Gradle's files, as far as they can be checked without an Android SDK. Gradle is not run here."""
 
 import re
 import subprocess

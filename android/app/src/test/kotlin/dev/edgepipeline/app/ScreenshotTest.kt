@@ -35,6 +35,10 @@ class ScreenshotTest {
     @Config(qualifiers = "w1280dp-h800dp-land-night-mdpi")
     fun tabletDark() = shoot("tablet-dark")
 
+    @Test
+    @Config(qualifiers = "w891dp-h411dp-land-notnight-xhdpi")
+    fun phoneOnItsSide() = shoot("phone-side")
+
     private fun shoot(device: String) {
         val phone = Phone()
         phone.awaitBundle()

@@ -111,6 +111,8 @@ class WindowTest {
         tablet.await("a layout") { !tablet.root.isLayoutRequested }
         val navigation = tablet.views().filterIsInstance<Navigation>().single()
         assertEquals(tablet.root.width, placeOf(navigation).right)
+        val run = tablet.views().first { it.isClickable && (it as? TextView)?.text == "Run self-check" }
+        assertTrue(placeOf(run).left > tablet.root.width / 2 - placeOf(navigation).width())
         tablet.picture("tablet-rtl-check")
     }
 
@@ -126,7 +128,8 @@ class WindowTest {
                 val lines = checkNotNull(view.layout)
                 val needed = lines.height + view.compoundPaddingTop + view.compoundPaddingBottom
                 assertTrue(needed <= view.height, "'${view.text}' on screen $tab is cut off")
-                assertTrue((0 until lines.lineCount).all { lines.getEllipsisCount(it) == 0 }, "'${view.text}' on screen $tab")
+                val ends = (0 until lines.lineCount - 1).map { view.text[lines.getLineEnd(it) - 1] }
+                assertTrue(ends.all { it in " \n-" }, "a word of '${view.text}' on screen $tab is broken")
             }
         }
     }

@@ -82,7 +82,7 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
         }
         // To p99, the rest in one bar: a single slow run would press all others together.
         val bins = histogram(times, end)
-        put(Bars(context, bins, "${milliseconds(low)} ms", "${milliseconds(end)} ms +", setOf(bins.size - 1), R.color.caution).apply {
+        put(Bars(context, bins, "${milliseconds(low)} ms", "> ${milliseconds(end)} ms", setOf(bins.size - 1), R.color.caution).apply {
             contentDescription = text(R.string.histogram_label, times.size, milliseconds(low), milliseconds(high), milliseconds(middle))
         })
         val slower = times.count { it > end }

@@ -2,6 +2,7 @@ package dev.edgepipeline.app.screens
 
 import android.text.format.Formatter
 import android.view.View
+import android.view.ViewGroup.LayoutParams.WRAP_CONTENT
 import android.widget.LinearLayout
 import dev.edgepipeline.app.MainActivity
 import dev.edgepipeline.app.R
@@ -14,6 +15,7 @@ import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.chip
 import dev.edgepipeline.app.ui.column
 import dev.edgepipeline.app.ui.dp
+import dev.edgepipeline.app.ui.hasLargeText
 import dev.edgepipeline.app.ui.label
 import dev.edgepipeline.app.ui.live
 import dev.edgepipeline.app.ui.mainButton
@@ -122,11 +124,12 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         setPadding(dp(14), dp(12), dp(14), dp(12))
         minimumHeight = dp(56)
         val badge = badge(bundle, artifact, canRun)
-        put(context.column(2).apply {
+        val words = put(context.column(2).apply {
             put(context.label(artifact.id, 15f, if (isChosen) R.color.on_accent_soft else R.color.text, bold = true))
             put(context.label(about(bundle, artifact), 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft))
         }, 1f)
-        put(context.chip(badge.text, badge.color, badge.ground))
+        val chip = context.chip(badge.text, badge.color, badge.ground)
+        if (context.hasLargeText()) words.addView(chip, WRAP_CONTENT, WRAP_CONTENT) else put(chip)
         contentDescription = listOf(artifact.id, about(bundle, artifact), badge.text).joinToString(", ") +
             if (isChosen) ", ${text(R.string.in_use)}" else ""
         isSelected = isChosen

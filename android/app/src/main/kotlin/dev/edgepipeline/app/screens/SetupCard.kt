@@ -1,11 +1,11 @@
 package dev.edgepipeline.app.screens
 
-import android.view.Gravity
 import android.view.View
 import android.widget.LinearLayout
 import dev.edgepipeline.app.MainActivity
 import dev.edgepipeline.app.R
 import dev.edgepipeline.app.ui.card
+import dev.edgepipeline.app.ui.centred
 import dev.edgepipeline.app.ui.fact
 import dev.edgepipeline.app.ui.dp
 import dev.edgepipeline.app.ui.label
@@ -44,9 +44,8 @@ private fun threads(activity: MainActivity): LinearLayout = activity.row(8).appl
         alpha = if (isEnabled) 1f else 0.4f
     }
     put(step("−", R.string.fewer_threads, count - 1))
-    put(context.label(count.toString(), 18f, bold = true).apply {
+    put(context.label(count.toString(), 18f, bold = true).centred().apply {
         minWidth = dp(40)
-        gravity = Gravity.CENTER
         contentDescription = "${context.getString(R.string.threads)} $count"
     })
     put(step("+", R.string.more_threads, count + 1))

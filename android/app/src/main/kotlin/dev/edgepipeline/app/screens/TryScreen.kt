@@ -17,6 +17,7 @@ import dev.edgepipeline.app.ui.Columns
 import dev.edgepipeline.app.ui.DrawView
 import dev.edgepipeline.app.ui.ShareBar
 import dev.edgepipeline.app.ui.card
+import dev.edgepipeline.app.ui.centred
 import dev.edgepipeline.app.ui.column
 import dev.edgepipeline.app.ui.dp
 import dev.edgepipeline.app.ui.label
@@ -126,7 +127,7 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             setPadding(dp(8), dp(8), dp(8), dp(8))
             gravity = Gravity.CENTER_HORIZONTAL
             tensor?.let(::bitmapOf)?.let { addView(pictureView(it, null), dp(72), dp(72)) }
-            put(context.label(name, 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft).apply { gravity = Gravity.CENTER })
+            put(context.label(name, 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft).centred())
             contentDescription = name
             isSelected = isChosen
             isFocusable = true

@@ -38,8 +38,7 @@ class Navigation(context: Context, tabs: List<Tab>, private val isRail: Boolean,
             scaleType = ImageView.ScaleType.CENTER
             importantForAccessibility = View.IMPORTANT_FOR_ACCESSIBILITY_NO
         }
-        private val text: TextView = context.label(context.getString(tab.title), 12f, R.color.text_soft, bold = true).apply {
-            gravity = Gravity.CENTER
+        private val text: TextView = context.label(context.getString(tab.title), 12f, R.color.text_soft, bold = true).centred().apply {
             maxLines = 1
             // As large as people have their text, as far as the longest word has room.
             setTextSize(TypedValue.COMPLEX_UNIT_PX, minOf(textSize, dp(12) * room / LONGEST))

@@ -33,11 +33,17 @@ fun Context.label(text: CharSequence, size: Float = 14f, color: Int = R.color.te
     TextView(this).apply {
         this.text = text
         textSize = size
+        textAlignment = View.TEXT_ALIGNMENT_VIEW_START // where one reads from the right, English too
         setTextColor(getColor(color))
         if (bold) typeface = MEDIUM
     }
 
 val MEDIUM: Typeface = Typeface.create("sans-serif-medium", Typeface.NORMAL)
+
+fun TextView.centred() = apply {
+    gravity = Gravity.CENTER
+    textAlignment = View.TEXT_ALIGNMENT_CENTER
+}
 
 fun TextView.heading() = apply { if (Build.VERSION.SDK_INT >= 28) isAccessibilityHeading = true }
 
@@ -112,15 +118,18 @@ fun Context.rippled(content: Drawable?): Drawable {
 fun Context.tinted(icon: Int, color: Int): Drawable =
     requireNotNull(getDrawable(icon)).mutate().apply { setTint(getColor(color)) }
 
-/** One of several choices in a row, each as wide as the others. */
-fun Context.segments(choices: List<Pair<String, () -> Unit>>, selected: Int): LinearLayout = row(4).apply {
+/** So large that what stands side by side else goes one below the other. */
+fun Context.hasLargeText(): Boolean = resources.configuration.fontScale >= 1.4f
+
+/** One of several choices, side by side and each as wide as the others. */
+fun Context.segments(choices: List<Pair<String, () -> Unit>>, selected: Int): LinearLayout =
+    (if (hasLargeText()) column(4) else row(4)).apply {
     background = rounded(context.getColor(R.color.well), dp(28).toFloat())
     setPadding(dp(4), dp(4), dp(4), dp(4))
     choices.forEachIndexed { i, (text, action) ->
         val isChosen = i == selected
         val color = if (isChosen) R.color.on_accent_soft else R.color.text_soft
-        val choice = label(text, 14f, color, bold = true).apply {
-            gravity = Gravity.CENTER
+        val choice = label(text, 14f, color, bold = true).centred().apply {
             minHeight = dp(48)
             setPadding(dp(6), 0, dp(6), 0)
             isSelected = isChosen
@@ -157,7 +166,7 @@ fun LinearLayout.putFigures(figures: List<View>, inRow: Int = 2) {
 /** A name and its value at the ends of a line. */
 fun Context.fact(name: String, value: String) = row(16).apply {
     put(label(name, 14f, R.color.text_soft))
-    put(label(value, 14f).apply { gravity = Gravity.END }, 1f)
+    put(label(value, 14f).apply { textAlignment = View.TEXT_ALIGNMENT_VIEW_END }, 1f)
     contentDescription = "$name, $value"
     isFocusable = true
 }
