@@ -9,6 +9,7 @@ import android.view.MotionEvent
 import android.view.View
 import dev.edgepipeline.app.state.Answer
 import dev.edgepipeline.app.state.Check
+import dev.edgepipeline.app.state.EngineSlot
 import dev.edgepipeline.app.state.Importing
 import dev.edgepipeline.app.state.Mode
 import dev.edgepipeline.app.ui.DrawView
@@ -18,6 +19,7 @@ import java.io.File
 import java.util.zip.ZipEntry
 import java.util.zip.ZipOutputStream
 import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -122,6 +124,17 @@ class FlowTest {
         assertTrue(phone.texts().any { "nnapi" in it && "CPU" in it }, "${phone.texts()}")
         phone.tap("Dismiss")
         assertTrue(phone.texts().none { "nnapi" in it })
+    }
+
+    @Test
+    fun `no model is run on the main thread`() {
+        val phone = Phone().apply { awaitBundle() }
+        val slot = EngineSlot(CrashGuard(phone.activity))
+        val choice = checkNotNull(phone.app.choice.value)
+        assertFailsWith<IllegalStateException> { slot.use(choice) { error("it was opened") } }
+            .also { assertEquals("a model on the main thread", it.message) }
+        assertFailsWith<IllegalStateException> { slot.alone(choice) { error("it was asked") } }
+            .also { assertEquals("a model on the main thread", it.message) }
     }
 
     @Test

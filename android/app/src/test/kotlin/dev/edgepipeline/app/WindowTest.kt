@@ -9,6 +9,7 @@ import dev.edgepipeline.app.state.Bench
 import dev.edgepipeline.app.ui.Navigation
 import dev.edgepipeline.app.ui.dp
 import dev.edgepipeline.core.BenchPlan
+import dev.edgepipeline.core.EngineKind
 import kotlin.test.assertEquals
 import kotlin.test.assertIs
 import kotlin.test.assertTrue
@@ -119,11 +120,35 @@ class WindowTest {
     @Test
     fun `text twice as large is not cut off`() {
         RuntimeEnvironment.setFontScale(2f)
+        assertWhole(Phone().apply { awaitBundle() }, "phone-large")
+    }
+
+    @Test
+    @Config(qualifiers = "w320dp-h480dp-port-notnight-mdpi")
+    fun `on the smallest screen nothing is cut off`() = assertWhole(Phone().apply { awaitBundle() }, "phone-small")
+
+    @Test
+    @Config(qualifiers = "w360dp-h640dp-port-notnight-xhdpi")
+    fun `all engines that a phone may have can be chosen`() {
         val phone = Phone().apply { awaitBundle() }
+        val cpu = phone.app.engines.value.single()
+        val others = listOf("xnnpack", "nnapi", "pytorch").map { Named(it, cpu) }
+        phone.app.engines.value = listOf(cpu) + others
+        phone.app.takeEngine(others[1])
+        phone.activity.show(3)
+        assertTrue(phone.texts().any { it.startsWith("Experimental: ") }, "${phone.texts()}")
+        assertWhole(phone, "phone-engines")
+    }
+
+    /** An engine of another name, which is not opened here. */
+    private class Named(override val id: String, cpu: EngineKind) : EngineKind by cpu
+
+    /** Every text stands there whole, its words unbroken; what it looks like is kept. */
+    private fun assertWhole(phone: Phone, name: String) {
         for (tab in 0..4) {
             phone.activity.show(tab)
             phone.await("a layout") { !phone.root.isLayoutRequested }
-            phone.picture("phone-large-$tab")
+            phone.picture("$name-$tab")
             for (view in phone.views().filterIsInstance<TextView>().filter { it.isShown && it.text.isNotEmpty() }) {
                 val lines = checkNotNull(view.layout)
                 val needed = lines.height + view.compoundPaddingTop + view.compoundPaddingBottom

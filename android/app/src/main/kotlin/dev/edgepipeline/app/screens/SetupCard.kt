@@ -4,6 +4,7 @@ import android.view.View
 import android.widget.LinearLayout
 import dev.edgepipeline.app.MainActivity
 import dev.edgepipeline.app.R
+import dev.edgepipeline.app.ui.Segments
 import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.centred
 import dev.edgepipeline.app.ui.fact
@@ -12,7 +13,6 @@ import dev.edgepipeline.app.ui.label
 import dev.edgepipeline.app.ui.put
 import dev.edgepipeline.app.ui.quietButton
 import dev.edgepipeline.app.ui.row
-import dev.edgepipeline.app.ui.segments
 import dev.edgepipeline.core.EngineKind
 
 /** What runs: the model, the engine and the threads, chosen before it starts. */
@@ -26,7 +26,7 @@ fun setupCard(activity: MainActivity): View = activity.card(activity.getString(R
     } else if (kinds.isNotEmpty()) {
         val at = kinds.indexOfFirst { it.id == (choice?.kind?.id ?: app.settings.engineId) }
         put(context.label(context.getString(R.string.engine), 14f, R.color.text_soft))
-        put(context.segments(kinds.map { kind -> engineName(activity, kind) to { app.takeEngine(kind) } }, at))
+        put(Segments(context, kinds.map { kind -> engineName(activity, kind) to { app.takeEngine(kind) } }, at))
         kinds.getOrNull(at)?.let { kind -> engineNote(activity, kind) }?.let { put(context.label(it, 13f, R.color.caution)) }
     }
     put(threads(activity))

@@ -15,6 +15,7 @@ import dev.edgepipeline.app.state.Score
 import dev.edgepipeline.app.state.isPicture
 import dev.edgepipeline.app.ui.Columns
 import dev.edgepipeline.app.ui.DrawView
+import dev.edgepipeline.app.ui.Segments
 import dev.edgepipeline.app.ui.ShareBar
 import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.centred
@@ -28,7 +29,6 @@ import dev.edgepipeline.app.ui.quietButton
 import dev.edgepipeline.app.ui.rippled
 import dev.edgepipeline.app.ui.rounded
 import dev.edgepipeline.app.ui.row
-import dev.edgepipeline.app.ui.segments
 import dev.edgepipeline.core.DType
 import dev.edgepipeline.core.Tensor
 
@@ -62,7 +62,7 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
         }
         val names = listOf(R.string.mode_draw, R.string.mode_picture, R.string.mode_samples)
         val choices = Mode.entries.mapIndexed { i, mode -> text(names[i]) to { tries.take(mode) } }
-        put(context.segments(choices, tries.mode.value.ordinal))
+        put(Segments(context, choices, tries.mode.value.ordinal))
         when (tries.mode.value) {
             Mode.DRAW -> slate(onSlate)
             Mode.PICTURE -> picture()

@@ -121,27 +121,6 @@ fun Context.tinted(icon: Int, color: Int): Drawable =
 /** So large that what stands side by side else goes one below the other. */
 fun Context.hasLargeText(): Boolean = resources.configuration.fontScale >= 1.4f
 
-/** One of several choices, side by side and each as wide as the others. */
-fun Context.segments(choices: List<Pair<String, () -> Unit>>, selected: Int): LinearLayout =
-    (if (hasLargeText()) column(4) else row(4)).apply {
-    background = rounded(context.getColor(R.color.well), dp(28).toFloat())
-    setPadding(dp(4), dp(4), dp(4), dp(4))
-    choices.forEachIndexed { i, (text, action) ->
-        val isChosen = i == selected
-        val color = if (isChosen) R.color.on_accent_soft else R.color.text_soft
-        val choice = label(text, 14f, color, bold = true).centred().apply {
-            minHeight = dp(48)
-            setPadding(dp(6), 0, dp(6), 0)
-            isSelected = isChosen
-            background = rippled(rounded(if (isChosen) context.getColor(R.color.accent_soft) else 0, dp(24).toFloat()))
-            isClickable = true
-            isFocusable = true
-            setOnClickListener { action() }
-        }
-        put(choice, 1f)
-    }
-}
-
 /** A number with its name above it; both are read as one. */
 fun Context.figure(name: String, value: String, note: String? = null, color: Int = R.color.text) = column(2).apply {
     background = rounded(context.getColor(R.color.well), dp(14).toFloat())
