@@ -37,7 +37,7 @@ def build(report: Reporter) -> Path:
         draft.rename(folder)
         why_not.cache_clear()
     folder.touch()
-    _prune(folder.parent)
+    prune(folder.parent)
     return folder
 
 
@@ -74,7 +74,7 @@ def _folder() -> Path:
     return cache() / "android" / f"jvm-{fingerprint(*PARTS)[:16]}"
 
 
-def _prune(cached: Path) -> None:
+def prune(cached: Path) -> None:
     """Removes all builds but those that were asked for last."""
     builds = sorted(cached.glob("jvm-*"), key=lambda build: build.stat().st_mtime)
     for old in builds[:-KEPT]:

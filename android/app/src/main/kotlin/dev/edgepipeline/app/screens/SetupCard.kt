@@ -5,6 +5,7 @@ import android.widget.LinearLayout
 import dev.edgepipeline.app.MainActivity
 import dev.edgepipeline.app.R
 import dev.edgepipeline.app.ui.Segments
+import dev.edgepipeline.app.ui.breakable
 import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.centred
 import dev.edgepipeline.app.ui.fact
@@ -19,7 +20,7 @@ import dev.edgepipeline.core.EngineKind
 fun setupCard(activity: MainActivity): View = activity.card(activity.getString(R.string.setup)) {
     val app = activity.app
     val choice = app.choice.value
-    put(context.fact(context.getString(R.string.model), choice?.let { "${it.bundle.manifest.name}, ${it.artifact.id}" } ?: "—"))
+    put(context.fact(context.getString(R.string.model), choice?.let { "${it.bundle.manifest.name}, ${breakable(it.artifact.id)}" } ?: "—"))
     val kinds = app.engines.value
     if (kinds.size == 1) {
         put(context.fact(context.getString(R.string.engine), engineName(activity, kinds[0])))

@@ -48,7 +48,10 @@ class TryState(private val app: AppState, context: Context, private val slot: En
     private val times = ArrayList<Double>()
     private var timed: Choice? = null
     private var waiting: (() -> Unit)? = null
-    private var isBusy = false
+
+    /** Whether a run is under way, or one that was asked for meanwhile. */
+    var isBusy = false
+        private set
 
     init {
         app.choice.observe { choice -> if (choice != null) look(choice.bundle) }

@@ -118,9 +118,6 @@ fun Context.rippled(content: Drawable?): Drawable {
 fun Context.tinted(icon: Int, color: Int): Drawable =
     requireNotNull(getDrawable(icon)).mutate().apply { setTint(getColor(color)) }
 
-/** So large that what stands side by side else goes one below the other. */
-fun Context.hasLargeText(): Boolean = resources.configuration.fontScale >= 1.4f
-
 /** A number with its name above it; both are read as one. */
 fun Context.figure(name: String, value: String, note: String? = null, color: Int = R.color.text) = column(2).apply {
     background = rounded(context.getColor(R.color.well), dp(14).toFloat())
