@@ -121,13 +121,13 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         val canRun = app.engines.value.any { it.format == artifact.format }
         val badge = badge(bundle, artifact, canRun)
         val name = activity.label(breakable(artifact.id), 15f, if (isChosen) R.color.on_accent_soft else R.color.text, bold = true)
-        val about = activity.label(about(bundle, artifact), 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft)
-        return Beside(activity, listOf(name, about), activity.chip(badge.text, badge.color, badge.ground)).apply {
+        val detail = activity.label(about(bundle, artifact), 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft)
+        return Beside(activity, listOf(name, detail), activity.chip(badge.text, badge.color, badge.ground)).apply {
             val ground = if (isChosen) R.color.accent_soft else R.color.well
             background = context.rippled(rounded(context.getColor(ground), dp(14).toFloat()))
             setPadding(dp(14), dp(12), dp(14), dp(12))
             minimumHeight = dp(56)
-            contentDescription = listOf(artifact.id, about.text, badge.text).joinToString(", ") +
+            contentDescription = listOf(artifact.id, detail.text, badge.text).joinToString(", ") +
                 if (isChosen) ", ${text(R.string.in_use)}" else ""
             isSelected = isChosen
             isEnabled = canRun

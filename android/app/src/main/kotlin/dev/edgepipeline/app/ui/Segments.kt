@@ -26,7 +26,7 @@ class Segments(context: Context, choices: List<Pair<String, () -> Unit>>, select
             minHeight = dp(48)
             setPadding(dp(6), 0, dp(6), 0)
             isSelected = isChosen
-            background = rippled(rounded(if (isChosen) context.getColor(R.color.accent_soft) else 0, dp(24).toFloat()))
+            background = context.rippled(rounded(if (isChosen) context.getColor(R.color.accent_soft) else 0, dp(24).toFloat()))
             isClickable = true
             isFocusable = true
             setOnClickListener { action() }
