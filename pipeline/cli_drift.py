@@ -68,8 +68,16 @@ def _show(terminal: "Terminal", found: Mapping[str, Any], plot: Path) -> None:
         if named:
             terminal.show(f"By its own error [bold]{named}[/]")
         terminal.note(found["remedy"])
-    for step in found.get("mended", []):
-        names = ", ".join(layers[i]["name"] for i in step["layers"]) or "nothing"
-        db = "exact" if step["sqnr_db"] is None else f"{step['sqnr_db']:.1f} dB"
-        terminal.show(f"  with {names} mended: {db}")
+    _show_mended(terminal, found)
     terminal.show(f"Plot     {plot}")
+
+
+def _show_mended(terminal: "Terminal", found: Mapping[str, Any]) -> None:
+    """One line a step: the layer that was mended besides those before, and what came of it."""
+    known: set[int] = set()
+    for step in found.get("mended", []):
+        added = [found["layers"][i]["name"] for i in step["layers"] if i not in known]
+        known.update(step["layers"])
+        db = "exact" if step["sqnr_db"] is None else f"{step['sqnr_db']:.1f} dB"
+        what = f"and {', '.join(added)}" if added else "with nothing"
+        terminal.show(f"  {what} mended: {db}")
