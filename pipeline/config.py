@@ -23,6 +23,7 @@ ENTRY = re.compile(r"^[^:]+:[^:]+$")
 PORTABLE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 Count = Annotated[int, Field(ge=0)]
+Drop = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -239,13 +240,31 @@ class ExportConfig(Section):
 
 
 class QuantizeConfig(Section):
-    recipes: tuple[str, ...] = ("int8-static",)
-    """`int8-static`, `int8-dynamic`, `fp16`; with a format before it, for that format alone:
-    `onnx:int8-dynamic`."""
+    recipes: tuple[str, ...] = ("auto",)
+    """`auto`: the search, which ships the fastest artifact inside `max_drop`, or float and says
+    why. Named ones are made as they are, untried: `int8-static`, `int8-dynamic`, `int8-weights`,
+    `fp16`. With a format before it, for that format alone: `onnx:int8-dynamic`."""
+    targets: tuple[Literal["x86_64", "arm64"], ...] = ()
+    """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this machine's."""
+    max_drop: Drop | None = None
+    """auto: how much worse the metric may be than fp32's, absolute. Default: 0.01, and a
+    twentieth of fp32's own where the metric is an error."""
+    objective: Literal["latency", "size"] = "latency"
+    """auto: what is to be small, as long as the drop allows it."""
+    budget_minutes: PositiveFloat = 10.0
+    """auto: the search ends after so many minutes, or earlier with all candidates tried."""
+    validation_samples: PositiveInt = 256
+    """auto: validation samples that candidates are scored on; the same that verify takes first."""
+    qat_epochs: Count = 0
+    """Epochs of quantization-aware training: the trained model is trained on with int8 rounding
+    in it, and artifacts are made of that where the search finds no better."""
+    workers: Literal["local", "ray"] = "local"
+    """auto: who makes the candidates and scores their answers, this process or a Ray cluster that
+    runs already. Times are always measured here, one at a time."""
     calibration_samples: PositiveInt = 256
     """Samples that the ranges of activations are taken from, out of the calibration set."""
     batch_size: PositiveInt = 32
-    """Samples that run at once during calibration."""
+    """Samples that run at once during calibration, at most."""
     exclude: tuple[str, ...] = ()
     """Layers that stay float: names of modules or ONNX nodes, globs allowed (`model.head*`)."""
     engine: Literal["auto", "x86", "onednn", "qnnpack"] = "auto"
@@ -265,7 +284,7 @@ class QuantizeConfig(Section):
         return value
 
 
-RECIPES = ("int8-static", "int8-dynamic", "fp16")
+RECIPES = ("auto", "int8-static", "int8-dynamic", "int8-weights", "fp16")
 
 
 class Tolerances(Section):

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.ao.quantization import (
     HistogramObserver,
+    MinMaxObserver,
     QConfigMapping,
     get_default_qconfig_mapping,
 )
@@ -37,6 +38,7 @@ LAYERS = (
     *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, F.relu),
 )
+OBSERVERS: dict[str, Any] = {"histogram": HistogramObserver, "minmax": MinMaxObserver}
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 _UNTRACEABLE = (
@@ -73,7 +75,7 @@ def apply(task: Task) -> Quantized:
         "weights": "int8 per channel" if engine != "qnnpack" else "int8",
         "engine": engine,
         "reduce_range": engine != "qnnpack" and needs_reduced_range(),
-        "calibration": "histogram",
+        "calibration": task.observer,
     }
     return Quantized(data, ENGINE_CPUS[engine], details)
 
@@ -88,7 +90,8 @@ def _mapping(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
     """
     mapping = get_default_qconfig_mapping(engine)
     if engine != "qnnpack":
-        _set_activations(mapping, HistogramObserver.with_args(reduce_range=needs_reduced_range()))
+        observer = OBSERVERS[task.observer]
+        _set_activations(mapping, observer.with_args(reduce_range=needs_reduced_range()))
     if any(isinstance(module, NORMS) for module in model.modules()):
         _keep_layers_alone(mapping)
     for name, _ in model.named_modules():
