@@ -245,7 +245,7 @@ class QuantizeConfig(Section):
     why. Named ones are made as they are, untried: `int8-static`, `int8-dynamic`, `int8-weights`,
     `fp16`. With a format before it, for that format alone: `onnx:int8-dynamic`."""
     targets: tuple[Literal["x86_64", "arm64"], ...] = ()
-    """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this machine's."""
+    """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this one's."""
     max_drop: Drop | None = None
     """auto: how much worse the metric may be than fp32's, absolute. Default: 0.01, and a
     twentieth of fp32's own where the metric is an error."""

@@ -1,4 +1,4 @@
-"""`auto`: a search for each format and kind of CPU, and what comes of it: a file, or float and why."""
+"""`auto`: a search for each format and kind of CPU; what comes of it: a file, or float and why."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,6 @@ from pipeline.quantize.score import Judge
 from pipeline.quantize.search import SECOND, Repair, Search, search
 from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.quantize.trial import Bench, Trial
-
 
 NOTHING = "the model has no layer that int8 or fp16 changes"
 

@@ -72,13 +72,11 @@ def candidates(
     """The first round, the most promising first. `kinds` of layers that the model has, as
     `account` names them; `given` are kinds of weights besides the trained ones.
 
-    Combinations that lose by what they are stay out: int8 activations on x86 and unsigned ones on
-    ARM have no kernels in ONNX Runtime; dynamic ranges for convolutions cost more than int8 saves.
+    Not every combination is there: what varies is varied around the usual one for the CPU, and
+    dynamic ranges are for linear and recurrent layers, since for convolutions they cost more than
+    int8 saves.
     """
-    if format == "torchscript":
-        found = _torchscript(target, kinds)
-    else:
-        found = _onnx(target, kinds)
+    found = _onnx(target, kinds) if format == "onnx" else _torchscript(target, kinds)
     qat = [replace(one, weights="qat") for one in found[:1]] if "qat" in given else []
     return [*qat, *found]
 

@@ -1,4 +1,4 @@
-"""The worst layers go back to float until the answers are good enough; then as many as possible return."""
+"""Layers go back to float until the answers are good enough; then as many as can come back."""
 
 from collections.abc import Callable, Sequence
 
@@ -72,7 +72,9 @@ def _until_it_holds(
 def _returning(run: Search, base: Candidate, kept: list[str]) -> list[Trial]:
     """Layers back in int8 one by one, the least sensitive first, as long as it holds."""
     found: list[Trial] = []
-    for layer in list(reversed(kept[:-1]))[:RETURNS]:  # the last one was needed: without it it fails
+    for layer in list(reversed(kept[:-1]))[
+        :RETURNS
+    ]:  # the last one was needed: without it it fails
         fewer = [name for name in kept if name != layer]
         trial = _with(run, base, fewer, found) if fewer else None
         if trial is None:
@@ -82,9 +84,7 @@ def _returning(run: Search, base: Candidate, kept: list[str]) -> list[Trial]:
     return found
 
 
-def _with(
-    run: Search, base: Candidate, layers: Sequence[str], found: list[Trial]
-) -> Trial | None:
+def _with(run: Search, base: Candidate, layers: Sequence[str], found: list[Trial]) -> Trial | None:
     trial = run.look(base.without(layers), SECOND) if layers else None
     if trial is not None:
         found.append(trial)

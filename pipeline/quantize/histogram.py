@@ -1,7 +1,7 @@
 """Histograms that grow with what they see, and the ranges that are read from them.
 
-A bin is 2^k wide and starts at a multiple of its width. Where a batch goes beyond the bins, pairs of
-them are joined and k grows by one: the counts are exact, and the same whatever the order of the
+A bin is 2^k wide and starts at a multiple of its width. Where a batch goes beyond the bins, pairs
+of them are joined and k grows by one: the counts are exact, and the same whatever the order of the
 samples and however they are cut into batches. Memory is that of the bins.
 """
 
@@ -62,7 +62,8 @@ class Histogram:
     @property
     def centres(self) -> Floats:
         """The middle of each bin."""
-        middles: Floats = (self.first + np.arange(len(self.counts)) + 0.5) * self.width
+        numbers = np.arange(len(self.counts), dtype=np.float64)
+        middles: Floats = (numbers + self.first + 0.5) * self.width
         return middles
 
 
@@ -161,4 +162,3 @@ def _divergence(histogram: Histogram, low: float, high: float) -> float:
     p, q = wanted / wanted.sum(), given / max(given.sum(), 1e-300)
     missed = p[(wanted > 0) & ~both].sum()
     return float((p[both] * np.log(p[both] / q[both])).sum() + missed * 50.0)
-

@@ -62,7 +62,9 @@ def _as_products(model: ModelProto) -> None:
     """Each Gemm with a stored weight as a MatMul and an Add, in place: `MatMulNBits` replaces
     MatMuls alone."""
     graph = model.graph
-    nodes = {name: layer for name, layer in layers_of(graph).items() if layer.node.op_type == "Gemm"}
+    nodes = {
+        name: layer for name, layer in layers_of(graph).items() if layer.node.op_type == "Gemm"
+    }
     made = []
     for node in graph.node:
         layer = nodes.get(node.name)
@@ -81,5 +83,7 @@ def _as_products(model: ModelProto) -> None:
         if len(given) > 2 and given[2]:
             product.output[0] = f"{node.output[0]}.product"
             name = f"{node.name}.bias"
-            made.append(helper.make_node("Add", [product.output[0], given[2]], [*node.output], name))
+            made.append(
+                helper.make_node("Add", [product.output[0], given[2]], [*node.output], name)
+            )
     replace_nodes(graph, made)

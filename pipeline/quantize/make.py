@@ -1,4 +1,4 @@
-"""From a candidate to its file. What candidates share is done once: folding, rewriting, calibration."""
+"""From a candidate to its file. What candidates share is done once: folding, calibration."""
 
 import importlib
 from dataclasses import replace
@@ -20,8 +20,8 @@ class Maker(Protocol):
 
 
 class OnnxMaker:
-    """Keeps the folded model, and the ground of each transform: the float model and what flows in it
-    on the calibration samples."""
+    """Keeps the ground of each transform: the float model, and what flows in it on the calibration
+    samples."""
 
     def __init__(self, task: Task) -> None:
         self.task = task

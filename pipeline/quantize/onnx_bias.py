@@ -35,11 +35,12 @@ def shift(layer: Layer, mean: Floats, how: How) -> Floats | None:
         error = error.sum(axis=others)
         if error.shape[layer.reads] != len(mean):
             return None
-        return error @ mean if layer.reads == 1 else mean @ error
+        moved: Floats = error @ mean if layer.reads == 1 else mean @ error
+        return moved
     outputs, each = error.shape[:2]
     if each * layer.groups != len(mean):
         return None
     error = error.reshape(outputs, each, -1).sum(axis=2)
     groups = np.repeat(mean.reshape(layer.groups, each), outputs // layer.groups, axis=0)
-    moved: Floats = (error * groups).sum(axis=1)
-    return moved
+    by_group: Floats = (error * groups).sum(axis=1)
+    return by_group

@@ -1,4 +1,4 @@
-"""Quantize and dequantize nodes around the layers of an ONNX model: the form that ONNX Runtime fuses.
+"""Quantize and dequantize nodes around the layers of an ONNX model, as ONNX Runtime fuses them.
 
 uint8 activations × int8 weights per channel on x86, int8 × int8 on ARM: those are the pairs that
 it has kernels for there.
@@ -36,6 +36,7 @@ BETWEEN = (
 # Computed in float, but narrow and cheap: what follows them may be int8 again.
 GATES = ("HardSigmoid", "HardSwish", "Tanh", "Elu")
 REMOVABLE = ("Relu", "Clip")  # become part of the range that follows the layer before them
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -143,5 +144,3 @@ def _ranges(observed: Observed, how: How) -> TensorsData:
         ends = {"lowest": np.array(low, np.float32), "highest": np.array(high, np.float32)}
         found[name] = TensorData(**ends)
     return TensorsData(CalibrationMethod.MinMax, found)
-
-

@@ -41,7 +41,7 @@ def transformed(floor: Ground, transform: Transform) -> ModelProto:
 
 
 def _equalizing(before: list[Floats], behind: list[Floats], _: Channels | None) -> Floats:
-    """sqrt(r1 · r2) / r2 for each channel: the ranges of both weights become their geometric mean."""
+    """sqrt(r1 · r2) / r2 a channel: the ranges of both weights become their geometric mean."""
     if not before:
         return np.ones_like(behind[0])
     first, second = np.max(before, axis=0), np.max(behind, axis=0)
@@ -127,11 +127,11 @@ class _Rescaler:
                 return layer if lone and (layer.groups == 1 or layer.depthwise) else None
             if node is None or node.op_type not in PASSES:
                 norm = node is not None and node.op_type == "LayerNormalization"
-                return node if norm and self._own_constants(node) else None
+                return node if node is not None and norm and self._own(node) else None
             name = node.input[0]
         return None
 
-    def _own_constants(self, node: NodeProto) -> bool:
+    def _own(self, node: NodeProto) -> bool:
         return all(
             name in self.stored and len(self.readers[name]) == 1 for name in node.input[1:] if name
         )

@@ -1,6 +1,7 @@
 """The weights of an ONNX model's layers as arrays: read, changed, and rounded as int8 would."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ SINGLE = 2  # axes of a weight that a MatMul multiplies by
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or linear layer. Axes are those of the weight: `axis` counts the outputs, `reads`
-    the inputs; `groups` of a convolution. `bias` is the tensor's name, and `adds` the node that
-    adds it where the layer does not do so itself."""
+    """A convolution or linear layer. Axes are those of the weight: `axis` counts the outputs,
+    `reads` the inputs; `groups` of a convolution. `adds` is the node that adds the bias where the
+    layer does not do so itself."""
 
     node: NodeProto
     weight: TensorProto
@@ -95,13 +96,13 @@ def _added(
     return None, None
 
 
-def put(tensor: TensorProto, values: NDArray[np.float32]) -> None:
+def put(tensor: TensorProto, values: NDArray[Any]) -> None:
     """Replaces what an initializer holds, in place."""
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), tensor.name))
 
 
 def rounded(layer: Layer, how: How) -> Floats:
-    """The weight as it is after rounding to int8: symmetric, as ONNX Runtime's quantizer does it."""
+    """The weight after rounding to int8: symmetric, as ONNX Runtime's quantizer does it."""
     weight = layer.array
     others = tuple(index for index in range(weight.ndim) if index != layer.axis)
     axes = others if how.per_channel else None

@@ -1,4 +1,4 @@
-"""How good a candidate is: the metric on real samples, its distance from fp32, its time against it."""
+"""How good a candidate is: the metric on real samples, its distance from fp32, its time."""
 
 import math
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ class Judge:
         batch = self._filled(inputs)
         runners = [self._open(file, made_for), self._open(self.path, "any")]
         calls = [lambda _, one=one: one.run(batch) for one in runners]
-        times: tuple[list[list[float]], ...] = ([], [])
+        times: tuple[list[list[float]], list[list[float]]] = ([], [])
         try:
             for call in calls:
                 warm_up(call, FEWEST, SHORTEST)
@@ -123,7 +123,7 @@ class Judge:
             for runner in reversed(runners):
                 runner.close()
         medians = [float(np.median([np.median(turn) for turn in side])) for side in times]
-        return Speed(medians[0], medians[1], ratio_of_medians(*times))
+        return Speed(medians[0], medians[1], ratio_of_medians(times[0], times[1]))
 
     def _ask_fp32(self) -> Accuracy:
         runner = self._open(self.path, "any")

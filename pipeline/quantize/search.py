@@ -22,9 +22,10 @@ TWO_SAMPLES = 2 / 64  # of an accuracy: a first round of 64 samples does not tel
 
 @dataclass
 class Search:
-    """One search, as far as it has come. `trials` by candidate, the most thorough of each; `best` is
-    what ships, None for float; `timed_out` names what was not tried any more. `ranking` and `steps`
-    are there where layers had to go back to float: the sensitivities, and each set that was tried."""
+    """One search, as far as it has come. `trials` by candidate, the most thorough of each; `best`
+    is what ships, None for float; `timed_out` names what was not tried any more. `ranking` and
+    `steps` are there where layers had to go back to float: the sensitivities, and each set that was
+    tried."""
 
     bench: Bench
     goal: Goal
@@ -93,7 +94,7 @@ def _final(run: Search, trials: Sequence[Trial]) -> Trial | None:
         return None
     fastest = min(measured, key=run.goal.cost)
     alike = [trial for trial in measured if _as_good(run, trial, fastest)]
-    return max(alike, key=lambda trial: _answers(trial))
+    return max(alike, key=_answers)
 
 
 def _whole(run: Search, trial: Trial) -> Trial:

@@ -1,4 +1,4 @@
-"""Which layers suffer from int8: each is quantized alone, and the output is compared with float's."""
+"""Which layers suffer from int8: each is quantized alone, and the output compared with float's."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass

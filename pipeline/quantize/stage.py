@@ -73,9 +73,7 @@ def quantize(job: Job) -> Summary:
     write_index(job.out, made.artifacts)
     write_json(job.out / REPORT, report)
     brief = {key: report[key] for key in ("artifacts", "skipped")}
-    said = {
-        f"{o.source.format} for {o.target}": o.why for o in searches
-    }
+    said = {f"{o.source.format} for {o.target}": o.why for o in searches}
     return {**brief, "seconds": made.seconds, **({"auto": said} if said else {})}
 
 
@@ -118,16 +116,12 @@ def _search(job: Job, sources: list[Artifact], signature: Signature) -> list[Out
     return found
 
 
-def _ship(
-    job: Job, outcome: Outcome, signature: Signature
-) -> tuple[Artifact, Artifact, Account]:
+def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, Artifact, Account]:
     """The winner of a search as an artifact: (it, its source, what it holds)."""
     best, source = outcome.best, outcome.source
     assert best is not None
     assert outcome.file is not None
-    (recipe,) = (
-        r for r in RECIPES if (r.name, r.format) == (best.candidate.recipe, source.format)
-    )
+    (recipe,) = (r for r in RECIPES if (r.name, r.format) == (best.candidate.recipe, source.format))
     suffix = "" if outcome.target == targets(job.config)[0] else f"-{outcome.target}"
     path = job.out / file_name(source.format, f"{recipe.name}{suffix}")
     path.write_bytes(outcome.file.read_bytes())

@@ -21,7 +21,7 @@ def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
     with quantizing(task, engine_of(task)), torch.no_grad():
         parts = take_apart(task)
         batches = few_batches(task)
-        layers = {
+        layers: dict[str, nn.Module] = {
             name: module
             for name, module in parts.core.model.named_modules()
             if isinstance(module, LAYERS)
@@ -34,7 +34,9 @@ def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
             if name not in ranges:
                 continue  # no sample came by
             answers = _alone(parts, layer, ranges[name], batches)
-            found.append(Sensitivity(PREFIX + name, PREFIX + name, sqnr_of(reference, iter(answers))))
+            found.append(
+                Sensitivity(PREFIX + name, PREFIX + name, sqnr_of(reference, iter(answers)))
+            )
             bar.advance(1, f"sensitivity of {name}")
     return ranked(found)
 
@@ -50,7 +52,7 @@ def _ranges(
         found[name] = min(low, float(x.min())), max(high, float(x.max()))
 
     hooks = [
-        layer.register_forward_pre_hook(lambda _, given, name=name: seen(name, given[0]))  # type: ignore[misc]
+        layer.register_forward_pre_hook(lambda _, given, name=name: seen(name, given[0]))
         for name, layer in layers.items()
     ]
     for batch in batches:

@@ -1,4 +1,4 @@
-"""What became of a candidate: made, scored and measured once for each rung, and kept on the disk."""
+"""What became of a candidate: made, scored and measured once for each rung, kept on the disk."""
 
 import json
 import os
@@ -60,8 +60,8 @@ class Rung:
 
 
 class Bench:
-    """Makes, scores and measures candidates. Results lie in `folder`, by candidate and rung, so that
-    an interrupted search goes on where it was."""
+    """Makes, scores and measures candidates. Results lie in `folder`, by candidate and rung, so
+    that an interrupted search goes on where it was."""
 
     def __init__(self, maker: Maker, judge: Judge, folder: Path, measures: bool) -> None:
         """`measures`: whether this machine is of the kind that the candidates are made for."""
@@ -112,7 +112,10 @@ class Bench:
     def _file(self, candidate: Candidate) -> tuple[Path, str, dict[str, Any]]:
         """The candidate's file, made where it is not there yet."""
         suffix = "onnx" if candidate.format == "onnx" else "pt"
-        path, about = self.folder / f"{candidate.key}.{suffix}", self.folder / f"{candidate.key}.json"
+        path, about = (
+            self.folder / f"{candidate.key}.{suffix}",
+            self.folder / f"{candidate.key}.json",
+        )
         if not (path.is_file() and about.is_file()):
             made = self.maker.make(candidate)
             _write(path, made.data)
