@@ -80,6 +80,7 @@ ABOVE = (
         "cli_android",
         "cli_bench",
         "cli_drift",
+        "cli_quantize",
         "cli_options",
         "cli_report",
         "cli_runner",

@@ -14,13 +14,12 @@ from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.exclusion import Rank, best_base, exclusion
 from pipeline.quantize.goal import Goal, goal_of
 from pipeline.quantize.make import Maker, OnnxMaker, maker_of
+from pipeline.quantize.reasons import held_back, sentence
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.score import Judge
 from pipeline.quantize.search import SECOND, Repair, Search, search
 from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.quantize.trial import Bench, Trial
-
-NOTHING = "the model has no layer that int8 or fp16 changes"
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,14 @@ def auto(
             maker.prepare()
         run = Search(Bench(maker, judge, folder, measures), goal, bar)
         search(run, given, _repairs(run, maker, task))
-    why = sentence(run, judge, target)
+    why, held = sentence(run, judge, target), held_back(run, judge, target)
     points = [_point(trial, judge, goal, trial is run.best) for trial in run.trials.values()]
     found = {
         "format": task.source.format,
         "target": target,
         "shipped": run.best.candidate.recipe if run.best else "fp32",
         "why": why,
+        "held_back": held,
         "max_drop": goal.max_drop,
         "objective": goal.objective,
         "fp32": {"metric": judge.fp32.metric, "bytes": task.source.bytes},
@@ -118,59 +118,6 @@ def _torch_rank(task: Task, run: Search) -> Rank:
         return sensitivities(task, run.bar)
 
     return rank
-
-
-def sentence(run: Search, judge: Judge, target: str) -> str:
-    """Why this ships, or why float does."""
-    goal, name = run.goal, judge.metric.name if judge.metric else "SQNR"
-    late = (
-        f" Time was up before {run.timed_out} had been tried ([quantize] budget_minutes)."
-        if run.timed_out
-        else ""
-    )
-    if run.best is not None:
-        return f"{_best(run.best, judge, target)}{late}"
-    tried = [trial for trial in run.trials.values() if not trial.failed]
-    if not tried:
-        failed = next(iter(run.trials.values()), None)
-        reason = f"no candidate could be made ({failed.failed})" if failed else NOTHING
-        return f"fp32 ships: {reason}.{late}"
-    held = [trial for trial in tried if goal.inside(trial)]
-    if not held:
-        best = max(tried, key=lambda trial: (-(trial.drop or 0.0), trial.share or 0.0))
-        return f"fp32 ships: {_worst(best, goal, name)} with the best of {len(tried)}.{late}"
-    best = min(held, key=goal.cost)
-    if goal.objective == "size":
-        return f"fp32 ships: no candidate that holds is smaller; {best.name} comes nearest.{late}"
-    assert best.speed is not None
-    ratio = best.speed.ratio
-    return (
-        f"fp32 ships: none that holds is surely faster; {best.name} takes {ratio.ratio:.2f} "
-        f"({ratio.low:.2f} to {ratio.high:.2f}) of fp32's time.{late}"
-    )
-
-
-def _best(best: Trial, judge: Judge, target: str) -> str:
-    assert best.accuracy is not None
-    if judge.metric is not None and best.accuracy.metric is not None:
-        kept = f"{judge.metric.name} {best.accuracy.metric:.4f}, fp32 {judge.fp32.metric:.4f}"
-    else:
-        sqnr = best.accuracy.sqnr_db
-        kept = "the same answers" if sqnr is None else f"SQNR {sqnr:.0f} dB"
-    if best.speed is None:
-        speed = f"its speed is not measured: this machine is no {target}"
-    else:
-        ratio = best.speed.ratio
-        speed = f"{1 / ratio.ratio:.2f}× as fast ({1 / ratio.high:.2f} to {1 / ratio.low:.2f})"
-    return f"{best.name} ships: {speed}, {kept}."
-
-
-def _worst(best: Trial, goal: Goal, name: str) -> str:
-    if best.drop is not None and best.drop > goal.max_drop:
-        return f"{name} drops by {best.drop:.4f}, {goal.max_drop:g} allowed,"
-    assert best.accuracy is not None
-    sqnr = best.accuracy.sqnr_db
-    return f"the answers have an SQNR of {sqnr if sqnr is not None else 0:.0f} dB"
 
 
 def _told(trial: Trial) -> dict[str, Any]:

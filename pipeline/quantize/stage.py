@@ -74,7 +74,8 @@ def quantize(job: Job) -> Summary:
     write_json(job.out / REPORT, report)
     brief = {key: report[key] for key in ("artifacts", "skipped")}
     said = {f"{o.source.format} for {o.target}": o.why for o in searches}
-    return {**brief, "seconds": made.seconds, **({"auto": said} if said else {})}
+    headline = ", ".join(made.accounts) or "float alone ships"
+    return {**brief, "headline": headline, "seconds": made.seconds, "auto": said}
 
 
 @dataclass
