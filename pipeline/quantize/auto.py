@@ -17,8 +17,9 @@ from pipeline.quantize.make import Maker, OnnxMaker, maker_of
 from pipeline.quantize.reasons import held_back, sentence
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.score import Judge
-from pipeline.quantize.search import SECOND, Repair, Search, search
+from pipeline.quantize.search import FIRST, SECOND, Repair, Search, search
 from pipeline.quantize.sensitivity import Sensitivity
+from pipeline.quantize.spread import spread
 from pipeline.quantize.trial import Bench, Trial
 
 
@@ -56,6 +57,8 @@ def auto(
         maker = maker_of(task)
         if any(candidate.recipe == "int8-static" for candidate in given):
             maker.prepare()
+        if task.config.quantize.workers == "ray":
+            spread(task, folder, given, FIRST, bar)
         run = Search(Bench(maker, judge, folder, measures), goal, bar)
         search(run, given, _repairs(run, maker, task))
     why, held = sentence(run, judge, target), held_back(run, judge, target)

@@ -51,9 +51,9 @@ class Search:
         found = (self.look(candidate, rung) for candidate in given)
         return [trial for trial in found if trial is not None]
 
-    def holds(self, trials: Sequence[Trial]) -> list[Trial]:
+    def holds(self, trials: Sequence[Trial], surely: bool = False) -> list[Trial]:
         """Those that are good enough and better than float, as far as is known."""
-        return [t for t in trials if self.goal.inside(t) and self.goal.gains(t, surely=False)]
+        return [t for t in trials if self.goal.inside(t) and self.goal.gains(t, surely)]
 
 
 Repair = Callable[[Search, Sequence[Trial]], list[Trial]]
@@ -68,11 +68,11 @@ def search(run: Search, given: Sequence[Candidate], repairs: Sequence[Repair]) -
     )
     half = ranked[: max(FINALISTS, (len(ranked) + 1) // 2)]
     second = run.look_at([trial.candidate for trial in half], SECOND)
-    if not run.holds(second):
+    if not run.holds(second, surely=True):
         # What was cut may hold where all of the half do not: slower, but more exact.
         second += run.look_at([t.candidate for t in ranked[len(half) :]], SECOND)
     for repair in repairs:
-        if run.holds(second) or run.goal.late:
+        if run.holds(second, surely=True) or run.goal.late:
             break
         second += repair(run, second)
     run.best = _final(run, run.holds(second) or run.holds(first))

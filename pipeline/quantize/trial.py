@@ -82,6 +82,16 @@ class Bench:
         self._keep(found, rung)
         return found
 
+    def score(self, candidate: Candidate, rung: Rung) -> Accuracy:
+        """Of the candidate's file, made where it is not there yet. Raises what making and running
+        it raise."""
+        path, made_for, _ = self._file(candidate)
+        kept = self.folder / f"{candidate.key}.{rung.samples or 'all'}.json"
+        if not kept.is_file():
+            found = self.judge.accuracy(path, made_for, rung.samples)
+            _write(kept, json.dumps(asdict(found)).encode())
+        return Accuracy(**json.loads(kept.read_bytes()))
+
     def path(self, trial: Trial) -> Path:
         return self.folder / trial.file
 
@@ -94,7 +104,7 @@ class Bench:
 
     def _tried(self, candidate: Candidate, rung: Rung) -> Trial:
         path, made_for, details = self._file(candidate)
-        accuracy = self.judge.accuracy(path, made_for, rung.samples)
+        accuracy = self.score(candidate, rung)
         seen = self._fused(candidate, path)
         found = Trial(
             candidate,
@@ -152,6 +162,6 @@ class Bench:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all."""
-    draft = path.with_name(f"{path.name}.tmp")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     draft.write_bytes(data)
     os.replace(draft, path)

@@ -19,7 +19,7 @@ from pipeline.quantize.score import Accuracy, Judge, Speed
 from pipeline.quantize.search import Search, search
 from pipeline.quantize.trial import Bench, Rung, Trial
 from pipeline.timing.contest import Ratio
-from tests.quantize.quantize_cases import MODELS, TENSOR, Exported, export
+from tests.quantize.quantize_cases import Exported, export
 
 Project = Callable[[str], Exported]
 
@@ -204,7 +204,7 @@ def test_outlier_channels_come_back(hard: Exported) -> None:
     (found,) = json.loads((result.out / "quantize.json").read_text())["searches"]
     plain = next(t for t in found["trials"] if t["name"] == "int8-static U8S8 minmax")
     assert plain["drop"] > 0.05
-    (artifact,) = result.artifacts.values()
+    assert len(result.artifacts) == 1
     best = next(t for t in found["trials"] if t["name"] in found["why"].split(" ships")[0])
     assert best["drop"] <= 0.01
 
