@@ -4,7 +4,6 @@
 into reading weights: language models and others with large linear layers and small batches.
 """
 
-import onnx
 from onnx import ModelProto, NodeProto, helper
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
@@ -17,6 +16,7 @@ from pipeline.quantize.onnx_graph import (
     weighted,
 )
 from pipeline.quantize.onnx_prepare import quiet
+from pipeline.quantize.onnx_stream import load_lean
 from pipeline.quantize.onnx_weights import layers_of, put
 from pipeline.quantize.recipes import Quantized, Task
 
@@ -29,8 +29,18 @@ def apply(task: Task) -> Quantized:
 
 
 def with_bits(task: Task, bits: int) -> Quantized:
-    """The model with the weights of its linear layers in `bits`, 8 or 4, symmetric in blocks."""
-    model = onnx.load(task.path)
+    """The model with the weights of its linear layers in `bits`, 8 or 4, symmetric in blocks.
+
+    At no time is there more in memory than the float model and the quantized one twice.
+    """
+    details = {"activations": "float32", "weights": f"int{bits} in blocks of {BLOCK}"}
+    # The float model dies with the call: protobuf gives memory back by the whole model alone.
+    model = ModelProto.FromString(_quantized(task, bits))
+    return Quantized(onnx_bytes(model, f"{task.source.id} as int{bits}-weights"), "any", details)
+
+
+def _quantized(task: Task, bits: int) -> bytes:
+    model = load_lean(task.path)
     name_nodes(model)
     _as_products(model)
     weights = weighted(model.graph)
@@ -40,7 +50,6 @@ def with_bits(task: Task, bits: int) -> Quantized:
         for node in model.graph.node
         if node.op_type == "MatMul" and node.name in weights and node.name not in kept
     ]
-    details = {"activations": "float32", "weights": f"int{bits} in blocks of {BLOCK}"}
     if names:
         with quiet():
             quantizer = MatMulNBitsQuantizer(
@@ -55,7 +64,8 @@ def with_bits(task: Task, bits: int) -> Quantized:
         model = quantizer.model.model
         sort_nodes(model.graph)
     del model.graph.value_info[:]
-    return Quantized(onnx_bytes(model, f"{task.source.id} as int{bits}-weights"), "any", details)
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def _as_products(model: ModelProto) -> None:
