@@ -256,8 +256,8 @@ class QuantizeConfig(Section):
     validation_samples: PositiveInt = 256
     """auto: validation samples that candidates are scored on; the same that verify takes first."""
     qat_epochs: Count = 0
-    """Epochs of quantization-aware training: the trained model is trained on with int8 rounding
-    in it, and artifacts are made of that where the search finds no better."""
+    """Epochs of quantization-aware training behind those of `[train]`, in the same loop: with int8
+    rounding in it, at a tenth of `train.lr`. The best of them is what is exported."""
     workers: Literal["local", "ray"] = "local"
     """auto: who makes the candidates and scores their answers, this process or a Ray cluster that
     runs already. Times are always measured here, one at a time."""
@@ -392,6 +392,10 @@ class Config(Section):
         foreign = self.model.torchscript or self.model.onnx
         if foreign and "epochs" in self.train.model_fields_set and self.train.epochs:
             raise ValueError(f"train.epochs: {foreign} cannot be trained; leave epochs out or 0")
+        if self.quantize.qat_epochs and self.train.patience is not None:
+            raise ValueError(
+                "quantize.qat_epochs follow a known number of epochs; leave train.patience out"
+            )
         formats_given = "formats" in self.export.model_fields_set
         if self.model.onnx and formats_given and "torchscript" in self.export.formats:
             raise ValueError(
@@ -405,7 +409,7 @@ class Config(Section):
     def epochs(self) -> int:
         """Epochs that are really trained: 0 for a model that is a file, or without data."""
         trainable = self.model.entry is not None and self.data.entry is not None
-        return self.train.epochs if trainable else 0
+        return self.train.epochs + self.quantize.qat_epochs if trainable else 0
 
     @property
     def formats(self) -> tuple[Literal["torchscript", "onnx"], ...]:

@@ -19,7 +19,7 @@ WHAT = {"uint8": "U8S8", "int8": "S8S8"}
 class Candidate:
     """`how` and `transform` are of static ONNX, `observer` of static TorchScript, `bits` of
     weights alone. `kept_float` names ONNX nodes or modules that stay float besides those of
-    `[quantize] exclude`. `weights` names the weights that it is made of."""
+    `[quantize] exclude`."""
 
     format: Format
     recipe: str
@@ -29,7 +29,6 @@ class Candidate:
     observer: Literal["histogram", "minmax"] = "histogram"
     bits: int = 8
     kept_float: tuple[str, ...] = ()
-    weights: Literal["trained", "qat"] = "trained"
 
     @property
     def precision(self) -> Precision:
@@ -47,7 +46,6 @@ class Candidate:
             words += [self.transform] if self.transform else []
         elif self.recipe == "int8-static":
             words.append(self.observer)
-        words += ["after QAT"] if self.weights == "qat" else []
         count = len(self.kept_float)
         kept = f", {count} layer{'s' if count > 1 else ''} float" if count else ""
         return " ".join(words) + kept
@@ -66,19 +64,15 @@ class Candidate:
         return replace(self, kept_float=tuple(layers))
 
 
-def candidates(
-    format: Format, target: str, kinds: Sequence[str], given: Sequence[str] = ()
-) -> list[Candidate]:
+def candidates(format: Format, target: str, kinds: Sequence[str]) -> list[Candidate]:
     """The first round, the most promising first. `kinds` of layers that the model has, as
-    `account` names them; `given` are kinds of weights besides the trained ones.
+    `account` names them.
 
     Not every combination is there: what varies is varied around the usual one for the CPU, and
     dynamic ranges are for linear and recurrent layers, since for convolutions they cost more than
     int8 saves.
     """
-    found = _onnx(target, kinds) if format == "onnx" else _torchscript(target, kinds)
-    qat = [replace(one, weights="qat") for one in found[:1]] if "qat" in given else []
-    return [*qat, *found]
+    return _onnx(target, kinds) if format == "onnx" else _torchscript(target, kinds)
 
 
 def _onnx(target: str, kinds: Sequence[str]) -> list[Candidate]:
