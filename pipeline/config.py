@@ -243,7 +243,7 @@ class QuantizeConfig(Section):
     recipes: tuple[str, ...] = ("auto",)
     """`auto`: the search, which ships the fastest artifact inside `max_drop`, or float and says
     why. Named ones are made as they are, untried: `int8-static`, `int8-dynamic`, `int8-weights`,
-    `fp16`. With a format before it, for that format alone: `onnx:int8-dynamic`."""
+    `int4-weights`, `fp16`. With a format before it, for that format alone: `onnx:int8-dynamic`."""
     targets: tuple[Literal["x86_64", "arm64"], ...] = ()
     """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this one's."""
     max_drop: Drop | None = None
@@ -284,7 +284,7 @@ class QuantizeConfig(Section):
         return value
 
 
-RECIPES = ("auto", "int8-static", "int8-dynamic", "int8-weights", "fp16")
+RECIPES = ("auto", "int8-static", "int8-dynamic", "int8-weights", "int4-weights", "fp16")
 
 
 class Tolerances(Section):
@@ -312,9 +312,9 @@ class VerifyConfig(Section):
     emulate: tuple[Literal["arm64", "jvm"], ...] = ()
     """What something here stands in for, with rows of its own: `arm64` under QEMU, the core of the
     Android app on a `jvm`. Answers, no timings."""
-    tolerances: dict[Literal["fp32", "fp16", "int8"], Tolerances] = {}
+    tolerances: dict[Literal["fp32", "fp16", "int8", "int4"], Tolerances] = {}
     """By precision; what is not given follows the precision and the reference."""
-    outputs: dict[str, dict[Literal["fp32", "fp16", "int8"], Tolerances]] = {}
+    outputs: dict[str, dict[Literal["fp32", "fp16", "int8", "int4"], Tolerances]] = {}
     """The same for one output, by its name: `[verify.outputs.scores.int8]`."""
     confidence: Annotated[float, Field(ge=0.8, le=0.999)] = 0.95
     """With which the metric's drop must lie within what is allowed, or beyond it."""

@@ -28,8 +28,8 @@ Row = Mapping[str, Any]
 # integers throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its
 # inputs at every run, which for convolutions costs more than it saves. ONNX Runtime starts faster
 # and holds less memory than LibTorch.
-PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "int8-weights": 2, "fp16": 3}
-PREFERENCE |= {"int8-dynamic": 4}
+PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "int8-weights": 2, "fp16": 4}
+PREFERENCE |= {"int4-weights": 3, "int8-dynamic": 5}
 FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 

@@ -24,6 +24,7 @@ _NO_LAYER = ("_prepack", "_unpack")
 
 # The types that a weight can have after a recipe of that precision.
 WEIGHT_TYPES = {"int8": ("int8", "uint8"), "fp16": ("float16",), "fp32": ("float32",)}
+WEIGHT_TYPES |= {"int4": ("uint8",)}  # two in a byte, as MatMulNBits packs them
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from pipeline.quantize.how import How, usual
 
 # Rewritings of the float model, which answer the same and are easier to quantize.
 Transform = Literal["", "equalized", "smoothed"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "int4", "fp16")
 WHAT = {"uint8": "U8S8", "int8": "S8S8"}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """`how` and `transform` are of static ONNX, `observer` of static TorchScript, `bits` of
-    weights alone. `kept_float` names ONNX nodes or modules that stay float besides those of
-    `[quantize] exclude`."""
+    """`how` and `transform` are of static ONNX, `observer` of static TorchScript. `kept_float`
+    names ONNX nodes or modules that stay float besides those of `[quantize] exclude`."""
 
     format: Format
     recipe: str
@@ -27,12 +27,11 @@ class Candidate:
     how: How | None = None
     transform: Transform = ""
     observer: Literal["histogram", "minmax"] = "histogram"
-    bits: int = 8
     kept_float: tuple[str, ...] = ()
 
     @property
     def precision(self) -> Precision:
-        return "fp16" if self.recipe == "fp16" else "int8"
+        return next(p for p in PRECISIONS if self.recipe.startswith(p))
 
     @property
     def name(self) -> str:
@@ -90,7 +89,7 @@ def _onnx(target: str, kinds: Sequence[str]) -> list[Candidate]:
     if {"linear layers", "recurrent layers"} & set(kinds):
         found.append(Candidate("onnx", "int8-dynamic", target))
     if "linear layers" in kinds:
-        found.append(Candidate("onnx", "int8-weights"))
+        found += [Candidate("onnx", "int8-weights"), Candidate("onnx", "int4-weights")]
     return [*found, Candidate("onnx", "fp16")]
 
 

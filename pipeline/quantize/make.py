@@ -41,10 +41,6 @@ class OnnxMaker:
         self._grounds[""] = ground(self.task, model, note)
 
     def make(self, candidate: Candidate) -> Quantized:
-        if candidate.recipe == "int8-weights":
-            from pipeline.quantize.int8_weights import with_bits
-
-            return with_bits(self._excluding(candidate), candidate.bits)
         if candidate.how is None:
             return _by_recipe(self._excluding(candidate), candidate)
         from pipeline.onnx_file import onnx_bytes

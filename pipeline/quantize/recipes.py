@@ -82,6 +82,7 @@ RECIPES = (
         "int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript", DYNAMIC
     ),
     Recipe("int8-weights", "onnx", "int8", "pipeline.quantize.int8_weights", ("linear layers",)),
+    Recipe("int4-weights", "onnx", "int4", "pipeline.quantize.int4_weights", ("linear layers",)),
     Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16", ALL),
 )
 AUTO = "auto"  # no recipe of its own: the search tries them

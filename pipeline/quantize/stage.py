@@ -26,7 +26,7 @@ from pipeline.errors import DamagedError, UsageError
 from pipeline.progress import Bar, Reporter, Silent
 from pipeline.quantize.account import Account, account, check_changed, kinds_of
 from pipeline.quantize.auto import Outcome, auto, targets
-from pipeline.quantize.calibration import one_batch
+from pipeline.quantize.calibration import all_alike, one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
 from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Recipe, Task, choose, searched
 from pipeline.readback import android_pytorch
@@ -49,8 +49,8 @@ def quantize(job: Job) -> Summary:
     skipped += also
     for skip in skipped:
         job.report.warn(f"{skip.format}: {skip.recipe} left out: {skip.reason}.")
-    if job.config.data.entry is None and (found or any(c.recipe.calibrates for c in choices)):
-        job.report.warn("Without [data] entry int8 ranges are taken from noise, not from samples.")
+    if found or any(choice.recipe.calibrates for choice in choices):
+        _tell_of_samples(job)
     _check_excludes(job, [choice.source for choice in choices] + found)
     made, searches = Made([], {}, {}), _search(job, found, signature)
     for outcome in searches:
@@ -76,6 +76,18 @@ def quantize(job: Job) -> Summary:
     said = {f"{o.source.format} for {o.target}": o.why for o in searches}
     headline = ", ".join(made.accounts) or "float alone ships"
     return {**brief, "headline": headline, "seconds": made.seconds, "auto": said}
+
+
+def _tell_of_samples(job: Job) -> None:
+    """Calibration samples that no range can be taken from."""
+    settings = job.config.quantize
+    if job.config.data.entry is None:
+        job.report.warn("Without [data] entry int8 ranges are taken from noise, not from samples.")
+    elif all_alike(job.config, settings.calibration_samples, settings.batch_size):
+        job.report.warn(
+            "The calibration samples are all the same: int8 ranges of them fit no other sample. "
+            'Give several under "calibration" or "train" of [data] entry.'
+        )
 
 
 @dataclass

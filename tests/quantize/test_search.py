@@ -252,3 +252,47 @@ def test_bias_correction_moves_the_mean_back(digits: Exported, tmp_path: Path) -
     correct_biases(floor.model.graph, set(floor.nodes), floor.observed, how)
     after = numpy_helper.to_array(linear.bias)
     np.testing.assert_allclose(after, before - moved, atol=1e-6)
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+def test_explain_ranks_the_layer_with_outliers_first(
+    hard: Exported, tmp_path: Path, format: str
+) -> None:
+    """And keeping it float gains most of what all of int8 loses."""
+    from pipeline.quantize.explain import explain
+
+    inputs = {name: hard.folder / name for name in ("train", "export")}
+    config = hard.config("quantize.calibration_samples=32")
+    found = {one["format"]: one for one in explain(config, inputs, tmp_path, Silent())}
+    first, *others = found[format]["sensitivity"]
+    assert first["module"] == "model.7" and first["sqnr_db"] < others[0]["sqnr_db"] - 6
+    (gained, *_) = found[format]["without"]
+    assert gained["sqnr_db"] > found[format]["all_sqnr_db"] + 3
+
+
+def test_torchscript_keeps_layers_float_until_it_holds(hard: Exported) -> None:
+    result = hard.quantize('quantize.recipes=["torchscript:auto"]', SIZE)
+    (found,) = json.loads((result.out / "quantize.json").read_text())["searches"]
+    plain = next(t for t in found["trials"] if t["name"] == "int8-static minmax")
+    best = next(t for t in found["trials"] if t["name"] in found["why"].split(" ships")[0])
+    assert plain["drop"] > 0.05 and best["drop"] <= 0.01
+    if best["candidate"]["recipe"] == "int8-static":
+        assert best["candidate"]["kept_float"]
+        assert found["sensitivity"][0]["module"] == "model.7"
+
+
+def test_one_constant_sample_is_calibrated_with_a_warning(digits: Exported, tmp_path: Path) -> None:
+    """Ranges of one black picture hold nothing else: the search sees it in the metric."""
+    folder = tmp_path / "constant"
+    shutil.copytree(digits.folder, folder, ignore=shutil.ignore_patterns("out *"))
+    text = (folder / "digits.py").read_text()
+    black = (
+        '\n    one = Digits(pictures[:1] * 0, scans.target[:1])\n    return {"calibration": one,'
+    )
+    (folder / "digits.py").write_text(text.replace("\n    return {", black, 1))
+    result = Exported(folder, digits.overrides).quantize(ONNX, SIZE)
+    assert any("all the same" in text for text in result.report.warnings)
+    (found,) = json.loads((result.out / "quantize.json").read_text())["searches"]
+    static = [t for t in found["trials"] if t["name"].startswith("int8-static U8S8 minmax")]
+    assert all(t["drop"] is None or t["drop"] > 0.05 for t in static)
+    assert "int8-static" not in found["shipped"]
