@@ -136,9 +136,16 @@ def _point(trial: Trial, judge: Judge, goal: Goal, chosen: bool) -> dict[str, An
     return {
         "name": f"{trial.candidate.format} {trial.name}",
         "group": "candidate",
-        "score": trial.accuracy.metric,
+        "score": _score(trial, judge),
         "latency_ms": trial.speed.ms,
         "bytes": trial.bytes,
         "passed": goal.inside(trial),
         "chosen": chosen,
     }
+
+
+def _score(trial: Trial, judge: Judge) -> float | None:
+    """fp32's metric on all samples less the drop: few samples may be easier than all."""
+    if trial.drop is None or judge.fp32.metric is None:
+        return None
+    return judge.fp32.metric - (trial.drop if judge.goal_is_max else -trial.drop)

@@ -29,7 +29,7 @@ class Fused:
         return done / there if there else None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {kind: list(counts) for kind, counts in asdict(self).items()}
 
 
 def fused(path: Path, scratch: Path) -> Fused:

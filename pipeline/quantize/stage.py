@@ -70,6 +70,7 @@ def quantize(job: Job) -> Summary:
         "searches": [outcome.found for outcome in searches],
         "candidates": [point for outcome in searches for point in outcome.points],
     }
+    shutil.rmtree(job.scratch / "search", ignore_errors=True)
     write_index(job.out, made.artifacts)
     write_json(job.out / REPORT, report)
     brief = {key: report[key] for key in ("artifacts", "skipped")}

@@ -19,7 +19,7 @@ from pipeline.quantize.score import Accuracy, Judge, Speed
 from pipeline.quantize.search import Search, search
 from pipeline.quantize.trial import Bench, Rung, Trial
 from pipeline.timing.contest import Ratio
-from tests.quantize.quantize_cases import Exported, export
+from tests.quantize.quantize_cases import Exported, Result, export
 
 Project = Callable[[str], Exported]
 
@@ -27,8 +27,13 @@ ONNX = 'quantize.recipes=["onnx:auto"]'
 SIZE = 'quantize.objective="size"'
 
 
-def test_what_ships_keeps_the_metric(digits: Exported) -> None:
-    result = digits.quantize(ONNX, SIZE)
+@pytest.fixture(scope="module")
+def searched(digits: Exported) -> Result:
+    return digits.quantize(ONNX, SIZE)
+
+
+def test_what_ships_keeps_the_metric(searched: Result) -> None:
+    result = searched
     (found,) = json.loads((result.out / "quantize.json").read_text())["searches"]
     (artifact,) = result.artifacts.values()
     assert artifact.precision == "int8" and artifact.details["chosen"] == found["why"]
@@ -41,11 +46,10 @@ def test_what_ships_keeps_the_metric(digits: Exported) -> None:
     assert {"int8-dynamic", "int8-weights", "fp16", "int8-static U8S8 entropy"} <= names
 
 
-def test_every_measured_candidate_is_a_point_of_the_report(digits: Exported) -> None:
+def test_every_measured_candidate_is_a_point_of_the_report(searched: Result) -> None:
     from pipeline.report.points import Point
 
-    result = digits.quantize(ONNX, SIZE)
-    found = json.loads((result.out / "quantize.json").read_text())
+    found = json.loads((searched.out / "quantize.json").read_text())
     points = [Point(**point) for point in found["candidates"]]
     assert len(points) == len(found["searches"][0]["trials"])
     assert sum(point.chosen for point in points) == 1
@@ -154,6 +158,7 @@ def test_without_time_float_ships_and_says_so(digits: Exported) -> None:
     assert "Time was up" in " ".join(result.report.notes)
 
 
+@pytest.mark.full
 def test_artifacts_for_two_kinds_of_cpu(digits: Exported) -> None:
     result = digits.quantize(ONNX, SIZE, 'quantize.targets=["x86_64","arm64"]')
     kinds = {artifact.id: artifact.made_for for artifact in result.artifacts.values()}
@@ -170,6 +175,7 @@ def test_a_model_without_layers_ships_float(project: Project) -> None:
     assert any("fp32 ships" in note for note in result.report.notes)
 
 
+@pytest.mark.full
 def test_torchscript_is_searched_too(digits: Exported) -> None:
     result = digits.quantize('quantize.recipes=["torchscript:auto"]', SIZE)
     (artifact,) = result.artifacts.values()
@@ -254,20 +260,20 @@ def test_bias_correction_moves_the_mean_back(digits: Exported, tmp_path: Path) -
     np.testing.assert_allclose(after, before - moved, atol=1e-6)
 
 
-@pytest.mark.parametrize("format", ["onnx", "torchscript"])
-def test_explain_ranks_the_layer_with_outliers_first(
-    hard: Exported, tmp_path: Path, format: str
-) -> None:
-    """And keeping it float gains most of what all of int8 loses."""
+def test_explain_ranks_the_layers_with_outliers_first(hard: Exported, tmp_path: Path) -> None:
+    """And keeping them float gains most of what all of int8 loses."""
     from pipeline.quantize.explain import explain
 
     inputs = {name: hard.folder / name for name in ("train", "export")}
     config = hard.config("quantize.calibration_samples=32")
     found = {one["format"]: one for one in explain(config, inputs, tmp_path, Silent())}
-    first, *others = found[format]["sensitivity"]
-    assert first["module"] == "model.7" and first["sqnr_db"] < others[0]["sqnr_db"] - 6
-    (gained, *_) = found[format]["without"]
-    assert gained["sqnr_db"] > found[format]["all_sqnr_db"] + 3
+    for format in ("onnx", "torchscript"):
+        # The layer that reads the channels; in ONNX the one that makes them, too.
+        ranking = found[format]["sensitivity"]
+        assert "model.7" in [one["module"] for one in ranking[:2]], format
+        assert ranking[0]["sqnr_db"] < ranking[-1]["sqnr_db"] - 6
+        gained = max(step["sqnr_db"] for step in found[format]["without"])
+        assert gained > found[format]["all_sqnr_db"] + 3, format
 
 
 def test_torchscript_keeps_layers_float_until_it_holds(hard: Exported) -> None:
@@ -281,6 +287,7 @@ def test_torchscript_keeps_layers_float_until_it_holds(hard: Exported) -> None:
         assert found["sensitivity"][0]["module"] == "model.7"
 
 
+@pytest.mark.full
 def test_one_constant_sample_is_calibrated_with_a_warning(digits: Exported, tmp_path: Path) -> None:
     """Ranges of one black picture hold nothing else: the search sees it in the metric."""
     folder = tmp_path / "constant"
