@@ -31,7 +31,7 @@ DEFAULTS: dict[Precision, Defaults] = {
     # must be the same, so the metric has nothing to add.
     "fp32": Defaults(1e-4, 1e-3, 60.0, 1.0, None, None),
     # A rounding is 5e-4 of a value (11 bits); a few dozen layers add up to some 1e-3.
-    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99, 0.005, 0.02),
+    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99, 0.01, 0.05),
     # An 8-bit rounding is 1/256 of the range. Single answers may move far, so no largest error;
     # the noise may have a tenth of the signal's energy, and what counts is the task's metric.
     "int8": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),

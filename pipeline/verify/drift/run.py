@@ -114,9 +114,10 @@ def default_against(run: Run, file: File) -> File | None:
 
 def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -> dict[str, Any]:
     bar.advance(0, f"{file.id}: the reference's tensors")
-    reference = _reference(run, against, folder)
+    paths = _known_paths(run)  # before the model is in memory
+    reference = _reference(run, against, paths, folder)
     known = reference.taps()
-    source, taps = _source(run, file, folder)
+    source, taps = _source(run, file, paths, folder)
     taps = without_prefix(taps, known)
     found = matches(taps, known)
     layers = {
@@ -151,22 +152,22 @@ def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -
     return report
 
 
-def _reference(run: Run, against: File | None, folder: Path) -> Reference:
+def _reference(run: Run, against: File | None, paths: Mapping[str, str], folder: Path) -> Reference:
     if against is None:
         model = wrapped_model(run.config, run.inputs["train"], run.loaded)
         return EagerReference(EagerSource(model), run.samples)
     if against.format == "onnx":
         inner = folder / "reference"
         inner.mkdir()
-        return OnnxReference(OnnxSource(against.path, inner, _known_paths(run)), run.samples)
+        return OnnxReference(OnnxSource(against.path, inner, paths), run.samples)
     return ScriptReference(ScriptSource(against.path), run.samples)
 
 
-def _source(run: Run, file: File, folder: Path) -> tuple[Any, list[Tap]]:
+def _source(run: Run, file: File, paths: Mapping[str, str], folder: Path) -> tuple[Any, list[Tap]]:
     if file.format == "onnx":
         inner = folder / "artifact"
         inner.mkdir()
-        source = OnnxSource(file.path, inner, _known_paths(run))
+        source = OnnxSource(file.path, inner, paths)
         return source, source.taps()
     script = ScriptSource(file.path)
     return script, script.taps(run.samples[0])
