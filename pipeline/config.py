@@ -253,7 +253,7 @@ class QuantizeConfig(Section):
     """auto: what is to be small, as long as the drop allows it."""
     budget_minutes: PositiveFloat = 10.0
     """auto: the search ends after so many minutes, or earlier with all candidates tried."""
-    validation_samples: PositiveInt = 256
+    validation_samples: PositiveInt = 512
     """auto: validation samples that candidates are scored on; the same that verify takes first."""
     qat_epochs: Count = 0
     """Epochs of quantization-aware training behind those of `[train]`, in the same loop: with int8

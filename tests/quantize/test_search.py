@@ -39,7 +39,7 @@ def test_what_ships_keeps_the_metric(searched: Result) -> None:
     assert artifact.precision == "int8" and artifact.details["chosen"] == found["why"]
     (shipped,) = (t for t in found["trials"] if t["name"] in found["why"].split(" ships")[0])
     assert shipped["drop"] <= found["max_drop"]
-    assert shipped["accuracy"]["samples"] == found["samples"] == 256
+    assert shipped["accuracy"]["samples"] == found["samples"] == 360
     assert artifact.bytes == shipped["bytes"] < found["fp32"]["bytes"]
     assert shipped["fused"]["convolutions"] == [5, 5]
     names = {trial["name"] for trial in found["trials"]}
@@ -132,7 +132,7 @@ def test_time_up_in_mid_search_takes_the_best_so_far(digits: Exported, tmp_path:
     search(run, given, [])
     assert made == 2 and run.timed_out == given[2].name
     assert run.best is not None and run.best.candidate in given[:2]
-    assert run.best.accuracy is not None and run.best.accuracy.samples == 256
+    assert run.best.accuracy is not None and run.best.accuracy.samples == 360
 
 
 def test_an_interrupted_search_goes_on(digits: Exported, tmp_path: Path) -> None:
