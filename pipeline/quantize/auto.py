@@ -38,7 +38,7 @@ class Outcome:
 
 def targets(config: Config) -> tuple[str, ...]:
     """The kinds of CPU that artifacts are made for: the first has the plain names."""
-    return config.quantize.targets or (machine.made_for(),)
+    return tuple(dict.fromkeys(config.quantize.targets)) or (machine.made_for(),)
 
 
 def auto(
@@ -52,6 +52,8 @@ def auto(
     measures = target == machine.made_for()
     goal = goal_of(task.config, judge, minutes, task.source.bytes, measures)
     given = candidates(task.source.format, target, kinds)
+    if not measures:  # by bytes alone int4 would win, whatever its speed
+        given = [one for one in given if one.recipe == "int8-static"]
     with report.bar(f"search {task.source.format} for {target}", None) as bar:
         task = replace(task, bar=bar)
         maker = maker_of(task)

@@ -51,7 +51,7 @@ def apply(task: Task) -> Quantized:
     engine = engine_of(task)
     with quantizing(task, engine):
         parts = take_apart(task)
-        mapping = _mapping(task, engine, parts.core.model)
+        mapping = mapping_of(task, engine, parts.core.model)
         example = parts.prepare(one_batch(task))
         prepared: Any = calling(
             task,
@@ -80,7 +80,7 @@ def apply(task: Task) -> Quantized:
     return Quantized(data, ENGINE_CPUS[engine], details)
 
 
-def _mapping(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
+def mapping_of(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
     """What is quantized, and how: torch's defaults for the engine, but for three things.
 
     On x86 those keep activations to 7 bits, for CPUs where the sum of two products saturates;

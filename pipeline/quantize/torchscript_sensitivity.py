@@ -1,88 +1,65 @@
-"""The sensitivity of the layers of a PyTorch model: each alone with rounded weights and input."""
+"""The sensitivity of the layers of a PyTorch model: FX quantizes each alone, with what it fuses to
+it."""
+
+import copy
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.ao.quantization import QConfigMapping
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from pipeline.progress import Bar
 from pipeline.quantize.exclude import PREFIX, ancestors, excluded
+from pipeline.quantize.int8_static_torchscript import mapping_of
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.sensitivity import Sensitivity, few_batches, ranked, sqnr_of
-from pipeline.quantize.torchscript import Parts, engine_of, quantizing, take_apart
+from pipeline.quantize.torchscript import Inputs, Parts, engine_of, quantizing, take_apart
 from pipeline.runtimes import Array
 from pipeline.wrap import flatten
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-LEVELS = 255
 
 
 def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
-    """The most sensitive layer first. FX's own quantization rounds the same way: inputs to 8 bits
-    of their range, weights to 8 bits for each output."""
-    with quantizing(task, engine_of(task)), torch.no_grad():
+    """The most sensitive layer first. A layer that FX cannot quantize has no place."""
+    engine = engine_of(task)
+    with quantizing(task, engine), torch.no_grad():
         parts = take_apart(task)
-        batches = few_batches(task)
-        layers: dict[str, nn.Module] = {
-            name: module
-            for name, module in parts.core.model.named_modules()
-            if isinstance(module, LAYERS)
-            and not excluded(task.config.quantize.exclude, [PREFIX + a for a in ancestors(name)])
-        }
-        ranges = _ranges(parts, layers, batches)
-        reference = [_answers(parts, batch) for batch in batches]
+        model = parts.core.model
+        batches = [parts.prepare(batch) for batch in few_batches(task)]
+        reference = _answers(parts, batches)
+        usual: Any = mapping_of(task, engine, model)
         found = []
-        for name, layer in layers.items():
-            if name not in ranges:
-                continue  # no sample came by
-            answers = _alone(parts, layer, ranges[name], batches)
-            found.append(
-                Sensitivity(PREFIX + name, PREFIX + name, sqnr_of(reference, iter(answers)))
-            )
+        for name, module in list(model.named_modules()):
+            if not isinstance(module, LAYERS) or _stays_float(task, name):
+                continue
+            known = usual.object_type_qconfigs.get(type(module)) or usual.global_qconfig
+            alone = QConfigMapping().set_global(None).set_module_name(name, known)
+            try:
+                answers = _alone(parts, model, alone, batches)
+            except Exception:  # noqa: S112 - FX refuses a layer by raising whatever it stumbles over
+                continue
+            sqnr = sqnr_of(reference, iter(answers))
+            found.append(Sensitivity(PREFIX + name, PREFIX + name, sqnr))
             bar.advance(1, f"sensitivity of {name}")
     return ranked(found)
 
 
-def _ranges(
-    parts: Parts, layers: dict[str, nn.Module], batches: list[list[Array]]
-) -> dict[str, tuple[float, float]]:
-    """The extremes of each layer's input."""
-    found: dict[str, tuple[float, float]] = {}
-
-    def seen(name: str, x: Tensor) -> None:
-        low, high = found.get(name, (0.0, 0.0))
-        found[name] = min(low, float(x.min())), max(high, float(x.max()))
-
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given, name=name: seen(name, given[0]))
-        for name, layer in layers.items()
-    ]
-    for batch in batches:
-        _answers(parts, batch)
-    for hook in hooks:
-        hook.remove()
-    return found
-
-
 def _alone(
-    parts: Parts, layer: nn.Module, span: tuple[float, float], batches: list[list[Array]]
+    parts: Parts, model: nn.Module, mapping: QConfigMapping, batches: list[Inputs]
 ) -> list[list[Array]]:
-    """The model's answers with this layer rounded."""
-    weight = layer.weight
-    assert isinstance(weight, nn.Parameter)
-    before = weight.data
-    scale = max((span[1] - span[0]) / LEVELS, 1e-12)
-    zero = min(LEVELS, max(0, round(-span[0] / scale)))
-    largest = before.abs().reshape(len(before), -1).amax(1).clamp(min=1e-12)
-    steps = (largest / 127).reshape(-1, *[1] * (before.dim() - 1))
-    hook = layer.register_forward_pre_hook(
-        lambda _, given: (torch.fake_quantize_per_tensor_affine(given[0], scale, zero, 0, LEVELS),)
-    )
-    weight.data = (before / steps).round().clamp(-127, 127) * steps
-    try:
-        return [_answers(parts, batch) for batch in batches]
-    finally:
-        weight.data = before
-        hook.remove()
+    """The answers of the model with what `mapping` names quantized."""
+    prepared: Any = prepare_fx(copy.deepcopy(model), mapping, batches[0])
+    parts.core.model = prepared
+    _answers(parts, batches)
+    parts.core.model = convert_fx(prepared)
+    return _answers(parts, batches)
 
 
-def _answers(parts: Parts, batch: list[Array]) -> list[Array]:
-    return [tensor.numpy().copy() for tensor in flatten(parts.core(*parts.prepare(batch)))]
+def _stays_float(task: Task, name: str) -> bool:
+    return excluded(task.config.quantize.exclude, [PREFIX + part for part in ancestors(name)])
+
+
+def _answers(parts: Parts, batches: list[Inputs]) -> list[list[Array]]:
+    return [[t.numpy().copy() for t in flatten(parts.core(*batch))] for batch in batches]
