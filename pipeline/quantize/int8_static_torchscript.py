@@ -12,6 +12,7 @@ from torch import nn
 from torch.ao.quantization import (
     HistogramObserver,
     MinMaxObserver,
+    ObserverBase,
     QConfigMapping,
     get_default_qconfig_mapping,
 )
@@ -39,6 +40,7 @@ LAYERS = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, F.relu),
 )
 OBSERVERS: dict[str, Any] = {"histogram": HistogramObserver, "minmax": MinMaxObserver}
+PASSING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Dropout, nn.Identity, nn.Flatten)
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 _UNTRACEABLE = (
@@ -129,8 +131,35 @@ def _prepared(model: nn.Module, mapping: QConfigMapping, example: Inputs) -> nn.
     first: Any = prepare_fx(copy.deepcopy(model), mapping, example)
     called = {node.target for node in first.graph.nodes if node.op == "call_module"}
     tensors = [str(node.target) for node in first.graph.nodes if node.op == "get_attr"]
-    read = sorted(called & {name.rpartition(".")[0] for name in tensors})
-    for name in read:
+    kept = sorted(called & {name.rpartition(".")[0] for name in tensors})
+    kept += _passing_on(first)
+    for name in kept:
         mapping.set_module_name(name, None)
-    prepared: nn.Module = prepare_fx(model, mapping, example) if read else first
+    prepared: nn.Module = prepare_fx(model, mapping, example) if kept else first
     return prepared
+
+
+def _passing_on(prepared: Any) -> list[str]:
+    """Modules that move values behind a layer that stays float: int8 there would round what the
+    layer was kept float for."""
+    modules = dict(prepared.named_modules(remove_duplicate=False))  # observers are shared
+    found = []
+    for node in prepared.graph.nodes:
+        if node.op != "call_module" or type(modules[node.target]) not in PASSING:
+            continue
+        before = node.args[0]
+        while before.op == "call_module" and not hasattr(modules[before.target], "weight"):
+            inside = modules[before.target]
+            if type(inside) not in PASSING and not isinstance(inside, ObserverBase | nn.ReLU):
+                break
+            before = before.args[0]
+        layer = modules.get(before.target) if before.op == "call_module" else None
+        if layer is not None and _is_float(layer):
+            found.append(str(node.target))
+    return found
+
+
+def _is_float(layer: nn.Module) -> bool:
+    """A layer with a weight, fused with what follows it or not, that has no way of quantization."""
+    inner = layer[0] if isinstance(layer, nn.Sequential) else layer
+    return isinstance(inner, LAYERS[:7]) and getattr(layer, "qconfig", None) is None
