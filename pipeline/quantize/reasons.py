@@ -5,6 +5,7 @@ from pipeline.quantize.score import Judge
 from pipeline.quantize.search import Search
 from pipeline.quantize.trial import Trial
 
+TOO_SHORT = "the time was too short to try any candidate"
 NOTHING = "the model has no layer that int8 or fp16 changes"
 
 
@@ -20,17 +21,14 @@ def sentence(run: Search, judge: Judge, target: str) -> str:
         return f"{_best(run.best, judge, target)}{late}"
     tried = [trial for trial in run.trials.values() if not trial.failed]
     if not tried:
-        failed = next(iter(run.trials.values()), None)
-        reason = f"no candidate could be made ({failed.failed})" if failed else NOTHING
-        return f"fp32 ships: {reason}.{late}"
+        return f"fp32 ships: {_untried(run)}.{late}"
     held = [trial for trial in tried if goal.inside(trial)]
     if not held:
         best = max(tried, key=lambda trial: (-(trial.drop or 0.0), trial.share or 0.0))
         return f"fp32 ships: {_worst(best, goal, name)} with the best of {len(tried)}.{late}"
     best = min(held, key=goal.cost)
-    if goal.objective == "size":
+    if goal.objective == "size" or best.speed is None:
         return f"fp32 ships: no candidate that holds is smaller; {best.name} comes nearest.{late}"
-    assert best.speed is not None
     ratio = best.speed.ratio
     return (
         f"fp32 ships: none that holds is surely faster; {best.name} takes {ratio.ratio:.2f} "
@@ -61,6 +59,13 @@ def _worst(best: Trial, goal: Goal, name: str) -> str:
     return f"the answers have an SQNR of {sqnr if sqnr is not None else 0:.0f} dB"
 
 
+def _untried(run: Search) -> str:
+    failed = next(iter(run.trials.values()), None)
+    if failed is not None:
+        return f"no candidate could be made ({failed.failed})"
+    return TOO_SHORT if run.timed_out else NOTHING
+
+
 def held_back(run: Search, judge: Judge, target: str) -> str | None:
     """For the manifest, which holds no timing: why float ships; None where it does not."""
     if run.best is not None:
@@ -68,7 +73,7 @@ def held_back(run: Search, judge: Judge, target: str) -> str | None:
     goal = run.goal
     tried = [trial for trial in run.trials.values() if not trial.failed]
     if not tried:
-        reason = "no candidate could be made" if run.trials else NOTHING
+        reason = "no candidate could be made" if run.trials else _untried(run)
     elif not any(goal.inside(trial) for trial in tried):
         what = judge.metric.name if judge.metric else "the answers"
         reason = f"none of {len(tried)} candidates kept {what} within {goal.max_drop:g}"
