@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -18,7 +18,16 @@ from pipeline.quantize.histogram import value_range
 from pipeline.quantize.how import How
 from pipeline.quantize.onnx_bias import correct_biases
 from pipeline.quantize.onnx_calibration import Observed, observe
-from pipeline.quantize.onnx_graph import excluded_nodes, regions, sort_nodes, weighted
+from pipeline.quantize.onnx_graph import (
+    constants,
+    excluded_nodes,
+    inputs_of,
+    producers,
+    regions,
+    replace_nodes,
+    sort_nodes,
+    weighted,
+)
 from pipeline.quantize.onnx_pool import pool_means
 from pipeline.quantize.onnx_prepare import prepared, quiet
 from pipeline.quantize.recipes import Task
@@ -131,9 +140,35 @@ def qdq(floor: Ground, how: How, kept_float: Collection[str] = ()) -> ModelProto
         )
         quantizer.quantize_model()
     result: ModelProto = quantizer.model.model
+    float_biases(result.graph)
     sort_nodes(result.graph)
     del result.graph.value_info[:]  # inferred for the quantizer; a runtime infers its own
     return result
+
+
+def float_biases(graph: GraphProto) -> None:
+    """Stores the biases of convolutions as the float values that their int32 and scales stand for,
+    in place: half the bytes, and ONNX Runtime (1.21 or later) makes the same int32 of them when it
+    loads the file. Behind Gemm it does not, so that linear layers keep theirs."""
+    stored, made = constants(graph), producers(graph)
+    elsewhere = {n for node in graph.node if node.op_type != "Conv" for n in inputs_of(node)}
+    gone: set[str] = set()
+    for node in graph.node:
+        turned = made.get(node.input[2]) if node.op_type == "Conv" and len(node.input) > 2 else None
+        if turned is None or turned.output[0] in elsewhere or turned.input[0] not in stored:
+            continue
+        name = f"{turned.input[0]}_float"
+        if turned.output[0] not in gone:
+            numbers, scale = (numpy_helper.to_array(stored[part]) for part in turned.input[:2])
+            values = (numbers * scale.astype(np.float64)).astype(np.float32)
+            graph.initializer.append(numpy_helper.from_array(values, name))
+        gone.add(turned.output[0])
+        node.input[2] = name
+    replace_nodes(graph, [node for node in graph.node if node.output[0] not in gone])
+    read = {name for node in graph.node for name in inputs_of(node)}
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _ranges(observed: Observed, how: How) -> TensorsData:
