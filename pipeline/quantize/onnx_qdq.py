@@ -155,7 +155,9 @@ def float_biases(graph: GraphProto) -> None:
     gone: set[str] = set()
     for node in graph.node:
         turned = made.get(node.input[2]) if node.op_type == "Conv" and len(node.input) > 2 else None
-        if turned is None or turned.output[0] in elsewhere or turned.input[0] not in stored:
+        if turned is None or turned.op_type != "DequantizeLinear":
+            continue
+        if turned.output[0] in elsewhere or turned.input[0] not in stored:
             continue
         name = f"{turned.input[0]}_float"
         if turned.output[0] not in gone:
