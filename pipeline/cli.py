@@ -20,7 +20,7 @@ from pipeline import (
     cli_runner,
     cli_train,
 )
-from pipeline.cli_options import Json
+from pipeline.cli_options import ConfigFile, Json, Overrides, Wait, Where
 from pipeline.errors import Interrupted, PipelineError
 
 if TYPE_CHECKING:
@@ -50,20 +50,6 @@ train → export → quantize → verify → bench → package
 3 this machine lacks something · 4 a damaged file · 70 a mistake of ours · 130 interrupted""",
 )
 
-ConfigFile = Annotated[
-    Path, typer.Option("-c", "--config", help="pipeline.toml, or the folder that holds it.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a key: --set train.epochs=3"),
-]
-Where = Annotated[
-    Path | None,
-    typer.Option("--workspace", help="Default: runs/NAME beside the configuration."),
-]
-Wait = Annotated[
-    bool, typer.Option("--wait", help="Wait while another process uses the workspace.")
-]
 Force = Annotated[bool, typer.Option("--force", help="Make it again even where it is fresh.")]
 AllowFailed = Annotated[
     bool,

@@ -1,15 +1,18 @@
 """`drift.ARTIFACT.json` of every artifact: what the report shows by layer."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pipeline.artifacts import Artifact, write_json
 from pipeline.stage import Job
 
 
-def write_layers(job: Job, files: Iterable[tuple[Path, Artifact]]) -> None:
+def write_layers(
+    job: Job, files: Iterable[tuple[Path, Artifact]], unproven: Collection[str]
+) -> None:
     """Measures each artifact that its Python runtime opens. What cannot be walked through, such
-    as a file that no runtime takes, is noted: no verdict depends on it."""
+    as a file that no runtime takes, is noted: no verdict depends on it. Where an artifact is
+    `unproven`, its first bad layer is noted too."""
     from pipeline.verify.drift.run import as_file, default_against, drift, prepare
 
     items = list(files)
@@ -24,7 +27,7 @@ def write_layers(job: Job, files: Iterable[tuple[Path, Artifact]]) -> None:
                 job.report.note(f"no layers of {artifact.id}: {said[0][:200]}")
                 continue
             write_json(job.out / f"drift.{artifact.id}.json", found)
-            if found["first_bad"] is not None:
+            if found["first_bad"] is not None and artifact.id in unproven:
                 layer = found["layers"][(found["culprits"] or [found["first_bad"]])[0]]
                 job.report.note(
                     f"{artifact.id} leaves the reference at {layer['name']} "

@@ -78,7 +78,8 @@ def verify(job: Job) -> Summary:
     if job.config.input.kind == "image":
         write_pictures(job.out, kept, samples)
     if job.config.verify.drift:
-        write_layers(job, files.items())
+        unproven = {row["artifact"] for row in rows if row["verdict"] != "pass"}
+        write_layers(job, files.items(), unproven)
     for found in rows:
         for said in found["open"]:
             job.report.warn(f"{found['artifact']} in {found['runtime']} is inconclusive: {said}.")
@@ -127,7 +128,7 @@ def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
     samples, asked = questions.samples, job.config.verify.samples
     if samples.synthetic:
         job.report.warn("Without [data] entry the artifacts are verified on noise, not on samples.")
-    elif len(samples) < asked:
+    elif len(samples) < asked and "samples" in job.config.verify.model_fields_set:
         job.report.warn(
             f"The validation set has {len(samples)} samples; verify.samples asks for {asked}."
         )

@@ -10,8 +10,10 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from pipeline import quantize
 from pipeline.progress import Silent
 from pipeline.samples import load_samples
+from pipeline.stage import Job
 from pipeline.verify.drift.run import drift, find, prepare
 from tests.verify.verify_cases import PICTURE, Case, Flipped, as_onnx, good, only_row, traced
 
@@ -54,6 +56,19 @@ def test_a_good_artifact_has_no_bad_layer(pictures: Case, exported: dict[str, by
         assert found["matched"] >= 9
         assert found["remedy"] is None
         assert {"model.3", "model.7", "post"} <= {layer["path"] for layer in found["layers"]}
+
+
+def test_a_folded_batch_norm_is_recognised(pictures: Case) -> None:
+    """What int8 has instead of a convolution and its batch norm is held against the latter."""
+    pictures.add(good(pictures))
+    config = pictures.configured(quantize={"recipes": ["torchscript:int8-static"]}).config
+    scratch = pictures.folder / "quantizing"
+    quantize.run(Job(config, pictures.inputs, pictures.inputs["quantize"], scratch, Silent()))
+    found = drifted(pictures, "torchscript-int8-static")
+    assert found["first_bad"] is None
+    first = next(layer for layer in found["layers"] if layer["path"].startswith("model.0"))
+    assert not first["reference"].endswith("convolution")
+    assert min(layer["own_db"] for layer in found["layers"] if layer["own_db"]) > 20
 
 
 def test_a_wrong_mean(pictures: Case) -> None:

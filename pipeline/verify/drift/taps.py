@@ -2,8 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 POST = "post"  # the module of the output's activation
 CHAIN = 4  # operators behind a layer that may be fused into it: norm, activation ...
@@ -64,8 +65,9 @@ def matches(artifact: Sequence[Tap], reference: Sequence[Tap]) -> list[list[int]
     """For each tap of an artifact the taps of the reference that it may be, most often one.
 
     The same tensor name is the same tensor. Otherwise the same module and kind of operator, the
-    n-th of as many. Where the counts differ, or an operator is fused into the one before it, every
-    tensor of the module and up to four operators behind it: the numbers then tell which it is.
+    n-th of as many. Where the counts differ, every tensor of the module. What stands behind such a
+    tensor and has no counterpart of its own may be folded into it, as a batch norm is into a
+    convolution: up to four operators behind it count as well, and the numbers tell which it is.
     """
     by_name = {tap.name: index for index, tap in enumerate(reference)}
     of_path, of_kind = defaultdict(list), defaultdict(list)
@@ -82,7 +84,10 @@ def matches(artifact: Sequence[Tap], reference: Sequence[Tap]) -> list[list[int]
         if tap.name in by_name:
             found.append([by_name[tap.name]])
         elif of_kind[key] and len(of_kind[key]) == len(mine[key]):
-            found.append([of_kind[key][mine[key].index(index)]])
+            same = of_kind[key][mine[key].index(index)]
+            behind = _behind(same, readers)
+            folded = takewhile(lambda i: (reference[i].path, reference[i].kind) not in mine, behind)
+            found.append([same, *folded])
         else:
             found.append(_fused(tap, reference, of_path[tap.path], readers))
     return found
@@ -92,16 +97,22 @@ def _fused(
     tap: Tap, reference: Sequence[Tap], inside: list[int], readers: dict[int, list[int]]
 ) -> list[int]:
     """What is in the module or follows it without a branch; of one kind, if any is of the tap's."""
-    candidates = dict.fromkeys(inside)
     last = inside[-1:]
-    for _ in range(CHAIN):
-        behind = [reader for index in last for reader in readers.get(index, [])]
-        if len(behind) != 1:
-            break
-        last = behind
-        candidates[behind[0]] = None
+    candidates = dict.fromkeys([*inside, *(i for end in last for i in _behind(end, readers))])
     alike = [index for index in candidates if reference[index].kind == tap.kind]
     return alike or list(candidates)
+
+
+def _behind(index: int, readers: Mapping[int, list[int]]) -> list[int]:
+    """The taps that follow one without a branch, the nearest first, at most `CHAIN`."""
+    found: list[int] = []
+    for _ in range(CHAIN):
+        following = readers.get(index, [])
+        if len(following) != 1:
+            break
+        index = following[0]
+        found.append(index)
+    return found
 
 
 def _readers(taps: Sequence[Tap]) -> dict[int, list[int]]:
