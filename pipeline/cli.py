@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, cli_android, cli_bench, cli_report, cli_runner, cli_train
+from pipeline import (
+    __version__,
+    cli_android,
+    cli_bench,
+    cli_quantize,
+    cli_report,
+    cli_runner,
+    cli_train,
+)
 from pipeline.cli_options import ConfigFile, Json, Overrides, Wait, Where
 from pipeline.errors import Interrupted, PipelineError
 
@@ -184,7 +192,30 @@ def train(
 
 
 _command_for("export", "Exports TorchScript and ONNX, preprocessing included.")
-_command_for("quantize", "Makes the int8 and fp16 artifacts of \\[quantize] recipes.")
+
+
+@app.command()
+def quantize(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    explain: cli_quantize.Explain = False,
+    force: Force = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Searches int8 that is fast and exact enough; makes the artifacts of \\[quantize] recipes.
+
+    Example:  pipeline quantize -c examples/digits --explain
+
+    With --explain nothing is made: layers are shown, the most sensitive first.
+    """
+    job = _job(config, override, workspace, False, json)
+    if not explain:
+        _stages("quantize", job, force, wait, False)
+        return
+    with job.workspace.lock("pipeline quantize --explain", wait):
+        cli_quantize.explain(job.config, job.workspace, job.terminal, json)
 
 
 @app.command()
@@ -289,14 +320,18 @@ def status(
     from pipeline.run import status as states_of
 
     job = _job(config, override, workspace, False, json)
+    found = states_of(job.config, job.workspace)
     states = [
-        {"stage": state.stage, "state": state.state, "why": list(state.why)}
-        for state in states_of(job.config, job.workspace)
+        {"stage": state.stage, "state": state.state, "why": list(state.why)} for state in found
     ]
+    why = cli_quantize.why(found)
     if json:
-        console.print_json({"workspace": str(job.workspace.root), "stages": states})
-    else:
-        job.terminal.show(tables.status_table(states))
+        root = str(job.workspace.root)
+        console.print_json({"workspace": root, "stages": states, "quantize": why})
+        return
+    job.terminal.show(tables.status_table(states))
+    for what, said in why.items():
+        job.terminal.note(f"{what}: {said}")
 
 
 @app.command()

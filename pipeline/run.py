@@ -80,6 +80,7 @@ ABOVE = (
         "cli_android",
         "cli_bench",
         "cli_drift",
+        "cli_quantize",
         "cli_options",
         "cli_report",
         "cli_runner",
@@ -242,7 +243,7 @@ def _ingredients(
         inputs[name] = digest_of(record, patterns)
     labels = config.labels() if isinstance(config.output.labels, str) else None
     return {
-        "config": {section: given[section] for section in plan.sections},
+        "config": {section: given[section] for section in plan.sections} | _rounding(plan, config),
         "labels": labels,
         "inputs": inputs,
         "sources": common["sources"],
@@ -253,6 +254,12 @@ def _ingredients(
         if plan.runner
         else None,
     }
+
+
+def _rounding(plan: Plan, config: Config) -> dict[str, int]:
+    """Quantization-aware epochs are a matter of training, though their key is of `[quantize]`."""
+    epochs = config.quantize.qat_epochs
+    return {"qat_epochs": epochs} if plan.stage == "train" and epochs else {}
 
 
 def _versions(packages: Collection[str]) -> dict[str, str]:

@@ -149,6 +149,22 @@ def compare_table(found: Mapping[str, Any]) -> Table:
     return table
 
 
+def sensitivity_table(found: Mapping[str, Any]) -> Table:
+    """Layers of one format, the most sensitive first, and what keeping them float gains."""
+    table = _table("layer", ">SQNR, it alone in int8", ">SQNR, all but it and those above")
+    table.add_row("all layers in int8", "", _db(found["all_sqnr_db"]), style="dim")
+    gained = {row["layer"]: row["sqnr_db"] for row in found["without"]}
+    for row in found["sensitivity"]:
+        known = row["layer"] in gained
+        rest = _db(gained[row["layer"]]) if known else ""
+        table.add_row(escape(row["module"]), _db(row["sqnr_db"]), rest)
+    return table
+
+
+def _db(value: float | None) -> str:
+    return "exact" if value is None else f"{value:.1f} dB"
+
+
 def checks_table(checks: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("what", "found", "wanted", "status", "remedy")
     for check in checks:

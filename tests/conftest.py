@@ -84,6 +84,8 @@ epochs = 6
 batch_size = 32
 lr = 0.02
 threads = 1
+[quantize]
+recipes = ["int8-static"]
 [verify.tolerances.int8]
 max_drop = 0.05
 [bench]

@@ -30,6 +30,7 @@ LAYERS = [
         "cli_android",
         "cli_bench",
         "cli_drift",
+        "cli_quantize",
         "cli_report",
         "cli_runner",
         "cli_train",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, Format, read_index
+from pipeline.artifacts import Artifact, Format, read_index, read_json
 from pipeline.bundle import manifest
 from pipeline.bundle.values import Verdict
 from pipeline.errors import UsageError, VerdictError
@@ -28,7 +28,8 @@ Row = Mapping[str, Any]
 # integers throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its
 # inputs at every run, which for convolutions costs more than it saves. ONNX Runtime starts faster
 # and holds less memory than LibTorch.
-PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "fp16": 2, "int8-dynamic": 3}
+PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "int8-weights": 2, "fp16": 4}
+PREFERENCE |= {"int4-weights": 3, "int8-dynamic": 5}
 FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 
@@ -69,6 +70,13 @@ def choose(
     if not allow_failed:
         _refuse_what_did_not_pass(verdict["verdict"], found)
     return sorted(found, key=_preference)
+
+
+def held_back(quantize: Path) -> list[str]:
+    """Why a search has left a format in float, a sentence each; it says no timings."""
+    path = quantize / "quantize.json"
+    searches = read_json(path).get("searches", []) if path.is_file() else []
+    return [search["held_back"] for search in searches if search["held_back"]]
 
 
 def _preference(choice: Choice) -> tuple[int, int]:

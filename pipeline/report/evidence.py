@@ -33,6 +33,7 @@ class Evidence:
     pictures: dict[int, Array]
     drift: dict[str, Json]
     candidates: list[Json]
+    searches: list[Json]
     chosen: str | None
     labels: list[str] | None
 
@@ -44,6 +45,7 @@ def gather(workspace: Workspace) -> Evidence:
     measured = _rows_named(_json(bench / "bench.json"))
     if measured is not None and "control" not in measured:
         measured = None  # of an older version, which measured otherwise
+    quantized = _json(workspace.stage("quantize") / "quantize.json") or {}
     return Evidence(
         records={stage: record for stage, record in records.items() if record is not None},
         artifacts=_artifacts(workspace),
@@ -62,9 +64,8 @@ def gather(workspace: Workspace) -> Evidence:
             for path in sorted(verify.glob("drift.*.json"))
             if (found := _json(path)) is not None
         },
-        candidates=(_json(workspace.stage("quantize") / "quantize.json") or {}).get(
-            "candidates", []
-        ),
+        candidates=quantized.get("candidates", []),
+        searches=quantized.get("searches", []),
         chosen=_chosen(workspace),
         labels=(verdict or {}).get("labels"),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.artifacts import Artifact, read_index, read_signature, write_json
 from pipeline.config import Config, threads_or_all
 from pipeline.errors import UsageError
-from pipeline.machine import describe, made_for
+from pipeline.machine import describe, has_vnni, made_for
 from pipeline.progress import Bar
 from pipeline.runtimes import RUNTIMES, Asked, Runtime, usable
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
@@ -144,6 +144,16 @@ def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
                 f"{item.artifact.id} was made for {kind} and is verified on {here}: "
                 "its int8 kernels there are others."
             )
+        elif item.artifact.details.get("reduce_range") is False and not item.runtime.cpu:
+            _tell_without_vnni(job, item.artifact)
+
+
+def _tell_without_vnni(job: Job, artifact: Artifact) -> None:
+    if artifact.made_for == "x86_64" and not has_vnni():
+        job.report.warn(
+            f"{artifact.id} was made for x86-64 with VNNI, which this machine lacks: sums of its "
+            "int8 products may saturate here. Quantize on the kind of machine that it is for."
+        )
 
 
 def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:

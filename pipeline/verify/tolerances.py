@@ -35,6 +35,8 @@ DEFAULTS: dict[Precision, Defaults] = {
     # An 8-bit rounding is 1/256 of the range. Single answers may move far, so no largest error;
     # the noise may have a tenth of the signal's energy, and what counts is the task's metric.
     "int8": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
+    # Of weights alone; the task's metric decides as for int8.
+    "int4": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
 }
 
 

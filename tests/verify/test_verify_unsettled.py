@@ -11,7 +11,7 @@ from tests.conftest import Cli, write_tiny
 from tests.verify.verify_cases import Case, good, only_row
 
 VERIFY = '[verify]\nsamples = 40\ndrift = false\nruntimes = ["onnxruntime"]\n'
-RECIPES = '[quantize]\nrecipes = ["onnx:int8-static"]\n[package]'
+ONNX = ('recipes = ["int8-static"]', 'recipes = ["onnx:int8-static"]')
 
 
 def as_int8(case: Case, **verify: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def test_a_regression_is_judged_by_the_bootstrap(table: Case) -> None:
 @pytest.mark.slow
 def test_inconclusive_goes_on_and_strict_does_not(tmp_path: Path, cli: Cli) -> None:
     formats = ("[train]", '[export]\nformats = ["onnx"]\n[train]')
-    folder = write_tiny(tmp_path / "few", [formats, ("[package]", VERIFY + RECIPES)])
+    folder = write_tiny(tmp_path / "few", [formats, ONNX, ("[package]", f"{VERIFY}[package]")])
     done = cli("package", "-c", folder)
     assert done.returncode == 0, done.stderr
     assert "would settle it" in done.stdout + done.stderr

@@ -74,7 +74,7 @@ def find(inputs: Mapping[str, Path], name: str) -> File:
     path = Path(name)
     formats = {".onnx": "onnx", ".pt": "torchscript"}
     if path.suffix in formats and path.is_file():
-        words: tuple[Precision, ...] = ("int8", "fp16")
+        words: tuple[Precision, ...] = ("int4", "int8", "fp16")
         precision: Precision = next((word for word in words if word in path.name), "fp32")
         return File(path.stem, path, formats[path.suffix], precision)
     raise UsageError(

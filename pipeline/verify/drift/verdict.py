@@ -12,7 +12,7 @@ from pipeline.verify.drift.taps import Tap
 # What one layer's own error may be, given the reference's inputs, in dB: for fp32 and fp16 what
 # the whole may be. One 8-bit rounding of a range that is used leaves some 30 dB; 15 are left where
 # the range is five times too wide or cuts off a sixth of the energy.
-OWN_BAR: dict[Precision, float] = {"fp32": 60.0, "fp16": 40.0, "int8": 15.0}
+OWN_BAR: dict[Precision, float] = {"fp32": 60.0, "fp16": 40.0, "int8": 15.0, "int4": 15.0}
 NEXT_TO_NOTHING = 1e-4  # absolute error where the reference is zero throughout
 NAMED = 3  # layers that are named where no single one is to blame
 
