@@ -4,9 +4,9 @@
     python scripts/int8_recovery.py resnet18 vit
 
 Takes the trained weights of examples/int8 (`pipeline train -c examples/int8/vit.toml` makes them),
-plants channels a few hundred times as large as the others in one layer, and divides the weights
-that read them by as much: in float the answers are the same. Then the search runs, by size, since
-the channels change no time.
+plants channels a few hundred times as large as the others in one layer (of the transformer, in each
+block), and divides the weights that read them by as much: in float the answers are the same. Then
+the search runs.
 """
 
 import argparse
@@ -25,10 +25,14 @@ from pipeline.quantize.auto import auto
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "int8"
 FACTOR = 500.0
 CHANNELS = 4
+PARTS = ("weight", "bias")
 # (what becomes larger, what reads it), by model: tensors of the state dict
 PLANTED = {
     "resnet18": (("layer1.0.bn1.weight", "layer1.0.bn1.bias"), ("layer1.0.conv2.weight",)),
-    "vit": (("blocks.1.norm2.weight", "blocks.1.norm2.bias"), ("blocks.1.up.weight",)),
+    "vit": (
+        tuple(f"blocks.{i}.norm{j}.{part}" for i in range(4) for j in (1, 2) for part in PARTS),
+        tuple(f"blocks.{i}.{reader}.weight" for i in range(4) for reader in ("qkv", "up")),
+    ),
 }
 
 
@@ -41,7 +45,7 @@ def main() -> None:
 
 
 def recover(name: str, folder: Path) -> None:
-    config = load_config(EXAMPLES / f"{name}.toml", ['quantize.objective="size"'])
+    config = load_config(EXAMPLES / f"{name}.toml")
     train = folder / "train"
     train.mkdir()
     weights = EXAMPLES / "runs" / name / "train" / "weights.safetensors"
