@@ -17,6 +17,7 @@ FIRST = Rung(64, 4, 0.02)
 SECOND = Rung(None, 6, 0.03)
 LAST = Rung(None, 16, 0.05)
 FINALISTS = 3
+NEAR = 1.05
 TWO_SAMPLES = 2 / 64  # of an accuracy: a first round of 64 samples does not tell less
 
 
@@ -86,7 +87,8 @@ def _is_static(trial: Trial) -> bool:
 def _final(run: Search, trials: Sequence[Trial]) -> Trial | None:
     """The best of those that surely gain, measured once more; ties go to the better answers.
 
-    Two are as fast as one another where the interval of one ratio holds the other's median.
+    Two are as fast as one another where the interval of one ratio holds the other's median, or
+    where it is no more than 5 % that lies between them: exact answers are worth that.
     """
     finalists = sorted(trials, key=run.goal.cost)[:FINALISTS]
     measured = []
@@ -117,9 +119,8 @@ def _whole(run: Search, trial: Trial) -> Trial:
 def _as_good(run: Search, trial: Trial, fastest: Trial) -> bool:
     if run.goal.objective == "size" or trial.speed is None or fastest.speed is None:
         return run.goal.cost(trial) <= run.goal.cost(fastest) * 1.01
-    return trial.speed.ratio.low <= fastest.speed.ratio.ratio or (
-        trial.speed.ratio.ratio <= fastest.speed.ratio.high
-    )
+    ours, best = trial.speed.ratio, fastest.speed.ratio
+    return ours.ratio <= max(best.high, NEAR * best.ratio) or ours.low <= best.ratio
 
 
 def _answers(trial: Trial) -> tuple[float, float]:
