@@ -1,5 +1,6 @@
 """Batches: which samples, in what order, prepared as the exported graph prepares them."""
 
+import contextlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from pipeline.config import Config
 from pipeline.errors import PipelineError, SetupError, UsageError
@@ -131,7 +132,8 @@ class BatchMaker(Dataset[Batch | Failure]):
         indices = share.indices
         try:
             seed_of = rng.derive_each(self.config.train.seed, self.split, epoch)
-            with rng.preserved_cpu():
+            # A worker's own random numbers are nobody's.
+            with contextlib.nullcontext() if get_worker_info() else rng.preserved_cpu():
                 samples = [self._read(index, seed_of(index)) for index in indices]
             return self._join(samples, share)
         except PipelineError as error:
@@ -198,6 +200,13 @@ def prepare(preprocess: Preprocess, pictures: Sequence[Array]) -> Tensor:
     In memory the channels lie together, as in the exported graph: convolutions are faster so.
     Pictures of one size are resized together; the values are those of one at a time.
     """
+    first = pictures[0]
+    if len(pictures) * first.size <= PIXELS_AT_ONCE and all(
+        picture.shape == first.shape for picture in pictures
+    ):
+        with torch.no_grad():
+            made: Tensor = preprocess(torch.from_numpy(np.stack(pictures)))
+        return made.contiguous(memory_format=torch.channels_last)
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, picture in enumerate(pictures):
         by_shape.setdefault(picture.shape, []).append(row)
