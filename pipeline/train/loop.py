@@ -95,6 +95,7 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
             samples = sum(batch.total for batch in group)
             progress.lr = learner.lr
             part = optimizer_step(setup, learner, group, samples)
+            setup.watch.move(progress.step + 1, "logging")
             loss, stopping = setup.world.total(part, stop.requested)
             progress.batch += len(group)
             progress.step += 1

@@ -20,7 +20,7 @@ from pipeline.train.world import World
 BEAT_S = 1.0
 SILENT_S = 5.0  # without a beat for so long, not even the thread runs: stopped, or the host is gone
 # What a step goes through, in this order; whoever waits in a later one waits for those behind.
-PHASES = ("data", "forward", "backward", "optimizer", "validation", "checkpoint")
+PHASES = ("data", "forward", "backward", "optimizer", "logging", "validation", "checkpoint")
 
 
 @dataclass(frozen=True)
