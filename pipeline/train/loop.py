@@ -53,11 +53,16 @@ def begin(setup: Setup, learner: Learner) -> None:
     """Takes up a checkpoint, or seeds the first epoch."""
     report, epochs = setup.job.report, setup.config.epochs
     world = setup.world
+    many = "" if world.alone else f", on {world.size} processes"
     if setup.saver.resume(learner):
         progress = learner.progress
         at = f"epoch {progress.epoch + 1} of {epochs}" if progress.epoch < epochs else "the end"
-        report.note(f"Training goes on from {at}, batch {progress.batch}, step {progress.step}.")
+        report.note(
+            f"Training goes on from {at}, batch {progress.batch}, step {progress.step}{many}."
+        )
     else:
+        if many:
+            report.note(f"Training begins{many}.")
         # Rank 0 draws what one process alone would.
         ranked = () if world.first else (world.rank,)
         rng.seed_all(rng.derive("train", setup.config.train.seed, *ranked))

@@ -63,6 +63,7 @@ class Learner:
     scheduler: LRScheduler | None
     scaler: torch.amp.GradScaler
     progress: Progress
+    rehearsed: bool = False
 
     @property
     def lr(self) -> float:

@@ -70,8 +70,8 @@ def test_killed_ranks_end_with_the_same_bits(project: MakeProject, strategy: str
 
 @pytest.mark.slow
 @pytest.mark.full
-@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_thirty_kills(project: MakeProject, strategy: str, size: int) -> None:
     """At least 30 over the four: each is killed until it has had eight or more."""
     points = project(f"train.strategy={strategy}", "train.checkpoint_every=2", "train.epochs=150")

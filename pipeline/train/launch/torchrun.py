@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -51,6 +52,10 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
         where = Path(folder) / "told"
         where.mkdir()
         os.environ[told.FOLDER] = str(where)
+        if least < most:
+            told.allow_leaving(where)
+        address = _own_address(start.meeting) if start.meeting else "127.0.0.1"
+        _speak_at(address)
         config = LaunchConfig(
             min_nodes=least,
             max_nodes=most,
@@ -62,7 +67,7 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
             max_restarts=start.restarts,
             monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
-            local_addr=_own_address(start.meeting) if start.meeting else "127.0.0.1",
+            local_addr=address,
         )
         words = ("-m", "pipeline.train.launch.worker", *arguments)
         try:
@@ -118,6 +123,18 @@ def _own_address(meeting: str) -> str:
                 "Give an address that every node reaches.",
             ) from error
         return str(s.getsockname()[0])
+
+
+def _speak_at(address: str) -> None:
+    """Has gloo and NCCL use the interface with this address, where the user has named none.
+
+    gloo would take the address of the host's name, which is often that of the loopback.
+    """
+    for interface, addresses in psutil.net_if_addrs().items():
+        if any(one.address.partition("%")[0] == address for one in addresses):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+            if not address.startswith("127."):
+                os.environ.setdefault("NCCL_SOCKET_IFNAME", interface)
 
 
 def _cause(where: Path, error: ChildFailedError, start: Start) -> PipelineError:
