@@ -154,7 +154,8 @@ class Ready:
     """In the place of a Loader: the batches of an epoch, made beforehand."""
 
     def __init__(self, setup: Setup) -> None:
-        order = shuffled(setup.size, 0, 0)
+        self.dataset = setup.loader.dataset
+        order = shuffled(self.dataset, 0, 0)
         shares = split_batches(order, setup.config.train.batch_size, setup.world)
         self.made = list(setup.loader.batches(0, shares))
 

@@ -91,7 +91,7 @@ def run_epochs(setup: Setup, learner: Learner, log: MetricsLog) -> None:
 def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
     """The batches of an epoch that are still to do."""
     train, progress = setup.config.train, learner.progress
-    order = shuffled(setup.size, train.seed, progress.epoch)
+    order = shuffled(setup.loader.dataset, train.seed, progress.epoch)
     batches = split_batches(order, train.batch_size, setup.world)[progress.batch :]
     learner.model.train()
     started, before, seen = time.perf_counter(), progress.seconds, progress.seen

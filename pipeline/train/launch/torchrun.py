@@ -54,7 +54,7 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
         os.environ[told.FOLDER] = str(where)
         if least < most:
             told.allow_leaving(where)
-        address = _own_address(start.meeting) if start.meeting else "127.0.0.1"
+        address, hosts = _own_address(start.meeting) if start.meeting else ("127.0.0.1", True)
         _speak_at(address)
         config = LaunchConfig(
             min_nodes=least,
@@ -63,7 +63,12 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
             run_id="pipeline" if start.meeting else f"pipeline-{os.getpid()}",
             rdzv_backend="c10d",
             rdzv_endpoint=start.meeting or "localhost:0",
-            rdzv_configs={"timeout": start.join_s, "last_call_timeout": 5, "read_timeout": 60},
+            rdzv_configs={
+                "timeout": start.join_s,
+                "last_call_timeout": 5,
+                "read_timeout": 60,
+                "is_host": hosts,
+            },
             max_restarts=start.restarts,
             monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
@@ -107,8 +112,11 @@ def _processes(given: str) -> int:
     return int(given)
 
 
-def _own_address(meeting: str) -> str:
-    """The address of this machine from which the meeting place is reached."""
+def _own_address(meeting: str) -> tuple[str, bool]:
+    """The address of this machine from which the meeting place is reached; whether it is that one.
+
+    torch compares names of hosts, which need not be known by the address that was given.
+    """
     import socket
 
     host, _, port = meeting.rpartition(":")
@@ -122,7 +130,8 @@ def _own_address(meeting: str) -> str:
                 f"--rdzv-endpoint {meeting}: {error.strerror or error}.",
                 "Give an address that every node reaches.",
             ) from error
-        return str(s.getsockname()[0])
+        own, there = str(s.getsockname()[0]), str(s.getpeername()[0])
+        return own, own == there
 
 
 def _speak_at(address: str) -> None:
