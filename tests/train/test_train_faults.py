@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -154,13 +155,19 @@ def other_data(rank: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("hook", "what"),
-    [(other_code, "points.py"), (other_data, "the train samples, the validation samples")],
-    ids=["code", "data"],
+    ("hook", "other", "what"),
+    [
+        (other_code, (), "points.py"),
+        (other_data, (), "the train samples, the validation samples"),
+        (None, ("train.lr=0.5",), "[train] of pipeline.toml"),
+    ],
+    ids=["code", "data", "config"],
 )
-def test_nodes_that_differ_do_not_begin(project: MakeProject, hook: object, what: str) -> None:
+def test_nodes_that_differ_do_not_begin(
+    project: MakeProject, hook: Callable[[int], None] | None, other: tuple[str, ...], what: str
+) -> None:
     points = project()
-    ranks = start(points, 2, hook=hook)  # type: ignore[arg-type]
+    ranks = start(points, 2, hook=hook, other=other)
     assert ranks.wait() == [2, 2]
     for rank in (0, 1):
         assert "Rank 1 on" in ranks.said(rank)
