@@ -93,7 +93,7 @@ def test_taken_up_inside_an_epoch(folder: Path) -> None:
 
     whole, pieces = train("whole"), None
     for _ in range(9):
-        pieces = train("pieces", 20)
+        pieces = train("pieces", 40)
         if pieces:
             break
     assert whole

@@ -9,7 +9,7 @@ from tests.conftest import Cli
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_the_parts_of_a_step(tiny: Path, cli: Cli, processes: int) -> None:
     many = ["--nproc-per-node", "2"] if processes == 2 else []
     done = cli("train", "-c", tiny, "--profile", *many, *([] if many else ["--json"]))
