@@ -64,7 +64,7 @@ test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and t
 
 # The app in Kotlin: its core on the JVM, its screens in Robolectric, with the digits in it.
 test-android: setup-tests demo ## the tests of the Android app, without an SDK or a phone
-	mvn -B -q -f android/pom.xml verify
+	mvn -B -q -Dstyle.color=never -f android/pom.xml verify
 
 check: setup    ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from pipeline.errors import DamagedError
 from pipeline.signature import Signature
 
 Format = Literal["torchscript", "onnx"]
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "int4"]
 
 SUFFIX: dict[Format, str] = {"torchscript": ".pt", "onnx": ".onnx"}
 INDEX = "artifacts.json"  # the list of a stage's artifacts, beside them

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, cli_android, cli_bench, cli_report, cli_runner, cli_train
-from pipeline.cli_options import Json
+from pipeline import (
+    __version__,
+    cli_android,
+    cli_bench,
+    cli_quantize,
+    cli_report,
+    cli_runner,
+    cli_train,
+)
+from pipeline.cli_options import ConfigFile, Json, Overrides, Wait, Where
 from pipeline.errors import Interrupted, PipelineError
 
 if TYPE_CHECKING:
@@ -42,20 +50,6 @@ train → export → quantize → verify → bench → package
 3 this machine lacks something · 4 a damaged file · 70 a mistake of ours · 130 interrupted""",
 )
 
-ConfigFile = Annotated[
-    Path, typer.Option("-c", "--config", help="pipeline.toml, or the folder that holds it.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a key: --set train.epochs=3"),
-]
-Where = Annotated[
-    Path | None,
-    typer.Option("--workspace", help="Default: runs/NAME beside the configuration."),
-]
-Wait = Annotated[
-    bool, typer.Option("--wait", help="Wait while another process uses the workspace.")
-]
 Force = Annotated[bool, typer.Option("--force", help="Make it again even where it is fresh.")]
 AllowFailed = Annotated[
     bool,
@@ -202,7 +196,30 @@ def train(
 
 
 _command_for("export", "Exports TorchScript and ONNX, preprocessing included.")
-_command_for("quantize", "Makes the int8 and fp16 artifacts of \\[quantize] recipes.")
+
+
+@app.command()
+def quantize(
+    config: ConfigFile = _HERE,
+    override: Overrides = None,
+    workspace: Where = None,
+    explain: cli_quantize.Explain = False,
+    force: Force = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Searches int8 that is fast and exact enough; makes the artifacts of \\[quantize] recipes.
+
+    Example:  pipeline quantize -c examples/digits --explain
+
+    With --explain nothing is made: layers are shown, the most sensitive first.
+    """
+    job = _job(config, override, workspace, False, json)
+    if not explain:
+        _stages("quantize", job, force, wait, False)
+        return
+    with job.workspace.lock("pipeline quantize --explain", wait):
+        cli_quantize.explain(job.config, job.workspace, job.terminal, json)
 
 
 @app.command()
@@ -218,6 +235,14 @@ def verify(
             help="Rows of ARM64 under QEMU; of the Android app's core.",
         ),
     ] = None,
+    drift: Annotated[
+        str | None,
+        typer.Option(metavar="ARTIFACT", help="Measure this one layer by layer: where it drifts."),
+    ] = None,
+    good: Annotated[
+        str | None,
+        typer.Option(metavar="ARTIFACT", help="With --drift: against this one, not eager PyTorch."),
+    ] = None,
     force: Force = False,
     wait: Wait = False,
     json: Json = False,
@@ -225,9 +250,18 @@ def verify(
     """Compares every artifact in every runtime with eager PyTorch.
 
     Example:  pipeline verify -c examples/digits --with arm64
+
+    Example:  pipeline verify -c examples/digits --drift onnx-int8-static
     """
     override = [*(override or []), *([f"verify.emulate={emulate}"] if emulate else [])]
-    _stages("verify", _job(config, override, workspace, False, json), force, wait, False)
+    job = _job(config, override, workspace, False, json)
+    if drift is None:
+        _stages("verify", job, force, wait, False)
+        return
+    from pipeline.cli_drift import drift as show_drift
+
+    with job.workspace.lock("pipeline verify --drift", wait):
+        show_drift(job.config, job.workspace, job.terminal, drift, good, json)
 
 
 @app.command()
@@ -290,14 +324,18 @@ def status(
     from pipeline.run import status as states_of
 
     job = _job(config, override, workspace, False, json)
+    found = states_of(job.config, job.workspace)
     states = [
-        {"stage": state.stage, "state": state.state, "why": list(state.why)}
-        for state in states_of(job.config, job.workspace)
+        {"stage": state.stage, "state": state.state, "why": list(state.why)} for state in found
     ]
+    why = cli_quantize.why(found)
     if json:
-        console.print_json({"workspace": str(job.workspace.root), "stages": states})
-    else:
-        job.terminal.show(tables.status_table(states))
+        root = str(job.workspace.root)
+        console.print_json({"workspace": root, "stages": states, "quantize": why})
+        return
+    job.terminal.show(tables.status_table(states))
+    for what, said in why.items():
+        job.terminal.note(f"{what}: {said}")
 
 
 @app.command()

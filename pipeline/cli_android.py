@@ -1,14 +1,16 @@
 """The commands `pipeline android ...`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli_options import Json
+from pipeline.cli_options import ConfigFile, Json, Overrides, Wait, Where
 
 if TYPE_CHECKING:
+    from pipeline.android.phone import What
     from pipeline.android.sources import Flavor
     from pipeline.config import Config
 
@@ -24,17 +26,6 @@ Engine = Annotated[str, typer.Option("--engine", help="cpu, xnnpack, nnapi or py
 Only = Annotated[str | None, typer.Option("--artifact", metavar="ID", help="This artifact alone.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="0: all cores of the device.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for the app.")]
-ConfigFile = Annotated[
-    Path, typer.Option("-c", "--config", help="pipeline.toml, or the folder that holds it.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="As the workspace was made with."),
-]
-Where = Annotated[
-    Path | None, typer.Option("--workspace", help="Default: runs/NAME beside the configuration.")
-]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process uses it.")]
 _HERE = Path()
 
 
@@ -142,41 +133,44 @@ def install(
         terminal.show(f"Installed on {phone.serial}: {apk}")
 
 
-@app.command()
-def verify(
-    config: ConfigFile = _HERE,
-    override: Overrides = None,
-    serial: Serial = None,
-    engine: Engine = "cpu",
-    artifact: Only = None,
-    threads: Threads = 1,
-    timeout: Timeout = 300,
-    workspace: Where = None,
-    wait: Wait = False,
-    json: Json = False,
-) -> None:
-    """Has the phone check every artifact against the golden samples, and adds its rows to verify.
+def _asks(name: str, summary: str, example: str, work: "Callable[[_Asked], None]") -> None:
+    """A command that asks the app on a phone about a workspace's artifacts."""
 
-    The app on it must hold this workspace's bundle. Exit code 1 if a row of it fails.
+    def command(
+        config: ConfigFile = _HERE,
+        override: Overrides = None,
+        serial: Serial = None,
+        engine: Engine = "cpu",
+        artifact: Only = None,
+        threads: Threads = 1,
+        timeout: Timeout = 300,
+        workspace: Where = None,
+        wait: Wait = False,
+        json: Json = False,
+    ) -> None:
+        from pipeline.config_file import load_config
 
-    Example:  pipeline android verify -c examples/digits
-    """
+        loaded = load_config(config, override or [])
+        work(_Asked(loaded, workspace, engine, artifact, threads, serial, timeout, wait, json))
+
+    command.__doc__ = f"{summary}\n\nExample:  {example}"
+    app.command(name)(command)
+
+
+def _verify(asked: "_Asked") -> None:
     from pipeline import console, tables
-    from pipeline.android.phone import Question
     from pipeline.android.rows import merge, verdict_rows
     from pipeline.errors import VerdictError
-
-    question = Question("selfcheck", engine, artifact, threads)
 
     def add(verdict: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         verdict["rows"] = merge(verdict["rows"], rows)
         passed = all(row["verdict"] == "pass" for row in verdict["rows"])
         verdict["verdict"] = "pass" if passed else "fail"
 
-    terminal = console.Terminal(json_only=json)
-    stage = _Stage("verify", "verdict.json", _load(config, override), workspace, wait)
-    new, verdict = stage.ask(terminal, question, serial, timeout, verdict_rows, add)
-    if json:
+    terminal = console.Terminal(json_only=asked.json)
+    stage = _Stage("verify", "selfcheck", "verdict.json", asked)
+    new, verdict = stage.ask(terminal, verdict_rows, add)
+    if asked.json:
         console.print_json({"rows": new, "verdict": verdict["verdict"]})
     else:
         terminal.show(tables.verdict_table({**verdict, "rows": new}))
@@ -190,38 +184,16 @@ def verify(
         raise VerdictError(f"{len(failed)} of {len(new)} rows of the phone fail.{said}")
 
 
-@app.command()
-def bench(
-    config: ConfigFile = _HERE,
-    override: Overrides = None,
-    serial: Serial = None,
-    engine: Engine = "cpu",
-    artifact: Only = None,
-    threads: Threads = 1,
-    timeout: Timeout = 300,
-    workspace: Where = None,
-    wait: Wait = False,
-    json: Json = False,
-) -> None:
-    """Measures load time and latency on the phone, and adds its rows to bench.
-
-    Without --artifact every one that the engine can run, each in a process of its own.
-
-    Example:  pipeline android bench -c examples/digits --engine xnnpack --threads 4
-    """
+def _bench(asked: "_Asked") -> None:
     from pipeline import console, tables
-    from pipeline.android.phone import Question
     from pipeline.android.rows import bench_rows, merge
-
-    question = Question("benchmark", engine, artifact, threads)
 
     def add(bench: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         bench["rows"] = merge(bench["rows"], rows)
 
-    terminal = console.Terminal(json_only=json)
-    stage = _Stage("bench", "bench.json", _load(config, override), workspace, wait)
-    new, found = stage.ask(terminal, question, serial, timeout, bench_rows, add)
-    if json:
+    terminal = console.Terminal(json_only=asked.json)
+    new, found = _Stage("bench", "benchmark", "bench.json", asked).ask(terminal, bench_rows, add)
+    if asked.json:
         console.print_json({"rows": new})
     else:
         terminal.show(tables.bench_table({**found, "rows": new}))
@@ -230,32 +202,37 @@ def bench(
 Rows = list[dict[str, Any]]
 
 
-def _load(config: Path, override: list[str] | None) -> "Config":
-    from pipeline.config_file import load_config
+@dataclass(frozen=True)
+class _Asked:
+    """What was given to a command that asks a phone."""
 
-    return load_config(config, override or [])
+    config: "Config"
+    workspace: Path | None
+    engine: str
+    artifact: str | None
+    threads: int
+    serial: str | None
+    timeout: float
+    wait: bool
+    json: bool
 
 
 class _Stage:
     """A stage of a workspace that a phone's rows are added to. It must be fresh: what the phone is
     compared with is what the workspace says now."""
 
-    def __init__(
-        self, name: str, file: str, config: "Config", workspace: Path | None, wait: bool
-    ) -> None:
+    def __init__(self, name: str, question: "What", file: str, asked: _Asked) -> None:
+        from pipeline.android.phone import Question
         from pipeline.workspace import Workspace
 
-        self.name, self.file, self.wait = name, file, wait
-        self.config = config
-        root = workspace or config.root / "runs" / config.name
+        self.name, self.file, self.asked = name, file, asked
+        self.question = Question(question, asked.engine, asked.artifact, asked.threads)
+        root = asked.workspace or asked.config.root / "runs" / asked.config.name
         self.workspace: Workspace = Workspace(root)
 
     def ask(
         self,
         terminal: Any,
-        question: Any,
-        serial: str | None,
-        timeout: float,
         rows_of: Callable[[Any, Any], Rows],
         add: Callable[[dict[str, Any], Rows], None],
     ) -> tuple[Rows, dict[str, Any]]:
@@ -264,12 +241,12 @@ class _Stage:
         from pipeline.android.phone import ask_each
         from pipeline.artifacts import read_json, write_json
 
-        with self.workspace.lock(f"pipeline android {self.name}", self.wait):
+        with self.workspace.lock(f"pipeline android {self.name}", self.asked.wait):
             self._check_fresh()
             artifacts = self._artifacts()
-            phone = adb.find_phone(serial)
+            phone = adb.find_phone(self.asked.serial)
             new: Rows = []
-            for answer in ask_each(phone, question, artifacts, timeout, terminal):
+            for answer in ask_each(phone, self.question, artifacts, self.asked.timeout, terminal):
                 new += rows_of(answer, artifacts)
             with self.workspace.amend(self.name) as draft:
                 found: dict[str, Any] = read_json(draft.folder / self.file)
@@ -290,9 +267,27 @@ class _Stage:
         from pipeline.errors import UsageError
         from pipeline.run import status
 
-        states = {state.stage: state for state in status(self.config, self.workspace)}
+        states = {state.stage: state for state in status(self.asked.config, self.workspace)}
         if states[self.name].state != "fresh":
             raise UsageError(
                 f"{self.name} is {states[self.name].state}; rows are added to a fresh one.",
                 f"pipeline {self.name} makes it; package and android build bring it to the phone.",
             )
+
+
+_asks(
+    "verify",
+    """Has the phone check every artifact against the golden samples, and adds its rows to verify.
+
+    The app on it must hold this workspace's bundle. Exit code 1 if a row of it fails.""",
+    "pipeline android verify -c examples/digits",
+    _verify,
+)
+_asks(
+    "bench",
+    """Measures load time and latency on the phone, and adds its rows to bench.
+
+    Without --artifact every one that the engine can run, each in a process of its own.""",
+    "pipeline android bench -c examples/digits --engine xnnpack --threads 4",
+    _bench,
+)

@@ -23,6 +23,7 @@ ENTRY = re.compile(r"^[^:]+:[^:]+$")
 PORTABLE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 Count = Annotated[int, Field(ge=0)]
+Drop = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -239,13 +240,31 @@ class ExportConfig(Section):
 
 
 class QuantizeConfig(Section):
-    recipes: tuple[str, ...] = ("int8-static",)
-    """`int8-static`, `int8-dynamic`, `fp16`; with a format before it, for that format alone:
-    `onnx:int8-dynamic`."""
+    recipes: tuple[str, ...] = ("auto",)
+    """`auto`: the search, which ships the fastest artifact inside `max_drop`, or float and says
+    why. Named ones are made as they are, untried: `int8-static`, `int8-dynamic`, `int8-weights`,
+    `int4-weights`, `fp16`. With a format before it, for that format alone: `onnx:int8-dynamic`."""
+    targets: tuple[Literal["x86_64", "arm64"], ...] = ()
+    """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this one's."""
+    max_drop: Drop | None = None
+    """auto: how much worse the metric may be than fp32's, absolute. Default: 0.01, and a
+    twentieth of fp32's own where the metric is an error."""
+    objective: Literal["latency", "size"] = "latency"
+    """auto: what is to be small, as long as the drop allows it."""
+    budget_minutes: PositiveFloat = 10.0
+    """auto: the search ends after so many minutes, or earlier with all candidates tried."""
+    validation_samples: PositiveInt = 512
+    """auto: validation samples that candidates are scored on; the same that verify takes first."""
+    qat_epochs: Count = 0
+    """Epochs of quantization-aware training behind those of `[train]`, in the same loop: with int8
+    rounding in it, at a tenth of `train.lr`. The best of them is what is exported."""
+    workers: Literal["local", "ray"] = "local"
+    """auto: who makes the candidates and scores their answers, this process or a Ray cluster that
+    runs already. Times are always measured here, one at a time."""
     calibration_samples: PositiveInt = 256
     """Samples that the ranges of activations are taken from, out of the calibration set."""
     batch_size: PositiveInt = 32
-    """Samples that run at once during calibration."""
+    """Samples that run at once during calibration, at most."""
     exclude: tuple[str, ...] = ()
     """Layers that stay float: names of modules or ONNX nodes, globs allowed (`model.head*`)."""
     engine: Literal["auto", "x86", "onednn", "qnnpack"] = "auto"
@@ -265,7 +284,7 @@ class QuantizeConfig(Section):
         return value
 
 
-RECIPES = ("int8-static", "int8-dynamic", "fp16")
+RECIPES = ("auto", "int8-static", "int8-dynamic", "int8-weights", "int4-weights", "fp16")
 
 
 class Tolerances(Section):
@@ -284,7 +303,7 @@ class Tolerances(Section):
 
 
 class VerifyConfig(Section):
-    samples: PositiveInt = 256
+    samples: PositiveInt = 512
     """Validation samples, at least; fewer only where the data has fewer."""
     batch_size: PositiveInt = 32
     """Samples that run at once."""
@@ -293,8 +312,18 @@ class VerifyConfig(Section):
     emulate: tuple[Literal["arm64", "jvm"], ...] = ()
     """What something here stands in for, with rows of its own: `arm64` under QEMU, the core of the
     Android app on a `jvm`. Answers, no timings."""
-    tolerances: dict[Literal["fp32", "fp16", "int8"], Tolerances] = {}
+    tolerances: dict[Literal["fp32", "fp16", "int8", "int4"], Tolerances] = {}
     """By precision; what is not given follows the precision and the reference."""
+    outputs: dict[str, dict[Literal["fp32", "fp16", "int8", "int4"], Tolerances]] = {}
+    """The same for one output, by its name: `[verify.outputs.scores.int8]`."""
+    confidence: Annotated[float, Field(ge=0.8, le=0.999)] = 0.95
+    """With which the metric's drop must lie within what is allowed, or beyond it."""
+    strict: bool = False
+    """An inconclusive verdict ends as a failed one does: exit 1, no bundle."""
+    targets: tuple[Literal["onnxruntime-android", "pytorch-android", "cpp-runner"], ...] = ()
+    """What must be able to read every artifact of its format; others are looked at, not judged."""
+    drift: bool = True
+    """Also measure every artifact layer by layer, for the report."""
     threads: Count = 1
     """CPU threads; 0 takes every core."""
 
@@ -363,6 +392,10 @@ class Config(Section):
         foreign = self.model.torchscript or self.model.onnx
         if foreign and "epochs" in self.train.model_fields_set and self.train.epochs:
             raise ValueError(f"train.epochs: {foreign} cannot be trained; leave epochs out or 0")
+        if self.quantize.qat_epochs and self.train.patience is not None:
+            raise ValueError(
+                "quantize.qat_epochs follow a known number of epochs; leave train.patience out"
+            )
         formats_given = "formats" in self.export.model_fields_set
         if self.model.onnx and formats_given and "torchscript" in self.export.formats:
             raise ValueError(
@@ -376,7 +409,7 @@ class Config(Section):
     def epochs(self) -> int:
         """Epochs that are really trained: 0 for a model that is a file, or without data."""
         trainable = self.model.entry is not None and self.data.entry is not None
-        return self.train.epochs if trainable else 0
+        return self.train.epochs + self.quantize.qat_epochs if trainable else 0
 
     @property
     def formats(self) -> tuple[Literal["torchscript", "onnx"], ...]:

@@ -79,6 +79,8 @@ ABOVE = (
         "cli",
         "cli_android",
         "cli_bench",
+        "cli_drift",
+        "cli_quantize",
         "cli_options",
         "cli_report",
         "cli_runner",
@@ -130,7 +132,8 @@ def run(
     """Brings every stage up to `until` up to date; `force` names stages to make again.
 
     `finished` is called after each. The caller holds the workspace's lock. Raises VerdictError
-    behind a verify stage that failed, unless `[package] allow_failed`.
+    behind a verify stage that failed, or is inconclusive where `[verify] strict`, unless
+    `[package] allow_failed`.
     """
     plans = PLANS[: STAGES.index(until) + 1]
     _check_runtimes(config, {plan.stage for plan in plans})
@@ -152,7 +155,7 @@ def run(
         results.append(done)
         finished(done)
         if plan.stage == "verify" and not config.package.allow_failed:
-            _refuse_a_failed_verdict(workspace)
+            _refuse_a_failed_verdict(workspace, config.verify.strict)
     return results
 
 
@@ -199,18 +202,26 @@ def _make(
     workspace.drop_scratch(plan.stage)
 
 
-def _refuse_a_failed_verdict(workspace: Workspace) -> None:
+def judged(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rows of compatibility that count: those of the targets that are named."""
+    return [row for row in verdict["compatibility"] if row["judged"]]
+
+
+def _refuse_a_failed_verdict(workspace: Workspace, strict: bool) -> None:
     verdict = verdict_of(workspace)
-    if verdict is not None and verdict["verdict"] == "pass":
+    word = verdict["verdict"] if verdict else "fail"
+    if word == "pass" or (word == "inconclusive" and not strict):
         return
-    rows = verdict["rows"] if verdict else []
+    rows = [*verdict["rows"], *judged(verdict)] if verdict else []
     failed = [row for row in rows if row["verdict"] != "pass"]
     lines = [
-        f"\n  {row['artifact']} in {row['runtime']}: {'; '.join(row['reasons'])}" for row in failed
+        f"\n  {row['artifact']} in {row.get('runtime') or row['target']}: "
+        f"{'; '.join([*row['reasons'], *row.get('open', [])])}"
+        for row in failed
     ]
+    lacking = "do not answer as the reference does" if word == "fail" else "are not settled"
     raise VerdictError(
-        f"The verdict is fail: {len(failed)} of {len(rows)} rows do not answer as the "
-        f"reference does.{''.join(lines)}",
+        f"The verdict is {word}: {len(failed)} of {len(rows)} rows {lacking}.{''.join(lines)}",
         "Leave the recipe out of [quantize] recipes or widen [verify.tolerances] on purpose; "
         "pipeline package --allow-failed packs it all the same and writes that into the manifest.",
     )
@@ -232,7 +243,7 @@ def _ingredients(
         inputs[name] = digest_of(record, patterns)
     labels = config.labels() if isinstance(config.output.labels, str) else None
     return {
-        "config": {section: given[section] for section in plan.sections},
+        "config": {section: given[section] for section in plan.sections} | _rounding(plan, config),
         "labels": labels,
         "inputs": inputs,
         "sources": common["sources"],
@@ -243,6 +254,12 @@ def _ingredients(
         if plan.runner
         else None,
     }
+
+
+def _rounding(plan: Plan, config: Config) -> dict[str, int]:
+    """Quantization-aware epochs are a matter of training, though their key is of `[quantize]`."""
+    epochs = config.quantize.qat_epochs
+    return {"qat_epochs": epochs} if plan.stage == "train" and epochs else {}
 
 
 def _versions(packages: Collection[str]) -> dict[str, str]:

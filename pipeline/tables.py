@@ -24,6 +24,7 @@ COLOURS = {
     "can't tell": "yellow",
 }
 _SHORT_LIST = 12
+_LONG_TABLE = 60  # rows, beyond which only what matters is shown
 
 
 def word(state: str) -> str:
@@ -65,6 +66,34 @@ def verdict_table(verdict: Mapping[str, Any]) -> Table:
 def _where(row: Mapping[str, Any]) -> str:
     """The runtime, and the phone that it ran on."""
     return escape(f"{row['runtime']} · {row['device']}" if "device" in row else row["runtime"])
+
+
+def drift_table(found: Mapping[str, Any]) -> Table:
+    """One row a layer; of many, the bad ones and those around them."""
+    layers, shown = found["layers"], set(found["culprits"])
+    bad = [index for index, layer in enumerate(layers) if layer["verdict"] == "fail"]
+    near = {index + step for index in (*bad[:20], *shown) for step in (-2, -1, 0, 1)}
+    table = _table("layer", "operator", "compared with", ">SQNR", ">its own", ">max abs", "verdict")
+    for index, layer in enumerate(layers):
+        if len(layers) > _LONG_TABLE and index not in near and index % (len(layers) // 30 + 1):
+            continue
+        broken = f"{layer['not_finite']} not finite" if layer["not_finite"] else None
+        table.add_row(
+            escape(layer["name"]),
+            escape(layer["operator"]),
+            escape(layer["reference"]),
+            broken or _decibels(layer["sqnr_db"], layer["max_abs"]),
+            _decibels(layer["own_db"], layer["own_max_abs"]),
+            _number(layer["max_abs"], ".1e"),
+            word(layer["verdict"]),
+        )
+    return table
+
+
+def _decibels(value: float | None, max_abs: float | None) -> str:
+    if value is None:
+        return "exact" if max_abs == 0 else "–"
+    return f"{value:.0f} dB"
 
 
 def bench_table(bench: Mapping[str, Any]) -> Table:
@@ -118,6 +147,22 @@ def compare_table(found: Mapping[str, Any]) -> Table:
             word(row["tells"]) + (" [dim](the same file)[/]" if row["same_file"] else ""),
         )
     return table
+
+
+def sensitivity_table(found: Mapping[str, Any]) -> Table:
+    """Layers of one format, the most sensitive first, and what keeping them float gains."""
+    table = _table("layer", ">SQNR, it alone in int8", ">SQNR, all but it and those above")
+    table.add_row("all layers in int8", "", _db(found["all_sqnr_db"]), style="dim")
+    gained = {row["layer"]: row["sqnr_db"] for row in found["without"]}
+    for row in found["sensitivity"]:
+        known = row["layer"] in gained
+        rest = _db(gained[row["layer"]]) if known else ""
+        table.add_row(escape(row["module"]), _db(row["sqnr_db"]), rest)
+    return table
+
+
+def _db(value: float | None) -> str:
+    return "exact" if value is None else f"{value:.1f} dB"
 
 
 def checks_table(checks: Sequence[Mapping[str, Any]]) -> Table:

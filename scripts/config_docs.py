@@ -46,7 +46,7 @@ def page() -> str:
             parts += [*table(f"`[{name}]`", model, list(model.model_fields))]
         if model is config.VerifyConfig:
             inner = config.Tolerances
-            title = "`[verify.tolerances.fp32]`, `fp16`, `int8`"
+            title = "`[verify.tolerances.fp32]`, `fp16`, `int8`, `int4`"
             parts += [*table(title, inner, list(inner.model_fields))]
     return "\n".join(parts)
 

@@ -84,6 +84,10 @@ epochs = 6
 batch_size = 32
 lr = 0.02
 threads = 1
+[quantize]
+recipes = ["int8-static"]
+[verify.tolerances.int8]
+max_drop = 0.05
 [bench]
 runtimes = ["onnxruntime"]
 seconds = 0.05

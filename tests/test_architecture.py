@@ -25,7 +25,16 @@ LAYERS = [
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},
     {"console", "tables"},
-    {"cli_options", "cli_android", "cli_bench", "cli_report", "cli_runner", "cli_train"},
+    {
+        "cli_options",
+        "cli_android",
+        "cli_bench",
+        "cli_drift",
+        "cli_quantize",
+        "cli_report",
+        "cli_runner",
+        "cli_train",
+    },
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

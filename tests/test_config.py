@@ -33,7 +33,7 @@ def test_defaults_and_the_folder_as_name(tmp_path: Path) -> None:
     assert config.name == "my-model"
     assert config.root == folder
     assert config.path("a/b.txt") == folder / "a/b.txt"
-    assert config.quantize.recipes == ("int8-static",)
+    assert config.quantize.recipes == ("auto",)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,10 @@ def test_defaults_and_the_folder_as_name(tmp_path: Path) -> None:
         ('[model]\nentry = "a:b"\nonnx = "c"', r"given: entry and onnx"),
         ('[model]\nentry = "resnet18"', r"'resnet18' is not of the form"),
         ('[model]\nonnx = "a.onnx"\n[train]\nepochs = 3', r"a\.onnx cannot be trained"),
-        (MINIMAL + '[quantize]\nrecipes = ["int4"]', r"'int4' is no recipe; there are int8-static"),
+        (
+            MINIMAL + '[quantize]\nrecipes = ["int4"]',
+            r"'int4' is no recipe; there are auto, int8-static",
+        ),
         (MINIMAL + '[quantize]\nrecipes = ["tflite:fp16"]', r"the format is onnx or torchscript"),
         (MINIMAL + '[input]\nkind = "tensor"\nsize = [1, 1]', r'size belong to kind = "image"'),
         (MINIMAL + '[input]\nkind = "image"\nmean = [0.1, 0.2]', r"mean needs one value, or one"),

@@ -132,7 +132,7 @@ def test_two_folders_give_the_same_bundle(finished: Path, tmp_path: Path, cli: C
 
 
 def test_a_failed_verdict_stops_the_run(tmp_path: Path, cli: Cli) -> None:
-    tolerance = ("[package]", "[verify.tolerances.int8]\nmax_abs = 1e-9\n[package]")
+    tolerance = ("max_drop = 0.05", "max_drop = 0.05\nmax_abs = 1e-9")
     folder = write_tiny(tmp_path / "strict", [tolerance])
     for command in ("run", "verify", "package"):
         done = cli(command, "-c", folder)

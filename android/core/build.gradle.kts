@@ -13,4 +13,9 @@ dependencies {
     testImplementation(libs.kotlin.test.junit)
 }
 
+// The list that the C++ runner has, too.
+tasks.processResources {
+    from("$rootDir/../cpp_runner/bundle/operators.txt") { into("dev/edgepipeline/core/look") }
+}
+
 tasks.test { systemProperty("repository", rootDir.parent) }

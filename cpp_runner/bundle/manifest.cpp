@@ -104,11 +104,11 @@ std::map<std::string, std::uint64_t> read_operators(const Node& node) {
 Artifact read_artifact(const Node& node) {
   node.has_exactly({"id", "format", "precision", "recipe", "file", "bytes", "sha256", "version",
                     "made_for", "operators", "tolerances", "verdict", "results"});
-  constexpr const char* precisions[] = {"fp32", "fp16", "int8"};
+  constexpr const char* precisions[] = {"fp32", "fp16", "int8", "int4"};
   return {.id = node["id"].identifier(),
           .format = node["format"].one_of({"onnx", "torchscript"}) == 0 ? Format::onnx
                                                                         : Format::torchscript,
-          .precision = precisions[node["precision"].one_of({"fp32", "fp16", "int8"})],
+          .precision = precisions[node["precision"].one_of({"fp32", "fp16", "int8", "int4"})],
           .recipe = node["recipe"].optional(&Node::identifier),
           .file = node["file"].file(),
           .bytes = node["bytes"].integer(),

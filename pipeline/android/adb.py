@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.android.process import run
 from pipeline.errors import SetupError, UsageError
 
 VARIABLE = "ADB"  # another adb than the one on the path
@@ -154,15 +155,7 @@ def _check_state(serial: str, state: str) -> None:
 
 def _run(words: Sequence[str], patience: float) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(  # noqa: S603  adb
-            words,
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=patience,
-        )
+        return run(words, patience)
     except subprocess.TimeoutExpired:
         what = " ".join(words[3:5] if words[1] == "-s" else words[1:2])
         raise SetupError(

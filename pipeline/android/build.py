@@ -14,7 +14,7 @@ from pipeline.android.compile import compile_java, compile_kotlin, to_dex
 from pipeline.android.jars import Jar, fetch
 from pipeline.android.key import Key
 from pipeline.android.resources import OLDEST_API, link
-from pipeline.android.sources import RULES, Flavor, kotlin, sources
+from pipeline.android.sources import OPERATORS, RULES, Flavor, kotlin, operators, sources
 from pipeline.android.tools import check_tools
 from pipeline.bundle import Bundle, read_bundle
 from pipeline.errors import UsageError
@@ -75,7 +75,8 @@ def build(plan: Plan, key: Key, report: Reporter) -> Path:
         bar.advance(1, "R8")
         _shrink(libraries, classes, jars, scratch)
         bar.advance(1, "packing")
-        entries = [*_dex(scratch), *_native(libraries), *_assets(bundles)]
+        listed = Entry(OPERATORS, operators().read_bytes(), stored=False)
+        entries = [*_dex(scratch), listed, *_native(libraries), *_assets(bundles)]
         draft = scratch / "app.apk"
         pack(base, entries, key, draft, scratch)
         bar.advance(1, "checking")

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from pipeline.android.process import run
 from pipeline.android.sources import Flavor, sources
 from pipeline.bundle import read_bundle
 from pipeline.errors import SetupError, UsageError
@@ -12,6 +13,7 @@ from pipeline.progress import Reporter
 
 SDK = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
 SAID = 30
+PATIENCE_S = 3600  # the first build downloads
 
 
 def build(bundles: tuple[Path, ...], out: Path, flavor: Flavor, report: Reporter) -> Path:
@@ -34,14 +36,11 @@ def build(bundles: tuple[Path, ...], out: Path, flavor: Flavor, report: Reporter
     bundle = read_bundle(bundles[0]).path.resolve()
     task = f"assemble{flavor.capitalize()}Debug"
     with report.bar(f"Gradle, {task}", None):
-        done = subprocess.run(  # noqa: S603  the project's own build
-            [gradle, "-p", str(folder), f":app:{task}", f"-Pbundle={bundle}", "--console=plain"],
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-        )
+        words = [gradle, "-p", folder, f":app:{task}", f"-Pbundle={bundle}", "--console=plain"]
+        try:
+            done = run(words, PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise SetupError(f"Gradle took more than {PATIENCE_S} s.") from None
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-SAID:])
         raise SetupError(f"Gradle cannot build the app:\n{said}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.android import jars as known
 from pipeline.android.compile import compile_kotlin
 from pipeline.android.jars import COMPILER, ORT_JVM, STDLIB, fetch
-from pipeline.android.sources import fingerprint, kotlin, sources
+from pipeline.android.sources import OPERATORS, fingerprint, kotlin, operators, sources
 from pipeline.android.tools import JVM, check_tools, java
 from pipeline.errors import SetupError
 from pipeline.progress import Reporter
@@ -16,6 +16,7 @@ from pipeline.runner.sources import cache
 PARTS = ("core/src/main", "jvm/src/main")
 MAIN = "dev.edgepipeline.jvm.MainKt"
 BUILD = "pipeline android jvm"
+KEPT = 4  # builds; several checkouts share the cache
 
 
 def build(report: Reporter) -> Path:
@@ -32,8 +33,11 @@ def build(report: Reporter) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         with report.bar("the app's core for the JVM", None):
             compile_kotlin(kotlin(*PARTS), [jars[STDLIB], jars[ORT_JVM]], draft, jars)
+        shutil.copyfile(operators(), draft / OPERATORS)
         draft.rename(folder)
         why_not.cache_clear()
+    folder.touch()
+    prune(folder.parent)
     return folder
 
 
@@ -68,3 +72,10 @@ def command(bundle: Path, artifact: str, threads: int) -> list[str]:
 
 def _folder() -> Path:
     return cache() / "android" / f"jvm-{fingerprint(*PARTS)[:16]}"
+
+
+def prune(cached: Path) -> None:
+    """Removes all builds but those that were asked for last."""
+    builds = sorted(cached.glob("jvm-*"), key=lambda build: build.stat().st_mtime)
+    for old in builds[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -15,8 +15,10 @@ from pipeline.progress import Reporter
 
 COMPONENT = f"{APP_ID}/.CommandInstrumentation"
 # A key and its value, which goes on until the next one: `INSTRUMENTATION_RESULT: status=ok`.
+# What passes between two of Android's processes is limited: a long answer comes by several STATUS.
 RESULT = re.compile(
-    r"^INSTRUMENTATION_RESULT: ([^=\n]+)=(.*?)(?=^INSTRUMENTATION_|\Z)", re.MULTILINE | re.DOTALL
+    r"^INSTRUMENTATION_(?:RESULT|STATUS): ([^=\n]+)=(.*?)(?=^INSTRUMENTATION_|\Z)",
+    re.MULTILINE | re.DOTALL,
 )
 SCHEMA = 1
 

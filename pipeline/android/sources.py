@@ -7,6 +7,7 @@ from typing import Literal
 from pipeline.android.jars import digest
 from pipeline.artifacts import sha256_of
 from pipeline.errors import SetupError
+from pipeline.runner.sources import sources as runner_sources
 
 Flavor = Literal["plain", "pytorch"]
 
@@ -14,6 +15,8 @@ APP_ID = "dev.edgepipeline.app"
 # What the app is made of; tests, Gradle's and Maven's files are not.
 PARTS = ("core/src/main", "jvm/src/main", "app/src/main", "app/src/plain", "app/src/pytorch")
 RULES = "app/proguard-rules.pro"
+# Where the core looks for the list of operators that TorchScript may use.
+OPERATORS = "dev/edgepipeline/core/look/operators.txt"
 
 
 def sources() -> Path:
@@ -33,9 +36,15 @@ def kotlin(*parts: str) -> list[Path]:
     return [file for part in parts for file in sorted((sources() / part).rglob("*.kt"))]
 
 
+def operators() -> Path:
+    """The list, which is the C++ runner's own."""
+    return runner_sources() / "bundle" / "operators.txt"
+
+
 def fingerprint(*parts: str) -> str:
     """Hex digest over parts of the sources and all that is fetched to build them."""
     folder, found = sources(), hashlib.sha256(digest().encode())
+    found.update(f"{OPERATORS} {sha256_of(operators())}\n".encode())
     files = [file for part in parts for file in (folder / part).rglob("*") if file.is_file()]
     for file in sorted(files):
         found.update(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n".encode())

@@ -1,11 +1,11 @@
 """The programs that an APK is built with, and running them."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.android.process import run
 from pipeline.errors import SetupError
 
 TOOLS = {  # program: Debian's package
@@ -41,16 +41,7 @@ def must(words: Sequence[object], what: str, *, secrets: dict[str, str] | None =
     Raises SetupError with `what` and its last lines where it fails.
     """
     try:
-        done = subprocess.run(  # noqa: S603  a tool of the system's or of ours
-            [str(word) for word in words],
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=PATIENCE_S,
-            env={**os.environ, **(secrets or {})},
-        )
+        done = run(words, PATIENCE_S, secrets)
     except subprocess.TimeoutExpired:
         raise SetupError(f"{what}: {words[0]} took more than {PATIENCE_S} s.") from None
     if done.returncode:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, Format, read_index
+from pipeline.artifacts import Artifact, Format, read_index, read_json
 from pipeline.bundle import manifest
 from pipeline.bundle.values import Verdict
 from pipeline.errors import UsageError, VerdictError
@@ -28,7 +28,8 @@ Row = Mapping[str, Any]
 # integers throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its
 # inputs at every run, which for convolutions costs more than it saves. ONNX Runtime starts faster
 # and holds less memory than LibTorch.
-PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "fp16": 2, "int8-dynamic": 3}
+PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "int8-weights": 2, "fp16": 4}
+PREFERENCE |= {"int4-weights": 3, "int8-dynamic": 5}
 FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 
@@ -42,10 +43,12 @@ class Choice:
 
     @property
     def verdict(self) -> Verdict:
-        """`inconclusive` where no runtime ran it."""
+        """The worst of its rows; `inconclusive` where no runtime ran it."""
         if not self.rows:
             return "inconclusive"
-        return "pass" if all(row["verdict"] == "pass" for row in self.rows) else "fail"
+        found = {row["verdict"] for row in self.rows}
+        words: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
+        return next(word for word in words if word in found)
 
 
 def choose(
@@ -53,8 +56,9 @@ def choose(
 ) -> list[Choice]:
     """Every artifact, in the order of preference.
 
-    Raises VerdictError if the verdict, or that of an artifact, is not `pass`, unless
-    `allow_failed`; UsageError if there is none.
+    Raises VerdictError if the verdict, or that of an artifact, is `fail`, or no runtime ran it,
+    unless `allow_failed`; UsageError if there is none. What is inconclusive is packed as that, and
+    no reader takes it by itself.
     """
     found = [
         Choice(artifact, folders[stage], _rows_of(verdict, artifact.id))
@@ -68,25 +72,32 @@ def choose(
     return sorted(found, key=_preference)
 
 
+def held_back(quantize: Path) -> list[str]:
+    """Why a search has left a format in float, a sentence each; it says no timings."""
+    path = quantize / "quantize.json"
+    searches = read_json(path).get("searches", []) if path.is_file() else []
+    return [search["held_back"] for search in searches if search["held_back"]]
+
+
 def _preference(choice: Choice) -> tuple[int, int]:
     artifact = choice.artifact
     return PREFERENCE.get(artifact.recipe, len(PREFERENCE)), FORMATS.index(artifact.format)
 
 
 def _refuse_what_did_not_pass(verdict: str, found: Sequence[Choice]) -> None:
-    unproven = [choice for choice in found if choice.verdict != "pass"]
-    if verdict == "pass" and not unproven:
+    unproven = [choice for choice in found if choice.verdict == "fail" or not choice.rows]
+    if verdict != "fail" and not unproven:
         return
     lines = [
         f"\n  {choice.artifact.id} in {row['runtime']}: {'; '.join(row['reasons'])}"
         for choice in unproven
         for row in choice.rows
-        if row["verdict"] != "pass"
+        if row["verdict"] == "fail"
     ]
     lines += [
         f"\n  {choice.artifact.id}: no runtime has run it" for choice in unproven if not choice.rows
     ]
-    said = "Not everything has passed" if verdict == "pass" else f"The verdict is {verdict}"
+    said = "Not everything has passed" if verdict != "fail" else f"The verdict is {verdict}"
     raise VerdictError(f"{said}: the bundle is not packed.{''.join(lines)}", HINT)
 
 
@@ -133,7 +144,7 @@ def _result(row: Row) -> manifest.Result:
     return manifest.Result(
         runtime=row["runtime"],
         verdict=row["verdict"],
-        reasons=tuple(without_paths(reason) for reason in row["reasons"]),
+        reasons=tuple(without_paths(reason) for reason in (*row["reasons"], *row["open"])),
         **{name: finite(row[name]) for name in FIGURES},
     )
 

@@ -1,7 +1,7 @@
 """What the package stage does, from top to bottom."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pipeline.bundle.names import MAX_FILES
 from pipeline.config import Config
 from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.package.card import model_card
-from pipeline.package.choice import VERDICT, Choice, choose, entry, finite
+from pipeline.package.choice import VERDICT, Choice, choose, entry, finite, held_back
 from pipeline.package.golden import write_golden
 from pipeline.package.proof import failures, program_failures
 from pipeline.package.timings import latency, not_the_fastest
@@ -59,8 +59,9 @@ def package(job: Job) -> Summary:
         if labels:
             text = "".join(f"{label}\n" for label in labels)
             files.append(write_file(folder, LABELS, text.encode("utf-8")))
+        held = held_back(job.inputs["quantize"])
         packed = Packed(tuple(artifacts), tuple(golden), tuple(files))
-        card = _finish(folder, _manifest(config, signature, verdict, packed), labels)
+        card = _finish(folder, _manifest(config, signature, verdict, packed, held), labels)
         bundle = read_bundle(folder)
         bar.advance(1, "read back")
         _prove(job, bundle, bar)
@@ -92,14 +93,18 @@ def _prove(job: Job, bundle: Bundle, bar: Bar) -> None:
 
 
 def _manifest(
-    config: Config, signature: Signature, verdict: Mapping[str, Any], packed: Packed
+    config: Config,
+    signature: Signature,
+    verdict: Mapping[str, Any],
+    packed: Packed,
+    held: Sequence[str],
 ) -> Manifest:
     """Complete but for the model card, which is made of it."""
     labels = LABELS if any(file.file == LABELS for file in packed.files) else None
     return Manifest(
         name=config.name,
         version=config.version,
-        description=config.package.description.strip(),
+        description=_description(config, held),
         license=config.package.license.strip(),
         verdict=verdict["verdict"],
         allow_failed=_not_all_pass(verdict["verdict"], packed.artifacts),
@@ -111,6 +116,11 @@ def _manifest(
         files=packed.files,
         producer=_producer(),
     )
+
+
+def _description(config: Config, held: Sequence[str]) -> str:
+    """The user's sentence, and why a format has no int8."""
+    return "\n\n".join(part for part in (config.package.description.strip(), *held) if part)
 
 
 def _finish(folder: Path, draft: Manifest, labels: tuple[str, ...] | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts import Format
 from pipeline.errors import UsageError
 from pipeline.quantize.recipes import Recipe
 from pipeline.readback import Facts, read_back
@@ -23,6 +24,7 @@ _NO_LAYER = ("_prepack", "_unpack")
 
 # The types that a weight can have after a recipe of that precision.
 WEIGHT_TYPES = {"int8": ("int8", "uint8"), "fp16": ("float16",), "fp32": ("float32",)}
+WEIGHT_TYPES |= {"int4": ("uint8",)}  # two in a byte, as MatMulNBits packs them
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,13 @@ def account(recipe: Recipe, source: Path, made: Path) -> Account:
     else:
         layers = _torchscript_layers(after.operators)
     return Account(layers, before, after)
+
+
+def kinds_of(format: Format, path: Path) -> list[str]:
+    """The kinds of layers that a float file has. Raises DamagedError if it cannot be parsed."""
+    if format == "onnx":
+        return list(_onnx_layers(path, WEIGHT_TYPES["fp32"]))
+    return list(_torchscript_layers(read_back(path, format).operators))
 
 
 def check_changed(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.quantize.recipes import Task
 from pipeline.runtimes import Array
@@ -33,6 +34,18 @@ def one_batch(task: Task) -> list[Array]:
     batch = next(stream_batches(task.config, "calibration", size, size))
     _check(task.signature, batch)
     return [_filled(array, fixed) for array in batch] if fixed else batch
+
+
+def all_alike(config: Config, count: int, size: int) -> bool:
+    """Whether the calibration samples are one and the same; stops at the first that differs."""
+    first: list[Array] | None = None
+    for batch in stream_batches(config, "calibration", count, size):
+        first = first or [array[:1] for array in batch]
+        if any(
+            a.shape[1:] != b.shape[1:] or (a != b).any() for a, b in zip(batch, first, strict=True)
+        ):
+            return False
+    return True
 
 
 def _filled(array: Array, size: int) -> Array:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.ao.quantization import (
     HistogramObserver,
+    MinMaxObserver,
+    ObserverBase,
     QConfigMapping,
     get_default_qconfig_mapping,
 )
@@ -37,6 +39,8 @@ LAYERS = (
     *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, F.relu),
 )
+OBSERVERS: dict[str, Any] = {"histogram": HistogramObserver, "minmax": MinMaxObserver}
+PASSING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Dropout, nn.Identity, nn.Flatten)
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 _UNTRACEABLE = (
@@ -49,7 +53,7 @@ def apply(task: Task) -> Quantized:
     engine = engine_of(task)
     with quantizing(task, engine):
         parts = take_apart(task)
-        mapping = _mapping(task, engine, parts.core.model)
+        mapping = mapping_of(task, engine, parts.core.model)
         example = parts.prepare(one_batch(task))
         prepared: Any = calling(
             task,
@@ -73,12 +77,12 @@ def apply(task: Task) -> Quantized:
         "weights": "int8 per channel" if engine != "qnnpack" else "int8",
         "engine": engine,
         "reduce_range": engine != "qnnpack" and needs_reduced_range(),
-        "calibration": "histogram",
+        "calibration": task.observer,
     }
     return Quantized(data, ENGINE_CPUS[engine], details)
 
 
-def _mapping(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
+def mapping_of(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
     """What is quantized, and how: torch's defaults for the engine, but for three things.
 
     On x86 those keep activations to 7 bits, for CPUs where the sum of two products saturates;
@@ -88,7 +92,8 @@ def _mapping(task: Task, engine: str, model: nn.Module) -> QConfigMapping:
     """
     mapping = get_default_qconfig_mapping(engine)
     if engine != "qnnpack":
-        _set_activations(mapping, HistogramObserver.with_args(reduce_range=needs_reduced_range()))
+        observer = OBSERVERS[task.observer]
+        _set_activations(mapping, observer.with_args(reduce_range=needs_reduced_range()))
     if any(isinstance(module, NORMS) for module in model.modules()):
         _keep_layers_alone(mapping)
     for name, _ in model.named_modules():
@@ -126,8 +131,35 @@ def _prepared(model: nn.Module, mapping: QConfigMapping, example: Inputs) -> nn.
     first: Any = prepare_fx(copy.deepcopy(model), mapping, example)
     called = {node.target for node in first.graph.nodes if node.op == "call_module"}
     tensors = [str(node.target) for node in first.graph.nodes if node.op == "get_attr"]
-    read = sorted(called & {name.rpartition(".")[0] for name in tensors})
-    for name in read:
+    kept = sorted(called & {name.rpartition(".")[0] for name in tensors})
+    kept += _passing_on(first)
+    for name in kept:
         mapping.set_module_name(name, None)
-    prepared: nn.Module = prepare_fx(model, mapping, example) if read else first
+    prepared: nn.Module = prepare_fx(model, mapping, example) if kept else first
     return prepared
+
+
+def _passing_on(prepared: Any) -> list[str]:
+    """Modules that move values behind a layer that stays float: int8 there would round what the
+    layer was kept float for."""
+    modules = dict(prepared.named_modules(remove_duplicate=False))  # observers are shared
+    found = []
+    for node in prepared.graph.nodes:
+        if node.op != "call_module" or type(modules[node.target]) not in PASSING:
+            continue
+        before = node.args[0]
+        while before.op == "call_module" and not hasattr(modules[before.target], "weight"):
+            inside = modules[before.target]
+            if type(inside) not in PASSING and not isinstance(inside, ObserverBase | nn.ReLU):
+                break
+            before = before.args[0]
+        layer = modules.get(before.target) if before.op == "call_module" else None
+        if layer is not None and _is_float(layer):
+            found.append(str(node.target))
+    return found
+
+
+def _is_float(layer: nn.Module) -> bool:
+    """A layer with a weight, fused with what follows it or not, that has no way of quantization."""
+    inner = layer[0] if isinstance(layer, nn.Sequential) else layer
+    return isinstance(inner, LAYERS[:7]) and getattr(layer, "qconfig", None) is None

@@ -11,6 +11,7 @@ from pipeline.quantize.exclude import ancestors, excluded
 # Operators with a weight, and the input that it is.
 CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3, "FusedConv": 1}
 LINEARS = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "FusedMatMul": 1}
+LINEARS |= {"MatMulNBits": 1}
 RECURRENT = {"LSTM": 1, "GRU": 1, "RNN": 1, "DynamicQuantizeLSTM": 1}
 KINDS = {
     "convolutions": CONVOLUTIONS,

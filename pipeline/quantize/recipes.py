@@ -4,10 +4,10 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline import machine
-from pipeline.artifacts import Artifact, Format, Precision
+from pipeline.artifacts import Artifact, Format, Precision, artifact_id
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.progress import Bar
@@ -28,6 +28,8 @@ class Task:
     train: Path
     scratch: Path
     bar: Bar
+    observer: Literal["histogram", "minmax"] = "histogram"
+    """TorchScript: how the range of an activation is found."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ RECIPES = (
     Recipe(
         "int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript", DYNAMIC
     ),
+    Recipe("int8-weights", "onnx", "int8", "pipeline.quantize.int8_weights", ("linear layers",)),
+    Recipe("int4-weights", "onnx", "int4", "pipeline.quantize.int4_weights", ("linear layers",)),
     Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16", ALL),
 )
+AUTO = "auto"  # no recipe of its own: the search tries them
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,10 @@ class Choice:
 
     recipe: Recipe
     source: Artifact
+
+    @property
+    def artifact_id(self) -> str:
+        return artifact_id(self.recipe.format, self.recipe.name)
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[
     skipped = []
     for given in config.quantize.recipes:
         format, _, name = given.rpartition(":")
+        if name == AUTO:
+            continue
         for source in sources:
             if format not in ("", source.format):
                 continue
@@ -118,7 +129,7 @@ def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[
                 if format:
                     raise UsageError(_no_such(given), _formats_hint(name))
                 continue  # fp16 is a matter of ONNX alone
-            reason = _why_not(config, recipe)
+            reason = _why_not(config, recipe.format)
             if reason and format:
                 raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
             if reason:
@@ -138,6 +149,36 @@ def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[
                 _formats_hint(name),
             )
     return list(choices.values()), list(dict.fromkeys(skipped))
+
+
+def searched(config: Config, sources: list[Artifact]) -> tuple[list[Artifact], list[Skipped]]:
+    """The fp32 artifacts that `auto` in `[quantize] recipes` searches from.
+
+    Raises UsageError as `choose` does.
+    """
+    found: dict[str, Artifact] = {}
+    skipped = []
+    for given in config.quantize.recipes:
+        format, _, name = given.rpartition(":")
+        if name != AUTO:
+            continue
+        if format and format not in {source.format for source in sources}:
+            there = ", ".join(source.format for source in sources) or "nothing"
+            raise UsageError(
+                f"quantize.recipes: {given!r} needs the {format} export; there is {there}.",
+                f"Add {format} to [export] formats, or leave {given} out.",
+            )
+        for source in sources:
+            if format not in ("", source.format):
+                continue
+            reason = _why_not(config, source.format)
+            if reason and format:
+                raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
+            if reason:
+                skipped.append(Skipped(name, source.format, reason))
+            else:
+                found[source.format] = source
+    return list(found.values()), skipped
 
 
 def _find(name: str, format: Format) -> Recipe | None:
@@ -162,8 +203,8 @@ def _instead(name: str) -> str:
     return f'Write "onnx:{name}", if ONNX is exported, or leave it out.'
 
 
-def _why_not(config: Config, recipe: Recipe) -> str | None:
-    if recipe.format == "torchscript" and config.model.torchscript:
+def _why_not(config: Config, format: Format) -> str | None:
+    if format == "torchscript" and config.model.torchscript:
         return (
             f"{config.model.torchscript} is a finished TorchScript file, "
             "and only a model in Python can be quantized to TorchScript"

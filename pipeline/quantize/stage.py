@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from pipeline.artifacts import (
 )
 from pipeline.config import threads_or_all
 from pipeline.errors import DamagedError, UsageError
-from pipeline.progress import Bar, Reporter
-from pipeline.quantize.account import Account, account, check_changed
-from pipeline.quantize.calibration import one_batch
+from pipeline.progress import Bar, Reporter, Silent
+from pipeline.quantize.account import Account, account, check_changed, kinds_of
+from pipeline.quantize.auto import Outcome, auto, targets
+from pipeline.quantize.calibration import all_alike, one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
-from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Task, choose
+from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Recipe, Task, choose, searched
 from pipeline.readback import android_pytorch
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.signature import Signature
@@ -43,33 +45,105 @@ def quantize(job: Job) -> Summary:
     if not signature.inputs:
         raise DamagedError(f"{export / SIGNATURE} names no input.", "Run export with --force.")
     choices, skipped = choose(job.config, sources)
+    found, also = searched(job.config, sources)
+    skipped += also
     for skip in skipped:
         job.report.warn(f"{skip.format}: {skip.recipe} left out: {skip.reason}.")
-    if job.config.data.entry is None and any(choice.recipe.calibrates for choice in choices):
-        job.report.warn("Without [data] entry int8 ranges are taken from noise, not from samples.")
-    _check_excludes(job, choices)
-    artifacts, accounts, seconds = [], {}, {}
+    if found or any(choice.recipe.calibrates for choice in choices):
+        _tell_of_samples(job)
+    _check_excludes(job, [choice.source for choice in choices] + found)
+    made, searches = Made([], {}, {}), _search(job, found, signature)
+    for outcome in searches:
+        if outcome.file is not None:
+            made.add(*_ship(job, outcome, signature), outcome.found["seconds"])
     for choice in choices:
+        if choice.artifact_id in made.accounts:
+            job.report.note(f"{choice.artifact_id} is what auto has made; named, it is made once.")
+            continue
         start = time.perf_counter()
-        artifact, found = _apply(job, choice, signature)
-        artifacts.append(artifact)
-        accounts[artifact.id] = {
+        artifact, told = _apply(job, choice, signature)
+        made.add(artifact, choice.source, told, time.perf_counter() - start)
+        job.report.note(f"{artifact.file}: {told}")
+    report = {
+        "artifacts": made.accounts,
+        "skipped": [vars(skip) for skip in skipped],
+        "searches": [outcome.found for outcome in searches],
+        "candidates": [point for outcome in searches for point in outcome.points],
+    }
+    shutil.rmtree(job.scratch / "search", ignore_errors=True)
+    write_index(job.out, made.artifacts)
+    write_json(job.out / REPORT, report)
+    brief = {key: report[key] for key in ("artifacts", "skipped")}
+    said = {f"{o.source.format} for {o.target}": o.why for o in searches}
+    headline = ", ".join(made.accounts) or "float alone ships"
+    return {**brief, "headline": headline, "seconds": made.seconds, "auto": said}
+
+
+def _tell_of_samples(job: Job) -> None:
+    """Calibration samples that no range can be taken from."""
+    settings = job.config.quantize
+    if job.config.data.entry is None:
+        job.report.warn("Without [data] entry int8 ranges are taken from noise, not from samples.")
+    elif all_alike(job.config, settings.calibration_samples, settings.batch_size):
+        job.report.warn(
+            "The calibration samples are all the same: int8 ranges of them fit no other sample. "
+            'Give several under "calibration" or "train" of [data] entry.'
+        )
+
+
+@dataclass
+class Made:
+    """What the stage has made so far, by artifact."""
+
+    artifacts: list[Artifact]
+    accounts: dict[str, Any]
+    seconds: dict[str, float]
+
+    def add(self, artifact: Artifact, source: Artifact, told: Account, seconds: float) -> None:
+        self.artifacts.append(artifact)
+        self.accounts[artifact.id] = {
             "recipe": artifact.recipe,
             "format": artifact.format,
-            "file_bytes": {"before": choice.source.bytes, "after": artifact.bytes},
+            "file_bytes": {"before": source.bytes, "after": artifact.bytes},
             "operators": artifact.operators,
             "details": artifact.details,
-            **found.to_json(),
+            **told.to_json(),
         }
-        seconds[artifact.id] = time.perf_counter() - start
-        job.report.note(f"{artifact.file}: {found}")
-    report = {
-        "artifacts": accounts,
-        "skipped": [vars(skip) for skip in skipped],
-    }
-    write_index(job.out, artifacts)
-    write_json(job.out / REPORT, report)
-    return {**report, "seconds": seconds}
+        self.seconds[artifact.id] = seconds
+
+
+def _search(job: Job, sources: list[Artifact], signature: Signature) -> list[Outcome]:
+    """`auto` for each format and kind of CPU; what is left of the time is shared among the rest."""
+    ends = time.monotonic() + 60 * job.config.quantize.budget_minutes
+    todo = [(source, target) for source in sources for target in targets(job.config)]
+    folder = job.scratch / "search"
+    found = []
+    for number, (source, target) in enumerate(todo):
+        folder.mkdir(parents=True, exist_ok=True)
+        minutes = max(0.0, ends - time.monotonic()) / 60 / (len(todo) - number)
+        path = job.inputs["export"] / source.file
+        with Silent().bar("", None) as bar:
+            task = _task(job, source, signature, folder, bar)
+        kinds = kinds_of(source.format, path)
+        found.append(auto(task, target, kinds, minutes, job.report))
+        job.report.note(f"{source.format} for {target}: {found[-1].why}")
+    return found
+
+
+def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, Artifact, Account]:
+    """The winner of a search as an artifact: (it, its source, what it holds)."""
+    best, source = outcome.best, outcome.source
+    assert best is not None
+    assert outcome.file is not None
+    (recipe,) = (r for r in RECIPES if (r.name, r.format) == (best.candidate.recipe, source.format))
+    suffix = "" if outcome.target == targets(job.config)[0] else f"-{outcome.target}"
+    path = job.out / file_name(source.format, f"{recipe.name}{suffix}")
+    path.write_bytes(outcome.file.read_bytes())
+    told = account(recipe, job.inputs["export"] / source.file, path)
+    made = Quantized(b"", best.made_for, {**best.details, "chosen": outcome.why})
+    artifact = _artifact(recipe, path, made, told, suffix)
+    job.report.note(f"{artifact.file}: {told}")
+    return artifact, source, told
 
 
 def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Account]:
@@ -79,7 +153,7 @@ def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Ac
     total = job.config.quantize.calibration_samples if recipe.calibrates else None
     try:
         with job.report.bar(str(recipe), total) as bar:
-            task = _task(job, choice, signature, scratch, bar)
+            task = _task(job, source, signature, scratch, bar)
             made = recipe.apply(task)
             path = job.out / file_name(source.format, recipe.name)
             path.write_bytes(made.data)
@@ -92,14 +166,14 @@ def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Ac
             _check_runs(task, choice, path, made, job.report)
     finally:
         shutil.rmtree(scratch)
-    return _artifact(choice, path, made, found), found
+    return _artifact(recipe, path, made, found), found
 
 
-def _task(job: Job, choice: Choice, signature: Signature, scratch: Path, bar: Bar) -> Task:
+def _task(job: Job, source: Artifact, signature: Signature, scratch: Path, bar: Bar) -> Task:
     return Task(
         config=job.config,
-        source=choice.source,
-        path=job.inputs["export"] / choice.source.file,
+        source=source,
+        path=job.inputs["export"] / source.file,
         signature=signature,
         train=job.inputs["train"],
         scratch=scratch,
@@ -107,14 +181,15 @@ def _task(job: Job, choice: Choice, signature: Signature, scratch: Path, bar: Ba
     )
 
 
-def _artifact(choice: Choice, path: Path, made: Quantized, found: Account) -> Artifact:
-    recipe = choice.recipe
+def _artifact(
+    recipe: Recipe, path: Path, made: Quantized, found: Account, suffix: str = ""
+) -> Artifact:
     details: dict[str, Any] = {
         **made.details,
         "layers": {kind: f"{done} of {there}" for kind, (done, there) in found.layers.items()},
     }
     return Artifact(
-        id=artifact_id(recipe.format, recipe.name),
+        id=artifact_id(recipe.format, f"{recipe.name}{suffix}"),
         format=recipe.format,
         precision=recipe.precision,
         recipe=recipe.name,
@@ -180,10 +255,10 @@ def _plain(said: str) -> str:
     return said.strip().partition(" (Triggered")[0]
 
 
-def _check_excludes(job: Job, choices: list[Choice]) -> None:
+def _check_excludes(job: Job, sources: list[Artifact]) -> None:
     """Raises UsageError for an exclude pattern that no chosen format knows a layer for."""
     patterns = job.config.quantize.exclude
-    formats = {choice.source.format: choice.source for choice in choices}
+    formats = {source.format: source for source in sources}
     if not patterns or not formats:
         return
     names: set[str] = set()

@@ -33,6 +33,7 @@ class Evidence:
     pictures: dict[int, Array]
     drift: dict[str, Json]
     candidates: list[Json]
+    searches: list[Json]
     chosen: str | None
     labels: list[str] | None
 
@@ -40,10 +41,11 @@ class Evidence:
 def gather(workspace: Workspace) -> Evidence:
     verify, bench = workspace.stage("verify"), workspace.stage("bench")
     records = {stage: workspace.record(stage) for stage in STAGES}
-    verdict = _json(verify / "verdict.json")
-    measured = _json(bench / "bench.json")
+    verdict = _rows_named(_json(verify / "verdict.json"))
+    measured = _rows_named(_json(bench / "bench.json"))
     if measured is not None and "control" not in measured:
         measured = None  # of an older version, which measured otherwise
+    quantized = _json(workspace.stage("quantize") / "quantize.json") or {}
     return Evidence(
         records={stage: record for stage, record in records.items() if record is not None},
         artifacts=_artifacts(workspace),
@@ -62,9 +64,8 @@ def gather(workspace: Workspace) -> Evidence:
             for path in sorted(verify.glob("drift.*.json"))
             if (found := _json(path)) is not None
         },
-        candidates=(_json(workspace.stage("quantize") / "quantize.json") or {}).get(
-            "candidates", []
-        ),
+        candidates=quantized.get("candidates", []),
+        searches=quantized.get("searches", []),
         chosen=_chosen(workspace),
         labels=(verdict or {}).get("labels"),
     )
@@ -86,6 +87,14 @@ def _chosen(workspace: Workspace) -> str | None:
         artifacts = read_json(path)["artifacts"]
         return str(artifacts[0]["id"]) if artifacts else None
     return None
+
+
+def _rows_named(found: Json | None) -> Json | None:
+    """A phone's rows are of a runtime on that phone: two phones are two columns."""
+    for row in (found or {}).get("rows", []):
+        if "device" in row:
+            row["runtime"] = f"{row['runtime']} · {row['device']}"
+    return found
 
 
 def _by_row(path: Path, bench: Json | None, what: str) -> list[Array]:

@@ -34,6 +34,7 @@ def page_of(config: Config, workspace: Workspace) -> str:
         "artifacts": [artifact for artifact, _ in found.artifacts.values()],
         "chosen": found.chosen,
         "stages": [(found.records[stage], stage) for stage in STAGES if stage in found.records],
+        "searches": found.searches,
         "drift": found.drift,
         "drift_plot": plots.drift(found.drift) if found.drift else None,
         "training_plots": training_plots(found),

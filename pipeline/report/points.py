@@ -6,7 +6,7 @@ some, and made here of every artifact that was verified and measured:
     name        what people call it: "onnx-int8-static"
     group       "artifact", or "candidate" of a search
     score       the task's metric on the validation samples; null without one
-    latency_ms  p50 at batch 1, in the fastest runtime
+    latency_ms  p50 at batch 1, in the fastest runtime of this machine
     bytes       of the file
     passed      whether its verdict is pass
     chosen      whether it is what was taken: for artifacts, what a program takes by default
@@ -41,7 +41,10 @@ def artifact_points(
         measured = [
             row["p50_ms"]
             for row in bench["rows"]
-            if row["artifact"] == artifact.id and row["p50_ms"] and not row.get("peer")
+            if row["artifact"] == artifact.id
+            and row["p50_ms"]
+            and not row.get("peer")
+            and "device" not in row  # a phone's milliseconds are of another machine
         ]
         if judged and measured:
             scores = [row["metric"] for row in judged if row["metric"] is not None]

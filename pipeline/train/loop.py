@@ -13,7 +13,7 @@ from pipeline.errors import Interrupted, SetupError, UsageError
 from pipeline.progress import Bar
 from pipeline.stage import Job, Summary
 from pipeline.task_metric import Goal
-from pipeline.train import rng
+from pipeline.train import rng, rounding
 from pipeline.train.checks import check_finite
 from pipeline.train.data import Batch, shuffled, split_batches
 from pipeline.train.device import machine, not_filled
@@ -77,6 +77,7 @@ def run_epochs(setup: Setup, learner: Learner, log: MetricsLog) -> None:
             if patience is not None and learner.progress.waited >= patience:
                 setup.job.report.note(f"Stopped early: no better for {patience} epochs.")
                 break
+            round_from_here(setup, learner)
             train_epoch(setup, learner, stop, bar)
             score = validate(setup, learner, stop)
             log.add(finish_epoch(setup, learner, score))
@@ -86,6 +87,19 @@ def run_epochs(setup: Setup, learner: Learner, log: MetricsLog) -> None:
                 setup.saver.finish()
                 raise interrupted(setup, learner)
     setup.saver.finish()
+
+
+def round_from_here(setup: Setup, learner: Learner) -> None:
+    """Switches int8 rounding on for the epochs behind those of `[train]`. What was best without it
+    says nothing of them."""
+    progress, plain = learner.progress, setup.config.train.epochs
+    if progress.epoch < plain:
+        return
+    if progress.epoch == plain and not progress.batch:
+        progress.best_epoch = progress.best_value = progress.best_at = None
+        progress.waited = 0
+    learner.rounding.on = True
+    rounding.begin(learner.optimizer, setup.config.train.lr)
 
 
 def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
@@ -162,7 +176,7 @@ def finish_epoch(setup: Setup, learner: Learner, score: Score) -> Row:
         "seconds": round(progress.seconds, 3),
     }
     watched = metric if setup.validation.metric else score.loss
-    if setup.config.train.scheduler_every == "epoch":
+    if setup.config.train.scheduler_every == "epoch" and not learner.rounding.on:
         step_scheduler(setup, learner, watched)
     progress.rows.append(row)
     progress.epoch, progress.batch = progress.epoch + 1, 0

@@ -17,6 +17,7 @@ from pipeline.train.data import Loader, load_splits, size_of
 from pipeline.train.device import Machine
 from pipeline.train.evaluate import Validation
 from pipeline.train.optim import Loss, build_loss, build_optimizer, build_scheduler
+from pipeline.train.rounding import install
 from pipeline.train.saver import Saver
 from pipeline.train.state import Learner, Progress
 from pipeline.train.strategy import spread
@@ -85,6 +86,7 @@ def prepared(job: Job, here: Machine, watch: Watch) -> Iterator[tuple[Setup, Lea
 
 def _learner(setup: Setup, model: torch.nn.Module) -> Learner:
     train, here = setup.config.train, setup.here
+    rounding = install(model, setup.config)
     forward = spread(setup.config, model, setup.world, here.device)
     optimizer = build_optimizer(setup.config, model)
     batches = math.ceil(setup.size / train.batch_size)
@@ -93,4 +95,4 @@ def _learner(setup: Setup, model: torch.nn.Module) -> Learner:
     scaler = torch.amp.GradScaler(here.device.type, enabled=here.autocast is torch.float16)
     # Not dynamic: a kernel is a function of its shape, and not of the shapes that came before.
     called = torch.compile(forward, dynamic=False) if train.compile else forward
-    return Learner(model, called, optimizer, scheduler, scaler, Progress())
+    return Learner(model, called, optimizer, scheduler, scaler, Progress(), rounding)

@@ -16,6 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.stage import Job
 from pipeline.train import checkpoint
 from pipeline.train.device import Machine
+from pipeline.train.rounding import Rounding
 
 FOLDER = "checkpoints"
 
@@ -63,6 +64,7 @@ class Learner:
     scheduler: LRScheduler | None
     scaler: torch.amp.GradScaler
     progress: Progress
+    rounding: Rounding
     rehearsed: bool = False
 
     @property
@@ -80,6 +82,7 @@ def fingerprint(job: Job, here: Machine, sizes: dict[str, int]) -> str:
     )
     ingredients = {
         "config": config,
+        "qat_epochs": job.config.quantize.qat_epochs,
         "torch": torch.__version__,
         "device": f"{here.device.type} {here.device_name}",
         # Of the machine where they are shared, so that another number of processes on it goes on.

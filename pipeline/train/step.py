@@ -53,7 +53,7 @@ def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: 
     skipped = move(setup, learner)
     if is_sharded(learner.model):
         share_buffers(learner.model, setup.world)  # DDP does it before each step
-    if train.scheduler_every == "step" and not skipped:
+    if train.scheduler_every == "step" and not skipped and not learner.rounding.on:
         step_scheduler(setup, learner, None)
     return mean
 

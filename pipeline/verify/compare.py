@@ -10,7 +10,8 @@ from pipeline.runtimes import Runner
 from pipeline.samples import Array
 from pipeline.verify.edges import Edge
 from pipeline.verify.reference import Questions, Reference, misfit
-from pipeline.verify.scores import Scores
+from pipeline.verify.samples_kept import SamplesKept
+from pipeline.verify.scores import Scored, Scores
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,33 @@ class Found:
 
     wrong: str | None
     outputs: tuple[OutputFound, ...]
-    metric: float | None
+    scored: Scored
     edges: tuple[EdgeFound, ...]
+
+    @property
+    def metric(self) -> float | None:
+        return self.scored.value
+
+
+@dataclass(frozen=True)
+class Gathers:
+    """What adds up over the batches of a row: decisions by output (None for one that decides
+    nothing), the metric, and what the report shows of each sample."""
+
+    agreements: list[Agreement | None]
+    scores: Scores
+    kept: SamplesKept
 
 
 def compare(
     runner: Runner,
     questions: Questions,
     reference: Reference,
-    agreements: list[Agreement | None],
-    scores: Scores,
+    gathers: Gathers,
     bar: Bar,
 ) -> Found:
-    """Asks an opened runner everything. `agreements` has one for each output that decides."""
+    """Asks an opened runner everything."""
+    agreements = gathers.agreements
     sums = [ParitySums() for _ in questions.signature.outputs]
     wrong = None
     for number, batch in enumerate(questions.batches()):
@@ -64,20 +79,21 @@ def compare(
         if wrong:
             wrong = f"samples {batch.samples[0]} to {batch.samples[-1]}: {wrong}"
             continue
-        kept = len(batch.samples)
+        count = len(batch.samples)
         for total, agreement, ref, x in zip(sums, agreements, wanted, answers, strict=True):
-            total.update(ref[:kept], x[:kept], batch.samples)
+            total.update(ref[:count], x[:count], batch.samples)
             if agreement is not None:
-                agreement.update(ref[:kept], x[:kept], batch.samples)
-        scores.update(answers[0][:kept], batch.samples)
+                agreement.update(ref[:count], x[:count], batch.samples)
+        gathers.scores.update(answers[0][:count], batch.samples)
+        gathers.kept.update(wanted[0][:count], answers[0][:count], batch.samples)
     outputs = tuple(
         OutputFound(total.result(), agreement, total.not_finite, total.ref_not_finite)
         for total, agreement in zip(sums, agreements, strict=True)
     )
     edges = tuple(_edge(runner, questions, reference, edge, bar) for edge in questions.edges)
     if wrong:
-        return Found(wrong, (), None, edges)
-    return Found(None, outputs, scores.value(), edges)
+        return Found(wrong, (), Scored(None), edges)
+    return Found(None, outputs, gathers.scores.result(), edges)
 
 
 def _edge(

@@ -28,6 +28,25 @@ class Edge:
         """The case as a file name."""
         return re.sub(r"[^a-z0-9]+", "-", self.case)
 
+    @property
+    def kind(self) -> str:
+        """What is swept: `values`, `size` or `batch`."""
+        words = {"another size": "size", "batch of": "batch"}
+        return next((kind for word, kind in words.items() if self.case.startswith(word)), "values")
+
+    def described(self, signature: Signature) -> list[dict[str, object]]:
+        """What went in, for `verdict.json`."""
+        return [
+            {
+                "name": spec.name,
+                "dtype": array.dtype.name,
+                "shape": list(array.shape),
+                "low": float(array.min()) if array.size else None,
+                "high": float(array.max()) if array.size else None,
+            }
+            for spec, array in zip(signature.inputs, self.inputs, strict=True)
+        ]
+
 
 def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
     """The cases that the signature allows, the same for every artifact and every run."""
@@ -40,6 +59,14 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
         Edge("all maximal", _each(one, ranges, lambda array, known: known.maximal(array))),
         Edge("noise", _each(one, ranges, lambda array, known: known.noise(array))),
     ]
+    if any(array.dtype.kind == "f" for array in one):
+        found += [
+            Edge("denormal", _each(one, ranges, lambda array, known: known.denormal(array))),
+            Edge(
+                "ten times the largest",
+                _each(one, ranges, lambda array, known: known.beyond(array)),
+            ),
+        ]
     found += [Edge(case, inputs) for case, inputs in _other_sizes(config, signature, one)]
     for size in [fixed] if fixed else BATCHES:
         rows = [base[index % len(base)] for index in range(size)]
@@ -66,6 +93,20 @@ class _Range:
             return np.full_like(like, np.iinfo(like.dtype).max)
         largest = max(abs(self.low), abs(self.high)) if like.dtype.kind == "f" else self.high
         return np.full_like(like, largest)
+
+    def denormal(self, like: Array) -> Array:
+        """Below the smallest normal number, where kernels that flush to zero give it away; other
+        types are zero."""
+        tiny = np.finfo(like.dtype).tiny / 2 if like.dtype.kind == "f" else 0
+        return np.full_like(like, tiny)
+
+    def beyond(self, like: Array) -> Array:
+        """Floats of ten times the largest magnitude seen, of alternating sign; others as seen."""
+        largest = self.maximal(like)
+        if like.dtype.kind != "f":
+            return largest
+        signs = np.where(np.arange(like.size).reshape(like.shape) % 2, -1, 1)
+        return (10 * largest * signs).astype(like.dtype)
 
     def noise(self, like: Array) -> Array:
         """Seeded: normal with the samples' mean and deviation, or uniform over the integers."""

@@ -15,7 +15,7 @@ from pipeline.runtimes import Runner
 from pipeline.samples import Array, Samples, batches
 from pipeline.signature import Signature, TensorSpec
 from pipeline.verify.edges import Edge
-from pipeline.verify.scores import Scores
+from pipeline.verify.scores import Scored, Scores
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,12 @@ class Reference:
 
     folder: Path
     scales: tuple[float, ...]
-    metric: float | None
+    scored: Scored
     refused: dict[str, str]
+
+    @property
+    def metric(self) -> float | None:
+        return self.scored.value
 
     def answers(self, key: str, outputs: int) -> list[Array]:
         """Of batch number `key`, or of an edge case's `key`."""
@@ -94,7 +98,7 @@ def ask_reference(
             _check(answers, specs, edge.inputs)
             _save(folder, edge.key, answers)
         bar.advance()
-    return Reference(folder, tuple(scales), scores.value(), refused)
+    return Reference(folder, tuple(scales), scores.result(), refused)
 
 
 def misfit(answers: Sequence[Array], specs: Sequence[TensorSpec], rows: int) -> str | None:

@@ -1,22 +1,50 @@
-"""The task's metric over the answers of one runner."""
+"""The task's metric over the answers of one runner, and what is needed to compare it in pairs."""
 
+import copy
 import math
+import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.samples import Array, Samples
 from pipeline.task_metric import TaskMetric
+from pipeline.verify.paired import (
+    Floats,
+    Paired,
+    compare_counts,
+    compare_means,
+    compare_resampled,
+)
+
+MOST_KEPT = 256 * 2**20  # bytes of answers that a metric which is no mean is resampled from
+SAME = 1e-6  # of a metric computed in float32
+
+
+@dataclass(frozen=True)
+class Scored:
+    """`value` is the metric over all samples, None where it has none. `each` is the metric of each
+    sample alone, float64 [n], where the whole is their mean; `answers` are the first outputs,
+    where it is not and they fit into memory."""
+
+    value: float | None
+    each: Floats | None = None
+    answers: Array | None = None
 
 
 class Scores:
     """Gathers first outputs and targets. Without a metric, without targets, or once an answer is
-    not finite, there is no value."""
+    not finite, there is no value. `paired` also gathers what `drop_test` needs."""
 
-    def __init__(self, metric: TaskMetric | None, samples: Samples) -> None:
+    def __init__(self, metric: TaskMetric | None, samples: Samples, paired: bool = False) -> None:
         self.metric = metric
         self.targets = samples.targets
         self.known = metric is not None and samples.targets is not None
+        self.single = copy.deepcopy(metric) if self.known and paired else None
+        self.paired = paired
+        self.each: list[float] = []
+        self.answers: list[Array] | None = [] if self.single is not None else None
         if metric is not None:
             metric.reset()
 
@@ -28,19 +56,104 @@ class Scores:
         if not np.isfinite(answers).all():
             self.known = False
             return
-        import torch
+        _update(self.metric, answers, [self.targets[index] for index in samples])
+        if self.paired:
+            self._keep(answers)
+            for row, index in enumerate(samples):
+                self._one(answers[row : row + 1], self.targets[index])
 
-        targets = [self.targets[index] for index in samples]
-        shapes = {target.shape for target in targets}
-        if len(shapes) > 1:
-            raise UsageError(
-                f"Targets of the validation set have several shapes: {sorted(shapes)}.",
-                f"The metric {self.metric.name} takes them in batches; make them alike.",
-            )
-        self.metric.update(torch.from_numpy(answers), torch.from_numpy(np.stack(targets)))
-
-    def value(self) -> float | None:
+    def result(self) -> Scored:
         if not self.known or self.metric is None:
-            return None
+            return Scored(None)
         value = self.metric.compute()
-        return value if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return Scored(None)
+        each = np.array(self.each)
+        if self.single is not None and len(each) and _alike(float(each.mean()), value):
+            return Scored(value, each=each)
+        return Scored(value, answers=np.concatenate(self.answers) if self.answers else None)
+
+    def _keep(self, answers: Array) -> None:
+        """Until they are too many, or of several shapes."""
+        if self.answers is None:
+            return
+        self.answers.append(answers)
+        alike = answers.shape[1:] == self.answers[0].shape[1:]
+        if not alike or sum(array.nbytes for array in self.answers) > MOST_KEPT:
+            self.answers = None
+
+    def _one(self, answer: Array, target: Array) -> None:
+        """The metric of one sample; many have none, such as a rank correlation."""
+        if self.single is None:
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                self.single.reset()
+                _update(self.single, answer, [target])
+                value = self.single.compute()
+            except (UsageError, RuntimeError, ValueError):
+                value = math.nan
+        self.each.append(value)
+        if not math.isfinite(value):
+            self.single = None
+
+
+def drop_test(
+    metric: TaskMetric,
+    targets: list[Array],
+    reference: Scored,
+    artifact: Scored,
+    limit: float,
+    confidence: float,
+) -> Paired | None:
+    """Whether the artifact's metric is worse than the reference's by more than `limit`.
+
+    None where a metric that is no mean over samples has too large answers to resample.
+    """
+    if reference.each is not None and artifact.each is not None:
+        lost = _lost(metric, reference.each, artifact.each)
+        if _right_or_wrong(reference.each) and _right_or_wrong(artifact.each):
+            worse, better = int((lost > 0).sum()), int((lost < 0).sum())
+            return compare_counts(worse, better, len(lost), limit, confidence)
+        return compare_means(lost, limit, confidence)
+    if reference.answers is None or artifact.answers is None:
+        return None
+    wanted, given = reference.answers, artifact.answers
+    again = copy.deepcopy(metric)
+
+    def drop_of(indices: Array) -> float:
+        values = []
+        for answers in (wanted, given):
+            again.reset()
+            _update(again, answers[indices], [targets[index] for index in indices])
+            values.append(again.compute())
+        return metric.drop(*values)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compare_resampled(drop_of, len(targets), limit, confidence)
+
+
+def _lost(metric: TaskMetric, reference: Floats, artifact: Floats) -> Floats:
+    return reference - artifact if metric.goal == "max" else artifact - reference
+
+
+def _right_or_wrong(values: Floats) -> bool:
+    return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def _alike(one: float, other: float) -> bool:
+    return math.isfinite(one) and abs(one - other) <= SAME * max(1.0, abs(other))
+
+
+def _update(metric: TaskMetric, answers: Array, targets: list[Array]) -> None:
+    import torch
+
+    shapes = {target.shape for target in targets}
+    if len(shapes) > 1:
+        raise UsageError(
+            f"Targets of the validation set have several shapes: {sorted(shapes)}.",
+            f"The metric {metric.name} takes them in batches; make them alike.",
+        )
+    metric.update(torch.from_numpy(answers), torch.from_numpy(np.stack(targets)))

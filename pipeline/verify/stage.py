@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import Artifact, read_index, read_signature, write_json
-from pipeline.config import threads_or_all
+from pipeline.config import Config, threads_or_all
 from pipeline.errors import UsageError
-from pipeline.machine import describe, made_for
+from pipeline.machine import describe, has_vnni, made_for
 from pipeline.progress import Bar
 from pipeline.runtimes import RUNTIMES, Asked, Runtime, usable
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
 from pipeline.samples import load_samples
+from pipeline.signature import Signature
 from pipeline.stage import Job, Summary
 from pipeline.task_metric import build_metric
+from pipeline.verify import compatibility
 from pipeline.verify.compare import compare
 from pipeline.verify.edges import edges
+from pipeline.verify.layers import write_layers
 from pipeline.verify.reference import Questions, ask_reference
+from pipeline.verify.samples_kept import SamplesKept, write_pictures, write_samples
 from pipeline.verify.scores import Scores
 from pipeline.verify.verdict import Court, row, unopened, verdict
 
@@ -37,6 +41,7 @@ def verify(job: Job) -> Summary:
     """As `pipeline.verify.run`."""
     plan = _plan(job)
     signature = read_signature(job.inputs["export"])
+    _check_output_names(job.config, signature)
     samples = load_samples(job.config, "validation", job.config.verify.samples)
     questions = Questions(
         signature, samples, job.config.verify.batch_size, edges(job.config, signature, samples)
@@ -47,27 +52,43 @@ def verify(job: Job) -> Summary:
         job.report.bar("verify", questions.steps() * (1 + len(plan))) as bar,
     ):
         court = _reference(job, questions, Path(folder), bar)
-        rows = [_row(job, court, questions, item, bar) for item in plan]
+        asked = [_row(job, court, questions, item, bar) for item in plan]
+    rows, kept = [row for row, _ in asked], [kept for _, kept in asked]
+    files = {item.path: item.artifact for item in plan}
+    targets = compatibility.rows(files, job.config.verify.targets)
     metric = court.metric and {
         "name": court.metric.name,
         "goal": court.metric.goal,
         "reference": court.reference.metric,
     }
     result: dict[str, Any] = {
-        "verdict": verdict(rows),
+        "verdict": verdict([*rows, *(row for row in targets if row["judged"])]),
         "samples": len(samples),
         "synthetic": samples.synthetic,
+        "confidence": job.config.verify.confidence,
+        "labels": job.config.labels(),
         "threads": threads_or_all(job.config.verify.threads),
         "machine": describe(),
         "metric": metric,
         "rows": rows,
+        "compatibility": targets,
     }
     write_json(job.out / VERDICT, result)
+    write_samples(job.out, kept, samples)
+    if job.config.input.kind == "image":
+        write_pictures(job.out, kept, samples)
+    if job.config.verify.drift:
+        unproven = {row["artifact"] for row in rows if row["verdict"] != "pass"}
+        write_layers(job, files.items(), unproven)
+    for found in rows:
+        for said in found["open"]:
+            job.report.warn(f"{found['artifact']} in {found['runtime']} is inconclusive: {said}.")
     failing = sum(row["verdict"] == "fail" for row in rows)
     return {
         **{key: result[key] for key in ("verdict", "samples", "synthetic")},
         "rows": len(rows),
         "failing": failing,
+        "inconclusive": sum(row["verdict"] == "inconclusive" for row in rows),
     }
 
 
@@ -91,12 +112,23 @@ def _plan(job: Job) -> list[Item]:
     return plan
 
 
+def _check_output_names(config: Config, signature: Signature) -> None:
+    """Raises UsageError for bounds of an output that there is not."""
+    names = [spec.name for spec in signature.outputs]
+    for name in config.verify.outputs:
+        if name not in names:
+            raise UsageError(
+                f"verify.outputs: the model has no output {name!r}.",
+                f"It has: {', '.join(names)}.",
+            )
+
+
 def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
     """What the reader of the verdict must know about how it was reached."""
     samples, asked = questions.samples, job.config.verify.samples
     if samples.synthetic:
         job.report.warn("Without [data] entry the artifacts are verified on noise, not on samples.")
-    elif len(samples) < asked:
+    elif len(samples) < asked and "samples" in job.config.verify.model_fields_set:
         job.report.warn(
             f"The validation set has {len(samples)} samples; verify.samples asks for {asked}."
         )
@@ -112,6 +144,16 @@ def _tell(job: Job, questions: Questions, plan: list[Item]) -> None:
                 f"{item.artifact.id} was made for {kind} and is verified on {here}: "
                 "its int8 kernels there are others."
             )
+        elif item.artifact.details.get("reduce_range") is False and not item.runtime.cpu:
+            _tell_without_vnni(job, item.artifact)
+
+
+def _tell_without_vnni(job: Job, artifact: Artifact) -> None:
+    if artifact.made_for == "x86_64" and not has_vnni():
+        job.report.warn(
+            f"{artifact.id} was made for x86-64 with VNNI, which this machine lacks: sums of its "
+            "int8 products may saturate here. Quantize on the kind of machine that it is for."
+        )
 
 
 def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:
@@ -123,7 +165,7 @@ def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:
     runner = EagerRunner(model, threads_or_all(config.verify.threads))
     del model
     try:
-        scores = Scores(metric, samples)
+        scores = Scores(metric, samples, paired=True)
         reference = ask_reference(config, runner, questions, scores, folder, bar)
     finally:
         runner.close()
@@ -132,21 +174,23 @@ def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:
         metric = None
     for case, said in reference.refused.items():
         job.report.warn(f"The edge case '{case}' is not asked: {said}")
-    return Court(config, questions.signature, reference, metric, samples.synthetic)
+    return Court(config, questions.signature, reference, metric, samples)
 
 
-def _row(job: Job, court: Court, questions: Questions, item: Item, bar: Bar) -> dict[str, Any]:
+def _row(
+    job: Job, court: Court, questions: Questions, item: Item, bar: Bar
+) -> tuple[dict[str, Any], SamplesKept]:
     artifact, runtime = item.artifact, item.runtime
     bar.advance(0, f"{artifact.id} in {runtime.name}")
     threads = threads_or_all(job.config.verify.threads)
+    gathers = court.gathers(artifact.precision)
     try:
         runner = runtime.open(item.path, Asked(court.signature, threads, artifact.made_for))
     except RuntimeError as error:
         bar.advance(questions.steps())
-        return unopened(court, artifact, runtime.name, str(error))
+        return unopened(court, artifact, runtime.name, str(error)), gathers.kept
     try:
-        scores = Scores(court.metric, questions.samples)
-        found = compare(runner, questions, court.reference, court.agreements(), scores, bar)
+        found = compare(runner, questions, court.reference, gathers, bar)
     finally:
         runner.close()
-    return row(court, artifact, runtime.name, found)
+    return row(court, artifact, runtime.name, found), gathers.kept

@@ -1,6 +1,7 @@
 """What is asked of an artifact, by precision. `docs/parity.md` gives the same table with reasons.
 
-`[verify.tolerances.PRECISION]` replaces single values.
+`[verify.tolerances.PRECISION]` replaces single values, `[verify.outputs.NAME.PRECISION]` those of
+one output.
 """
 
 from dataclasses import asdict, dataclass
@@ -30,10 +31,12 @@ DEFAULTS: dict[Precision, Defaults] = {
     # must be the same, so the metric has nothing to add.
     "fp32": Defaults(1e-4, 1e-3, 60.0, 1.0, None, None),
     # A rounding is 5e-4 of a value (11 bits); a few dozen layers add up to some 1e-3.
-    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99, 0.005, 0.02),
+    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99, 0.01, 0.05),
     # An 8-bit rounding is 1/256 of the range. Single answers may move far, so no largest error;
     # the noise may have a tenth of the signal's energy, and what counts is the task's metric.
     "int8": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
+    # Of weights alone; the task's metric decides as for int8.
+    "int4": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
 }
 
 
@@ -63,7 +66,8 @@ class Judged:
     `scale` is the largest magnitude of the reference. `discrete`: the output holds integers or
     booleans, whose share of equal elements stands for top-1. `classes`: it is the first output of
     a classifier. `metric`: the goal and the reference's value, for the first output of a task with
-    a metric. `synthetic`: the samples are noise, on which the first class means little.
+    a metric. `synthetic`: the samples are noise, on which the first class means little. `name` is
+    the output's.
     """
 
     scale: float
@@ -71,6 +75,7 @@ class Judged:
     classes: bool = False
     metric: tuple[Goal, float] | None = None
     synthetic: bool = False
+    name: str = ""
 
 
 def bounds(config: Config, precision: Precision, judged: Judged) -> Bounds:
@@ -93,9 +98,16 @@ def _values(config: Config, precision: Precision, judged: Judged) -> dict[str, f
         "min_top1": _min_top1(precision, judged),
         "max_drop": _max_drop(default, judged),
     }
-    given = config.verify.tolerances.get(precision)
-    if given is not None:
-        values |= {k: v for k, v in given.model_dump().items() if v is not None}
+    return values | given_bounds(config, precision, judged.name)
+
+
+def given_bounds(config: Config, precision: Precision, output: str) -> dict[str, float]:
+    """What the configuration sets for an output: of the precision, and over that of its own."""
+    own = config.verify.outputs.get(output, {})
+    values: dict[str, float] = {}
+    for given in (config.verify.tolerances.get(precision), own.get(precision)):
+        if given is not None:
+            values |= {k: v for k, v in given.model_dump().items() if v is not None}
     return values
 
 
@@ -139,8 +151,8 @@ def edge_bound(
     if case.discrete:
         return None
     if default is not None:
-        given = config.verify.tolerances.get(precision)
-        return (given and given.max_abs) or default * max(1.0, case.scale)
+        given = given_bounds(config, precision, case.name).get("max_abs")
+        return given or default * max(1.0, case.scale)
     if largest is not None:
         return max(2 * largest, 0.1 * scale)
     return scale + case.scale

@@ -3,16 +3,18 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.artifacts import Artifact
+from pipeline.artifacts import Artifact, Precision
 from pipeline.config import Config
 from pipeline.parity import DISAGREEMENTS, Agreement, Parity, decision
+from pipeline.samples import Samples
 from pipeline.signature import Signature
 from pipeline.task_metric import TaskMetric, threshold
-from pipeline.verify.compare import EdgeFound, Found, OutputFound
+from pipeline.verify.compare import EdgeFound, Found, Gathers, OutputFound
+from pipeline.verify.paired import SLACK, Paired
 from pipeline.verify.reference import Reference
+from pipeline.verify.samples_kept import SamplesKept
+from pipeline.verify.scores import Scored, Scores, drop_test
 from pipeline.verify.tolerances import Bounds, Judged, bounds, edge_bound
-
-SLACK = 1e-9  # of a metric: 0.98 - 0.97 is a little more than 0.01
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,11 @@ class Court:
     signature: Signature
     reference: Reference
     metric: TaskMetric | None
-    synthetic: bool
+    samples: Samples
+
+    @property
+    def synthetic(self) -> bool:
+        return self.samples.synthetic
 
     def judged(self, index: int, scale: float | None = None) -> Judged:
         """What the bounds of output `index` depend on, at the reference's scale by default."""
@@ -35,10 +41,21 @@ class Court:
             classes=index == 0 and self.config.output.kind == "classification",
             metric=(self.metric.goal, self.reference.metric) if known else None,  # type: ignore[union-attr,arg-type]
             synthetic=self.synthetic,
+            name=spec.name,
         )
 
-    def agreements(self) -> list[Agreement | None]:
-        """What counts decisions, fresh for a row: None for an output that decides nothing."""
+    def gathers(self, precision: Precision) -> Gathers:
+        """What adds up over the batches, fresh for a row."""
+        judged, spec = self.judged(0), self.signature.outputs[0]
+        limit = bounds(self.config, precision, judged).max_drop
+        score = threshold(self.config, spec) if judged.classes else None
+        return Gathers(
+            self._agreements(),
+            Scores(self.metric, self.samples, paired=limit is not None),
+            SamplesKept(len(self.samples), judged.scale, judged.classes, score),
+        )
+
+    def _agreements(self) -> list[Agreement | None]:
         found: list[Agreement | None] = []
         for index, spec in enumerate(self.signature.outputs):
             judged = self.judged(index)
@@ -61,8 +78,10 @@ def row(court: Court, artifact: Artifact, runtime: str, found: Found) -> dict[st
     edges = [_edge(court, artifact, edge, found) for edge in found.edges]
     reasons = [found.wrong] if found.wrong else []
     reasons += [reason for output in outputs for reason in output["reasons"]]
-    reasons += _metric_reasons(court, found, drop, limits[0].max_drop)
+    test = _drop_test(court, found, limits[0].max_drop)
+    reasons += _metric_reasons(court, found, drop, limits[0].max_drop, test)
     reasons += _edge_reasons(edges)
+    unsettled = [_unsettled(court, test)] if test and test.verdict == "inconclusive" else []
     head = _decisive(outputs)
     return {
         "artifact": artifact.id,
@@ -71,11 +90,13 @@ def row(court: Court, artifact: Artifact, runtime: str, found: Found) -> dict[st
         "recipe": artifact.recipe,
         "made_for": artifact.made_for,
         "runtime": runtime,
-        "verdict": "fail" if reasons else "pass",
+        "verdict": "fail" if reasons else "inconclusive" if unsettled else "pass",
         "reasons": reasons,
+        "open": unsettled,
         **{key: head.get(key) for key in ("max_abs", "max_rel", "cosine", "sqnr_db", "top1")},
         "metric": found.metric,
         "drop": drop,
+        "test": test and test.to_json(),
         "tolerances": head.get("tolerances") or limits[0].to_json(),
         "outputs": outputs,
         "edges": edges,
@@ -84,13 +105,14 @@ def row(court: Court, artifact: Artifact, runtime: str, found: Found) -> dict[st
 
 def unopened(court: Court, artifact: Artifact, runtime: str, error: str) -> dict[str, Any]:
     """The row of an artifact that the runtime does not take."""
-    return row(court, artifact, runtime, Found(f"cannot be opened: {error}", (), None, ()))
+    return row(court, artifact, runtime, Found(f"cannot be opened: {error}", (), Scored(None), ()))
 
 
 def verdict(rows: list[dict[str, Any]]) -> str:
-    """`pass` if every row passes; nothing to judge is no pass."""
+    """The worst of the rows; nothing to judge is no pass."""
     assert rows
-    return "pass" if all(row["verdict"] == "pass" for row in rows) else "fail"
+    found = {row["verdict"] for row in rows}
+    return next(word for word in ("fail", "inconclusive", "pass") if word in found)
 
 
 def _output(name: str, found: OutputFound, limit: Bounds, precision: str) -> dict[str, Any]:
@@ -167,21 +189,57 @@ def _drop(court: Court, found: Found) -> float | None:
     return court.metric.drop(court.reference.metric, found.metric)
 
 
+def _drop_test(court: Court, found: Found, limit: float | None) -> Paired | None:
+    """Where a drop is judged."""
+    targets = court.samples.targets
+    if court.metric is None or targets is None or limit is None or found.metric is None:
+        return None
+    reference, confidence = court.reference.scored, court.config.verify.confidence
+    return drop_test(court.metric, targets, reference, found.scored, limit, confidence)
+
+
 def _metric_reasons(
-    court: Court, found: Found, drop: float | None, limit: float | None
+    court: Court, found: Found, drop: float | None, limit: float | None, test: Paired | None
 ) -> list[str]:
-    if drop is None or limit is None or drop <= limit + SLACK:
+    """Without a test, for want of memory, the drop itself is compared."""
+    if drop is None or limit is None or (test.verdict != "fail" if test else drop <= limit + SLACK):
         return []
     assert court.metric is not None
+    at_least = f" (at least {test.low:.3g}, with {_confidence(court)})" if test else ""
     return [
         f"{court.metric.name} {found.metric:.4g} where the reference has "
-        f"{court.reference.metric:.4g}: worse by {drop:.3g}, {limit:.3g} allowed"
+        f"{court.reference.metric:.4g}: worse by {drop:.3g}{at_least}, {limit:.3g} allowed"
     ]
+
+
+def _unsettled(court: Court, test: Paired) -> str:
+    """Why a row is inconclusive, and what would settle it."""
+    assert court.metric is not None
+    said = (
+        f"{court.metric.name} is worse by {test.drop:.3g} on {test.samples} samples, which with "
+        f"{_confidence(court)} stands for {test.low:.3g} to {test.high:.3g}; {test.limit:.3g} "
+        "is allowed: "
+    )
+    if test.more_samples is None:
+        return said + "the drop lies at what is allowed, and no number of samples would settle it"
+    more = f"{test.more_samples} more samples like these would settle it"
+    if test.samples < court.config.verify.samples:
+        return f"{said}{more}, and the validation set has no more"
+    return f"{said}{more} ([verify] samples = {test.samples + test.more_samples})"
+
+
+def _confidence(court: Court) -> str:
+    return f"{100 * court.config.verify.confidence:g} % confidence"
 
 
 def _edge(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) -> dict[str, Any]:
     worst = max((p.max_abs or 0.0 for p in found.parity), default=None)
-    given: dict[str, Any] = {"case": found.edge.case, "max_abs": worst}
+    given: dict[str, Any] = {
+        "case": found.edge.case,
+        "kind": found.edge.kind,
+        "inputs": found.edge.described(court.signature),
+        "max_abs": worst,
+    }
     if found.refused:
         said = f"not asked, the model itself refuses it: {found.refused}"
         return {**given, "verdict": "skipped", "reason": said}

@@ -62,9 +62,11 @@ def instrumentation(answer: Any, piece: int = 500) -> str:
     text = json.dumps(answer)
     pieces = [text[at : at + piece] for at in range(0, len(text), piece)]
     lines = [
-        f"INSTRUMENTATION_RESULT: message=\nINSTRUMENTATION_RESULT: result.count={len(pieces)}"
+        f"INSTRUMENTATION_STATUS: result.{i}={part}\nINSTRUMENTATION_STATUS_CODE: -1"
+        for i, part in enumerate(pieces)
     ]
-    lines += [f"INSTRUMENTATION_RESULT: result.{i}={part}" for i, part in enumerate(pieces)]
+    lines += ["INSTRUMENTATION_RESULT: message="]
+    lines += [f"INSTRUMENTATION_RESULT: result.count={len(pieces)}"]
     lines += ["INSTRUMENTATION_RESULT: status=ok", "INSTRUMENTATION_CODE: -1", ""]
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from pipeline.android import jars as known
 from pipeline.android.archive import PAGE
 from pipeline.android.contents import sizes
 from pipeline.android.jars import fetch
+from pipeline.android.sources import OPERATORS, operators
 from pipeline.android.tools import QUICK, jdk
 from pipeline.bundle import read_bundle
 from pipeline.progress import Silent
@@ -82,6 +83,14 @@ def test_its_manifest(apk: Path) -> None:
     tree = output("aapt2", "dump", "xmltree", "--file", "AndroidManifest.xml", apk)
     for part in ("dev.edgepipeline.app.CommandInstrumentation", "extractNativeLibs"):
         assert part in tree
+    provider = tree.partition("E: provider")[2].partition("E: ")[0]
+    assert "dev.edgepipeline.app.SharedFiles" in provider
+    assert re.search(r"exported\(\w+\)=false", provider)
+
+
+def test_it_knows_the_operators_that_torchscript_may_use(apk: Path) -> None:
+    with zipfile.ZipFile(apk) as archive:
+        assert archive.read(OPERATORS) == operators().read_bytes()
 
 
 def test_the_bundle_is_in_it_to_the_byte(apk: Path, bundle: Path) -> None:

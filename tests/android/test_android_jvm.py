@@ -1,6 +1,7 @@
 """The app's core on this machine's JVM: rows on all samples, and the same bits as in Python."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,13 @@ def test_an_end_of_the_program_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = next(a for a in read_bundle(GOLDEN).manifest.artifacts if a.format == "onnx")
     with pytest.raises(RuntimeError, match=r"the app's core was ended by exit 1: .*Nowhere"):
         RUNTIMES[ROW].open(GOLDEN / artifact.file, asked)
+
+
+def test_builds_that_nobody_asked_for_lately_go(tmp_path: Path) -> None:
+    for number in range(jvm.KEPT + 2):
+        (tmp_path / f"jvm-{number}").mkdir()
+        os.utime(tmp_path / f"jvm-{number}", (1000 - number, 1000 - number))
+    (tmp_path / "debug.keystore").touch()
+    jvm.prune(tmp_path)
+    kept = {f"jvm-{number}" for number in range(jvm.KEPT)}
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "debug.keystore"}

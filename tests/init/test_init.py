@@ -145,4 +145,7 @@ def test_it_runs_at_once(folder: Path, cli: Cli) -> None:
     assert verdict["metric"]["reference"] >= 0.9  # it has learned
     bundle = read_bundle(Path(result["bundle"]))
     assert bundle.manifest.name == "mein-sch-nes-Modell"
-    assert {a.precision for a in bundle.manifest.artifacts} == {"fp32", "fp16", "int8"}
+    precisions = {a.precision for a in bundle.manifest.artifacts}
+    assert precisions >= {"fp32", "fp16"}
+    if "int8" not in precisions:  # measured no faster here, and said so
+        assert "is float: " in bundle.manifest.description

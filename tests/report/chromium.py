@@ -35,10 +35,12 @@ addEventListener("load", () => {
     lost: [...document.querySelectorAll("nav a")].map(a => a.hash)
       .filter(hash => !document.querySelector(hash)),
   });
-  document.body.append(told);
+  top.document.body.append(told);
 });
 </script>"""
 HOLD_S = 1.5
+# Chromium's windows are no narrower than 500 pixels; a frame is as narrow as a phone.
+FRAME = '<!doctype html><body style="margin:0"><iframe src="{}" style="{}"></iframe></body>'
 
 
 def program() -> str | None:
@@ -47,17 +49,19 @@ def program() -> str | None:
 
 def visit(page: Path, width: int) -> tuple[dict[str, Any], list[str]]:
     """What the probe found in a window so wide, and what the console said."""
-    content = page.read_text("utf-8").replace("</body>", PROBE + "</body>").encode()
+    pages = {
+        "/": _frame("/page", width, 900),
+        "/page": page.read_text("utf-8").replace("</body>", PROBE + "</body>").encode(),
+    }
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/hold":
                 time.sleep(HOLD_S)
-            self.send_response(200 if self.path == "/" else 204)
+            self.send_response(200 if self.path in pages else 204)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
-            if self.path == "/":
-                self.wfile.write(content)
+            self.wfile.write(pages.get(self.path, b""))
 
         def log_message(self, format: str, *args: object) -> None: ...
 
@@ -66,7 +70,7 @@ def visit(page: Path, width: int) -> tuple[dict[str, Any], list[str]]:
     thread.start()
     try:
         address = f"http://127.0.0.1:{server.server_port}/"
-        done = _run(f"--window-size={width},900", "--dump-dom", address)
+        done = _run(f"--window-size={max(width, 500)},900", "--dump-dom", address)
     finally:
         server.shutdown()
         thread.join()
@@ -77,7 +81,14 @@ def visit(page: Path, width: int) -> tuple[dict[str, Any], list[str]]:
 
 
 def screenshot(page: Path, out: Path, width: int, height: int) -> None:
-    _run(f"--window-size={width},{height}", f"--screenshot={out}", page.resolve().as_uri())
+    framed = out.with_suffix(".html")
+    framed.write_bytes(_frame(page.resolve().as_uri(), width, height))
+    size = f"--window-size={max(width, 500)},{height}"
+    _run(size, f"--screenshot={out}", framed.resolve().as_uri())
+
+
+def _frame(address: str, width: int, height: int) -> bytes:
+    return FRAME.format(address, f"width:{width}px;height:{height}px;border:0").encode()
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -69,7 +69,7 @@ def test_nan_weights(pictures: Case) -> None:
     with torch.no_grad():
         model.model[-1].weight[0, 0] = float("nan")
     row = only_row(pictures.add(traced(model, PICTURE)))
-    assert "NaN or infinity for 256 samples, the first is 0, where the reference is" in said(row)
+    assert "NaN or infinity for 320 samples, the first is 0, where the reference is" in said(row)
     assert row["max_abs"] is None
     assert row["metric"] is None
     assert all(edge["verdict"] == "fail" for edge in row["edges"])

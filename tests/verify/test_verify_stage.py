@@ -34,7 +34,8 @@ def test_good_artifacts_pass(pictures: Case, picture_onnx: dict[str, bytes]) -> 
     found = pictures.add(onnx_of(pictures, picture_onnx), "onnx").verify()
     assert found["verdict"] == "pass", found["rows"]
     assert found["summary"] == {
-        "verdict": "pass", "samples": 256, "synthetic": False, "rows": 2, "failing": 0,
+        "verdict": "pass", "samples": 320, "synthetic": False, "rows": 2, "failing": 0,
+        "inconclusive": 0,
     }  # fmt: skip
     assert [(row["artifact"], row["runtime"]) for row in found["rows"]] == [
         ("torchscript-fp32", "torchscript"),
@@ -140,7 +141,7 @@ def test_fewer_samples_are_said(pictures: Case) -> None:
     pictures.add(good(pictures))
     found = pictures.configured(data={"args": {"validation": 40}}).verify()
     assert found["samples"] == 40
-    assert found["warnings"] == ["The validation set has 40 samples; verify.samples asks for 256."]
+    assert found["warnings"] == ["The validation set has 40 samples; verify.samples asks for 320."]
 
 
 def test_pictures_of_many_sizes(pictures: Case) -> None:

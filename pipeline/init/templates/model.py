@@ -45,7 +45,7 @@ def draw(shape: str, rng: np.random.Generator, height: int = 48, width: int = 64
     return picture
 
 
-def build_data(train: int = 1024, validation: int = 256) -> dict[str, Shapes]:
+def build_data(train: int = 1024, validation: int = 512) -> dict[str, Shapes]:
     """What `[data] entry` names. `validation` is never trained on."""
     return {"train": Shapes(train, seed=1), "validation": Shapes(validation, seed=2)}
 

@@ -10,10 +10,11 @@ import android.os.Bundle as Extras
  *     am instrument -w -e command selfcheck|benchmark [-e engine ID] [-e artifact ID] [-e threads N]
  *         [-e bundle NAME] dev.edgepipeline.app/.CommandInstrumentation
  *
- * The result bundle has `status` (`ok` or `error`), `message`, and the JSON in pieces: `result.count`,
- * `result.0`, `result.1`, ...: what passes between processes is limited to 1 MB, a line of logs to less.
+ * The JSON comes in pieces, each by a status of its own, `result.0`, `result.1`, ...: what passes
+ * between processes at once is limited to 1 MB. The result has `status` (`ok` or `error`), `message`
+ * and `result.count`.
  */
-class CommandInstrumentation : Instrumentation() {
+open class CommandInstrumentation : Instrumentation() {
     private var arguments = Extras()
 
     override fun onCreate(arguments: Extras?) {
@@ -28,10 +29,11 @@ class CommandInstrumentation : Instrumentation() {
         val answer = Extras()
         val code = try {
             val json = runCommand(targetContext, readCommand(arguments::getString))
-            json.chunked(PIECE).also { pieces ->
-                answer.putString("result.count", pieces.size.toString())
-                pieces.forEachIndexed { i, piece -> answer.putString("result.$i", piece) }
+            val pieces = json.chunked(PIECE)
+            pieces.forEachIndexed { i, piece ->
+                sendStatus(Activity.RESULT_OK, Extras().apply { putString("result.$i", piece) })
             }
+            answer.putString("result.count", pieces.size.toString())
             answer.putString("status", "ok")
             answer.putString("message", "")
             Activity.RESULT_OK

@@ -48,7 +48,7 @@ class Library(private val context: Context) {
                 val folder = File(imported, name)
                 imported.mkdirs()
                 if (folder.exists()) folder.deleteRecursively()
-                unpack(bundle, folder) { progress(0.5 + it / 2) }
+                unpack(bundle, folder, availableEngines().map { it.format }.toSet()) { progress(0.5 + it / 2) }
                 return "file:$name"
             }
         } finally {

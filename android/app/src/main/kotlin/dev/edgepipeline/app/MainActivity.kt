@@ -2,6 +2,7 @@ package dev.edgepipeline.app
 
 import android.app.Activity
 import android.content.ActivityNotFoundException
+import android.content.ClipData
 import android.content.Intent
 import android.graphics.Insets
 import android.os.Build
@@ -42,6 +43,7 @@ class MainActivity : Activity() {
         super.onCreate(savedInstanceState)
         page = ScrollView(this).apply {
             clipToPadding = false
+            scrollBarStyle = View.SCROLLBARS_OUTSIDE_OVERLAY // at the edge, not over the cards
             isFillViewport = true
         }
         // Wide enough for a rail and two columns, whatever kind of device it is.
@@ -101,16 +103,14 @@ class MainActivity : Activity() {
         navigation.select(index)
         val next = screenAt(index)
         screen = next
-        val columns = Columns(this)
+        val header = column().apply {
+            put(label(getString(next.title), 30f, bold = true).heading())
+            put(label(getString(next.lead), 15f, R.color.text_soft).apply { setPadding(0, dp(4), 0, dp(20)) })
+        }
+        val columns = Columns(this, header)
         next.build(columns)
         page.removeAllViews()
-        page.addView(
-            column().apply {
-                put(label(getString(next.title), 30f, bold = true).heading())
-                put(label(getString(next.lead), 15f, R.color.text_soft).apply { setPadding(0, dp(4), 0, dp(20)) })
-                put(columns)
-            },
-        )
+        page.addView(columns)
         page.scrollTo(0, 0)
     }
 
@@ -156,8 +156,12 @@ class MainActivity : Activity() {
         if (requestCode == BUNDLE) app.import(uri) else app.tries.pick(uri)
     }
 
-    fun share(json: String) {
-        val intent = Intent(Intent.ACTION_SEND).setType("application/json").putExtra(Intent.EXTRA_TEXT, json)
+    /** Hands a JSON file to the app that the user chooses. */
+    fun share(name: String, json: String) {
+        val uri = SharedFiles.keep(this, name, json)
+        val intent = Intent(Intent.ACTION_SEND).setType(SharedFiles.JSON).putExtra(Intent.EXTRA_STREAM, uri)
+        intent.putExtra(Intent.EXTRA_SUBJECT, name).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
+        intent.clipData = ClipData.newRawUri(name, uri) // carries the right to read through the chooser
         startActivity(Intent.createChooser(intent, getString(R.string.share_json)))
     }
 

@@ -34,7 +34,7 @@ object PyTorchKind : EngineKind {
 
     override fun open(bundle: Bundle, artifact: Artifact, threads: Int): Engine {
         require(artifact.format == Format.TORCHSCRIPT) { "${artifact.id} is no TorchScript artifact" }
-        val model = bundle.load(artifact.file)
+        val model = bundle.loadModel(artifact)
         PyTorchAndroid.setNumThreads(threads)
         val file = File(folder, "model.pt")
         try {

@@ -1,5 +1,6 @@
 package dev.edgepipeline.core
 
+import dev.edgepipeline.core.look.lookInto
 import java.io.IOException
 import java.io.InputStream
 import java.security.MessageDigest
@@ -20,6 +21,9 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
         if (sha256(content) != entry.sha256) refuse(Refusal.WRONG_HASH, name)
         return content
     }
+
+    /** An artifact's file, as by [load], and looked into: what is returned may be given to a runtime. */
+    fun loadModel(artifact: Artifact): ByteArray = load(artifact.file).also { lookInto(artifact, it) }
 
     /** The numbers of a golden file, checked as by [load]. */
     fun tensor(golden: GoldenTensor): Tensor = Tensor(golden.dtype, golden.shape, load(golden.file))

@@ -124,7 +124,7 @@ private fun readArtifact(node: Node): Artifact {
         format = node["format"].oneOf(Format.entries.map { it.word }) { word ->
             Format.entries.find { it.word == word }
         },
-        precision = node["precision"].oneOf("fp32", "fp16", "int8"),
+        precision = node["precision"].oneOf("fp32", "fp16", "int8", "int4"),
         recipe = node["recipe"].orNull(Node::identifier),
         file = node["file"].file(),
         bytes = node["bytes"].integer(),

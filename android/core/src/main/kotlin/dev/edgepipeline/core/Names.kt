@@ -50,7 +50,9 @@ internal fun foldersOf(name: String): List<String> =
 private fun asciiLower(text: String): String =
     buildString { text.forEach { append(if (it in 'A'..'Z') it + ('a' - 'A') else it) } }
 
-/** Text from a file for a message: quoted, with control characters escaped. */
+private const val SHOWN = 128
+
+/** Text from a file for a message: quoted, with control characters escaped, and cut if it is long. */
 internal fun quoted(text: String): String =
-    text.map { if (it < ' ' || it == '\u007f') "\\u%04x".format(it.code) else it.toString() }
-        .joinToString("", "'", "'")
+    text.take(SHOWN).map { if (it < ' ' || it == '\u007f') "\\u%04x".format(it.code) else it.toString() }
+        .joinToString("", "'", if (text.length > SHOWN) "...'" else "'")

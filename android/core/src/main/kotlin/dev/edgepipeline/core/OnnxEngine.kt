@@ -21,7 +21,7 @@ class OnnxKind private constructor(
 
     override fun open(bundle: Bundle, artifact: Artifact, threads: Int): Engine {
         require(artifact.format == Format.ONNX) { "${artifact.id} is no ONNX artifact" }
-        val model = bundle.load(artifact.file)
+        val model = bundle.loadModel(artifact)
         val session = options(threads).use { environment.createSession(model, it) }
         return OnnxEngine(this, session, bundle.manifest, threads, warningsFor(bundle.manifest, artifact))
     }

@@ -14,6 +14,13 @@ class Device(
     val pageSize: Long,
     val appVersion: String,
 ) {
+    /** As people call it: `Google Pixel 8`. */
+    val name: String
+        get() {
+            val whole = if (model.startsWith(manufacturer, ignoreCase = true)) model else "$manufacturer $model"
+            return whole.replaceFirstChar { it.titlecaseChar() }
+        }
+
     fun json(): Map<String, Any?> = linkedMapOf(
         "manufacturer" to manufacturer,
         "model" to model,

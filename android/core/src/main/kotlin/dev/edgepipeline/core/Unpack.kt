@@ -6,10 +6,13 @@ import java.io.IOException
 
 /**
  * Writes a bundle that was opened from an archive into [folder], which does not exist yet, and opens
- * it there. What is written is hashed on the way once more; a half-written folder never gets the name.
+ * it there. What is written is hashed once more, and artifacts of [formats], which are those that can
+ * be run here, are looked into; a half-written folder never gets the name.
  * Throws [Refused], or [IOException] where there is no room.
  */
-fun unpack(bundle: Bundle, folder: File, progress: (Double) -> Unit = {}): Bundle {
+fun unpack(
+    bundle: Bundle, folder: File, formats: Set<Format> = Format.entries.toSet(), progress: (Double) -> Unit = {},
+): Bundle {
     val draft = File(folder.parentFile, folder.name + ".draft")
     draft.deleteRecursively()
     try {
@@ -18,7 +21,8 @@ fun unpack(bundle: Bundle, folder: File, progress: (Double) -> Unit = {}): Bundl
             progress(number.toDouble() / all.size)
             copy(bundle.source, name, File(draft, name))
         }
-        Bundle.open(FolderSource(draft.toPath()))
+        val written = Bundle.open(FolderSource(draft.toPath()))
+        written.manifest.artifacts.filter { it.format in formats }.forEach { written.loadModel(it) }
         if (!draft.renameTo(folder)) throw IOException("$draft could not be renamed to $folder")
         return Bundle.open(FolderSource(folder.toPath()), hashes = false)
     } finally {

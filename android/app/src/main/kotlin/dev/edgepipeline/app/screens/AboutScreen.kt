@@ -33,7 +33,7 @@ class AboutScreen(activity: MainActivity) : Screen(activity) {
 
     private fun deviceCard(): View = activity.card(text(R.string.about_device)) {
         val device = thisDevice(activity)
-        put(context.fact(text(R.string.phone), "${device.manufacturer} ${device.model}"))
+        put(context.fact(text(R.string.phone), device.name))
         put(context.fact(text(R.string.android), text(R.string.android_version, device.androidVersion, device.apiLevel)))
         put(context.fact(text(R.string.abi), device.abi))
         put(context.fact(text(R.string.cores), device.cores.toString()))

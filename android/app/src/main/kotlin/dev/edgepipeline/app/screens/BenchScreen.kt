@@ -45,7 +45,7 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
             put(ShareBar(context, bench.share))
             put(context.quietButton(text(R.string.stop)) { app.bench.stop() })
         } else if (app.choice.value == null) {
-            put(context.label(text(R.string.nothing_chosen), 14f, R.color.text_soft))
+            put(context.label(nothingToRun(), 14f, R.color.text_soft))
         } else {
             put(context.mainButton(text(R.string.run_bench), R.drawable.ic_bench) { app.bench.start() })
         }
@@ -77,12 +77,20 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
 
     private fun histogramCard(done: Bench.Done): View = activity.card(text(R.string.histogram)) {
         val times = done.result.latenciesMs
-        val low = milliseconds(times.min())
-        val high = milliseconds(times.max())
-        put(Bars(context, histogram(times), "$low ms", "$high ms").apply {
-            contentDescription = text(R.string.histogram_label, times.size, low, high, milliseconds(done.result.percentile(50)))
+        val (low, middle, end, high) = with(done.result) {
+            listOf(times.min(), percentile(50), percentile(99), times.max())
+        }
+        // To p99, the rest in one bar: a single slow run would press all others together.
+        val bins = histogram(times, end)
+        put(Bars(context, bins, "${milliseconds(low)} ms", "> ${milliseconds(end)} ms", setOf(bins.size - 1), R.color.caution).apply {
+            contentDescription = text(R.string.histogram_label, times.size, milliseconds(low), milliseconds(high), milliseconds(middle))
         })
-        put(context.quietButton(text(R.string.share_json), R.drawable.ic_share) { activity.share(jsonOf(done)) })
+        val slower = times.count { it > end }
+        if (slower > 0) {
+            val words = activity.resources.getQuantityString(R.plurals.slower, slower, slower, milliseconds(high))
+            put(context.label(words, 13f, R.color.text_soft))
+        }
+        put(context.quietButton(text(R.string.share_json), R.drawable.ic_share) { activity.share("${done.choice.bundle.manifest.name}-benchmark.json", jsonOf(done)) })
     }
 
     private fun jsonOf(done: Bench.Done): String {

@@ -47,7 +47,7 @@ class CheckScreen(activity: MainActivity) : Screen(activity) {
             put(context.label(text(R.string.check_progress, check.done, check.all), 14f, R.color.text_soft).live())
             put(ShareBar(context, if (check.all > 0) check.done.toDouble() / check.all else 0.0))
         } else if (app.choice.value == null) {
-            put(context.label(text(R.string.nothing_chosen), 14f, R.color.text_soft))
+            put(context.label(nothingToRun(), 14f, R.color.text_soft))
         } else {
             put(context.mainButton(text(R.string.run_check), R.drawable.ic_check) { app.check.start() })
         }

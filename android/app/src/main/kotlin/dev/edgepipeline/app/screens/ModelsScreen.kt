@@ -8,8 +8,10 @@ import dev.edgepipeline.app.R
 import dev.edgepipeline.app.state.BundleItem
 import dev.edgepipeline.app.state.BundleState
 import dev.edgepipeline.app.state.Importing
+import dev.edgepipeline.app.ui.Beside
 import dev.edgepipeline.app.ui.Columns
 import dev.edgepipeline.app.ui.ShareBar
+import dev.edgepipeline.app.ui.breakable
 import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.chip
 import dev.edgepipeline.app.ui.column
@@ -113,27 +115,26 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         put(context.column(8).apply { manifest.artifacts.forEach { put(artifactRow(item, bundle, it)) } })
     }
 
-    private fun artifactRow(item: BundleItem, bundle: Bundle, artifact: Artifact): View = activity.row(12).apply {
+    private fun artifactRow(item: BundleItem, bundle: Bundle, artifact: Artifact): View {
         val chosen = app.choice.value
         val isChosen = chosen?.bundle?.digest == bundle.digest && chosen.artifact.id == artifact.id
         val canRun = app.engines.value.any { it.format == artifact.format }
-        val ground = if (isChosen) R.color.accent_soft else R.color.well
-        background = context.rippled(rounded(context.getColor(ground), dp(14).toFloat()))
-        setPadding(dp(14), dp(12), dp(14), dp(12))
-        minimumHeight = dp(56)
         val badge = badge(bundle, artifact, canRun)
-        put(context.column(2).apply {
-            put(context.label(artifact.id, 15f, if (isChosen) R.color.on_accent_soft else R.color.text, bold = true))
-            put(context.label(about(bundle, artifact), 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft))
-        }, 1f)
-        put(context.chip(badge.text, badge.color, badge.ground))
-        contentDescription = listOf(artifact.id, about(bundle, artifact), badge.text).joinToString(", ") +
-            if (isChosen) ", ${text(R.string.in_use)}" else ""
-        isSelected = isChosen
-        isEnabled = canRun
-        alpha = if (canRun) 1f else 0.55f
-        isFocusable = true
-        if (canRun) setOnClickListener { app.take(item, artifact) }
+        val name = activity.label(breakable(artifact.id), 15f, if (isChosen) R.color.on_accent_soft else R.color.text, bold = true)
+        val detail = activity.label(about(bundle, artifact), 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft)
+        return Beside(activity, listOf(name, detail), activity.chip(badge.text, badge.color, badge.ground)).apply {
+            val ground = if (isChosen) R.color.accent_soft else R.color.well
+            background = context.rippled(rounded(context.getColor(ground), dp(14).toFloat()))
+            setPadding(dp(14), dp(12), dp(14), dp(12))
+            minimumHeight = dp(56)
+            contentDescription = listOf(artifact.id, detail.text, badge.text).joinToString(", ") +
+                if (isChosen) ", ${text(R.string.in_use)}" else ""
+            isSelected = isChosen
+            isEnabled = canRun
+            alpha = if (canRun) 1f else 0.55f
+            isFocusable = true
+            if (canRun) setOnClickListener { app.take(item, artifact) }
+        }
     }
 
     private fun about(bundle: Bundle, artifact: Artifact): String {

@@ -4,6 +4,7 @@ import android.view.View
 import android.view.ViewGroup
 import dev.edgepipeline.app.Live
 import dev.edgepipeline.app.MainActivity
+import dev.edgepipeline.app.R
 import dev.edgepipeline.app.state.AppState
 import dev.edgepipeline.app.ui.Columns
 import dev.edgepipeline.app.ui.column
@@ -31,6 +32,12 @@ abstract class Screen(protected val activity: MainActivity) {
     }
 
     protected fun text(id: Int, vararg values: Any): String = activity.getString(id, *values)
+
+    /** Why no model is chosen. */
+    protected fun nothingToRun(): String {
+        val bundle = app.bundles.value.find { it.bundle != null } ?: return text(R.string.nothing_chosen)
+        return text(R.string.nothing_fits, bundle.title)
+    }
 
     /** A place for views that are made anew at each change. Empty, it takes no room. */
     protected fun Columns.place(): Place = Place().also { addView(it.view) }

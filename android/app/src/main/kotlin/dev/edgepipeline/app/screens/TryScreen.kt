@@ -15,8 +15,10 @@ import dev.edgepipeline.app.state.Score
 import dev.edgepipeline.app.state.isPicture
 import dev.edgepipeline.app.ui.Columns
 import dev.edgepipeline.app.ui.DrawView
+import dev.edgepipeline.app.ui.Segments
 import dev.edgepipeline.app.ui.ShareBar
 import dev.edgepipeline.app.ui.card
+import dev.edgepipeline.app.ui.centred
 import dev.edgepipeline.app.ui.column
 import dev.edgepipeline.app.ui.dp
 import dev.edgepipeline.app.ui.label
@@ -27,7 +29,6 @@ import dev.edgepipeline.app.ui.quietButton
 import dev.edgepipeline.app.ui.rippled
 import dev.edgepipeline.app.ui.rounded
 import dev.edgepipeline.app.ui.row
-import dev.edgepipeline.app.ui.segments
 import dev.edgepipeline.core.DType
 import dev.edgepipeline.core.Tensor
 
@@ -56,12 +57,12 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
 
     private fun inputCard(onSlate: (DrawView) -> Unit): View = activity.card {
         if (app.choice.value == null) {
-            put(context.label(text(R.string.nothing_chosen), 14f, R.color.text_soft))
+            put(context.label(nothingToRun(), 14f, R.color.text_soft))
             return@card
         }
         val names = listOf(R.string.mode_draw, R.string.mode_picture, R.string.mode_samples)
         val choices = Mode.entries.mapIndexed { i, mode -> text(names[i]) to { tries.take(mode) } }
-        put(context.segments(choices, tries.mode.value.ordinal))
+        put(Segments(context, choices, tries.mode.value.ordinal))
         when (tries.mode.value) {
             Mode.DRAW -> slate(onSlate)
             Mode.PICTURE -> picture()
@@ -125,8 +126,8 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             background = context.rippled(rounded(context.getColor(ground), dp(16).toFloat()))
             setPadding(dp(8), dp(8), dp(8), dp(8))
             gravity = Gravity.CENTER_HORIZONTAL
-            tensor?.let(::bitmapOf)?.let { addView(pictureView(it, null), dp(88), dp(88)) }
-            put(context.label(name, 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft).apply { gravity = Gravity.CENTER })
+            tensor?.let(::bitmapOf)?.let { addView(pictureView(it, null), dp(72), dp(72)) }
+            put(context.label(name, 13f, if (isChosen) R.color.on_accent_soft else R.color.text_soft).centred())
             contentDescription = name
             isSelected = isChosen
             isFocusable = true
@@ -146,7 +147,7 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             is Answer.None -> put(context.label(text(R.string.no_answer), 14f, R.color.text_soft))
             is Answer.Running -> put(context.label(text(R.string.running), 14f, R.color.text_soft))
             is Answer.Failed -> {
-                put(context.label(text(R.string.run_failed), 15f, R.color.bad, bold = true))
+                put(context.label(text(if (answer.isOfPicture) R.string.picture_failed else R.string.run_failed), 15f, R.color.bad, bold = true))
                 put(context.label(answer.message).live())
             }
             is Answer.Given -> given(answer)

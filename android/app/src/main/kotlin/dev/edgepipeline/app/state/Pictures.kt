@@ -13,15 +13,22 @@ import dev.edgepipeline.core.DType
 import dev.edgepipeline.core.Port
 import dev.edgepipeline.core.RunFailed
 import dev.edgepipeline.core.Tensor
+import java.io.ByteArrayOutputStream
 import java.io.IOException
+import java.io.InputStream
+import java.nio.ByteBuffer
 
-private const val LARGEST = 1024
+private const val LARGEST = 1024 // pixels a side
+private const val MOST_BYTES = 64 shl 20
 
 /** Pictures of the user's, the right way up. On the worker. */
 class Pictures(private val resolver: ContentResolver) {
     /** At most 1024 pixels a side. Throws IOException. */
     fun read(uri: Uri): Bitmap {
-        val bitmap = if (Build.VERSION.SDK_INT >= 28) decode(uri) else decodeBefore28(uri)
+        // Read once and whole: what a picker gives need not be a file that one can go back in.
+        val stream = resolver.openInputStream(uri) ?: throw IOException("the file cannot be opened")
+        val content = stream.use { readAtMost(it, MOST_BYTES) }
+        val bitmap = if (Build.VERSION.SDK_INT >= 28) decode(content) else decodeBefore28(content)
         val scale = LARGEST.toFloat() / maxOf(bitmap.width, bitmap.height)
         if (scale >= 1) return bitmap
         val width = (bitmap.width * scale).toInt().coerceAtLeast(1)
@@ -29,18 +36,30 @@ class Pictures(private val resolver: ContentResolver) {
         return Bitmap.createScaledBitmap(bitmap, width, height, true)
     }
 
-    private fun decode(uri: Uri): Bitmap =
-        ImageDecoder.decodeBitmap(ImageDecoder.createSource(resolver, uri)) { decoder, info, _ ->
+    private fun readAtMost(stream: InputStream, most: Int): ByteArray {
+        val content = ByteArrayOutputStream()
+        val block = ByteArray(1 shl 16)
+        while (true) {
+            val length = stream.read(block)
+            if (length < 0) return content.toByteArray()
+            content.write(block, 0, length)
+            if (content.size() > most) throw IOException("it is larger than ${most shr 20} MB")
+        }
+    }
+
+    private fun decode(content: ByteArray): Bitmap =
+        ImageDecoder.decodeBitmap(ImageDecoder.createSource(ByteBuffer.wrap(content))) { decoder, info, _ ->
             decoder.allocator = ImageDecoder.ALLOCATOR_SOFTWARE // its pixels are read
             decoder.setTargetSampleSize(sampleSize(info.size.width, info.size.height))
         }
 
-    private fun decodeBefore28(uri: Uri): Bitmap {
+    private fun decodeBefore28(content: ByteArray): Bitmap {
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
-        open(uri).use { BitmapFactory.decodeStream(it, null, bounds) }
+        BitmapFactory.decodeByteArray(content, 0, content.size, bounds)
         val options = BitmapFactory.Options().apply { inSampleSize = sampleSize(bounds.outWidth, bounds.outHeight) }
-        val bitmap = open(uri).use { BitmapFactory.decodeStream(it, null, options) } ?: throw IOException("it is no picture")
-        val degrees = when (open(uri).use { ExifInterface(it).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1) }) {
+        val bitmap = BitmapFactory.decodeByteArray(content, 0, content.size, options) ?: throw IOException("it is no picture")
+        val exif = ExifInterface(content.inputStream())
+        val degrees = when (exif.getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)) {
             ExifInterface.ORIENTATION_ROTATE_90 -> 90f
             ExifInterface.ORIENTATION_ROTATE_180 -> 180f
             ExifInterface.ORIENTATION_ROTATE_270 -> 270f
@@ -48,8 +67,6 @@ class Pictures(private val resolver: ContentResolver) {
         }
         return Bitmap.createBitmap(bitmap, 0, 0, bitmap.width, bitmap.height, Matrix().apply { setRotate(degrees) }, true)
     }
-
-    private fun open(uri: Uri) = resolver.openInputStream(uri) ?: throw IOException("the file cannot be opened")
 
     private fun sampleSize(width: Int, height: Int): Int {
         var size = 1

@@ -27,7 +27,8 @@ sealed class Answer {
         val runs: Int,
     ) : Answer()
 
-    class Failed(val message: String) : Answer()
+    /** [isOfPicture]: the picture could not be read, the model was not asked. */
+    class Failed(val message: String, val isOfPicture: Boolean = false) : Answer()
 }
 
 class Score(val label: String, val value: Double, val share: Double)
@@ -47,7 +48,10 @@ class TryState(private val app: AppState, context: Context, private val slot: En
     private val times = ArrayList<Double>()
     private var timed: Choice? = null
     private var waiting: (() -> Unit)? = null
-    private var isBusy = false
+
+    /** Whether a run is under way, or one that was asked for meanwhile. */
+    var isBusy = false
+        private set
 
     init {
         app.choice.observe { choice -> if (choice != null) look(choice.bundle) }
@@ -95,7 +99,7 @@ class TryState(private val app: AppState, context: Context, private val slot: En
             found.onSuccess { bitmap ->
                 picture.value = bitmap
                 ask(null) { listOf(pictureTensor(bitmap, port)) }
-            }.onFailure { answer.value = Answer.Failed(explain(it)) }
+            }.onFailure { answer.value = Answer.Failed(explain(it), isOfPicture = true) }
         }
     }
 

@@ -36,10 +36,10 @@ class ShareBar(context: Context, private val share: Double, color: Int = R.color
 /** Bars of one colour over a common line, with the ends of the axis below. */
 class Bars(
     context: Context, private val heights: List<Double>, private val from: String, private val to: String,
-    private val marked: Set<Int> = emptySet(),
+    private val marked: Set<Int> = emptySet(), markedColor: Int = R.color.bad,
 ) : View(context) {
     private val bar = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = context.getColor(R.color.accent) }
-    private val markedBar = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = context.getColor(R.color.bad) }
+    private val markedBar = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = context.getColor(markedColor) }
     private val line = Paint().apply {
         color = context.getColor(R.color.card_line)
         strokeWidth = context.dp(1).toFloat()
@@ -75,11 +75,14 @@ class Bars(
 
 private const val BINS = 24
 
-/** How many values fall into each of 24 parts between the smallest and the largest. */
-fun histogram(values: List<Double>): List<Double> {
+/**
+ * How many values fall into each of 24 parts between the smallest one and [end], and last how many are
+ * above it.
+ */
+fun histogram(values: List<Double>, end: Double): List<Double> {
     val low = values.min()
-    val range = (values.max() - low).takeIf { it > 0 } ?: 1.0
-    val bins = DoubleArray(BINS)
-    for (value in values) bins[floor((value - low) / range * BINS).toInt().coerceIn(0, BINS - 1)]++
+    val range = (end - low).takeIf { it > 0 } ?: 1.0
+    val bins = DoubleArray(BINS + 1)
+    for (value in values) bins[if (value > end) BINS else floor((value - low) / range * BINS).toInt().coerceIn(0, BINS - 1)]++
     return bins.asList()
 }

@@ -3,11 +3,9 @@ package dev.edgepipeline.app.ui
 import android.annotation.SuppressLint
 import android.content.Context
 import android.graphics.Canvas
-import android.graphics.Outline
 import android.graphics.PointF
 import android.view.MotionEvent
 import android.view.View
-import android.view.ViewOutlineProvider
 import dev.edgepipeline.app.R
 import dev.edgepipeline.app.state.Drawing
 import dev.edgepipeline.app.state.Stroke
@@ -23,12 +21,8 @@ class DrawView(context: Context, private val drawing: Drawing, private val onDra
 
     init {
         contentDescription = context.getString(R.string.canvas_label)
-        setBackgroundColor(context.getColor(R.color.slate))
+        background = rounded(context.getColor(R.color.slate), context.dp(16).toFloat())
         clipToOutline = true
-        outlineProvider = object : ViewOutlineProvider() {
-            override fun getOutline(view: View, outline: Outline) =
-                outline.setRoundRect(0, 0, view.width, view.height, context.dp(16).toFloat())
-        }
     }
 
     fun show(strokes: List<Stroke>) {
@@ -37,7 +31,9 @@ class DrawView(context: Context, private val drawing: Drawing, private val onDra
     }
 
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
-        val width = minOf(MeasureSpec.getSize(widthSpec), context.dp(420))
+        // As wide as there is room, but all of it in sight where a phone lies on its side.
+        val highest = context.dp(maxOf(200, resources.configuration.screenHeightDp * 6 / 10))
+        val width = minOf(MeasureSpec.getSize(widthSpec), highest * drawing.width / drawing.height)
         setMeasuredDimension(width, width * drawing.height / drawing.width)
     }
 

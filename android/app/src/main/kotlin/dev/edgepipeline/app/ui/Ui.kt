@@ -33,11 +33,17 @@ fun Context.label(text: CharSequence, size: Float = 14f, color: Int = R.color.te
     TextView(this).apply {
         this.text = text
         textSize = size
+        textAlignment = View.TEXT_ALIGNMENT_VIEW_START // where one reads from the right, English too
         setTextColor(getColor(color))
         if (bold) typeface = MEDIUM
     }
 
 val MEDIUM: Typeface = Typeface.create("sans-serif-medium", Typeface.NORMAL)
+
+fun TextView.centred() = apply {
+    gravity = Gravity.CENTER
+    textAlignment = View.TEXT_ALIGNMENT_CENTER
+}
 
 fun TextView.heading() = apply { if (Build.VERSION.SDK_INT >= 28) isAccessibilityHeading = true }
 
@@ -86,13 +92,13 @@ fun Context.quietButton(text: String, icon: Int = 0, action: () -> Unit): Button
     button(text, R.color.on_accent_soft, R.color.accent_soft, icon, action)
 
 private fun Context.button(text: String, color: Int, ground: Int, icon: Int, action: () -> Unit) =
-    Button(this, null, 0, 0).apply {
+    IconButton(this, side = dp(if (text.length == 1) 0 else 20)).apply {
         this.text = text
         textSize = 15f
         typeface = MEDIUM
-        gravity = Gravity.CENTER
         minHeight = dp(48)
-        setPadding(dp(20), dp(10), dp(22), dp(10))
+        minWidth = dp(48)
+        setPadding(0, dp(10), 0, dp(10))
         setTextColor(getColor(color))
         background = rippled(rounded(getColor(ground), dp(24).toFloat()))
         if (icon != 0) {
@@ -111,27 +117,6 @@ fun Context.rippled(content: Drawable?): Drawable {
 
 fun Context.tinted(icon: Int, color: Int): Drawable =
     requireNotNull(getDrawable(icon)).mutate().apply { setTint(getColor(color)) }
-
-/** One of several choices in a row, each as wide as the others. */
-fun Context.segments(choices: List<Pair<String, () -> Unit>>, selected: Int): LinearLayout = row(4).apply {
-    background = rounded(context.getColor(R.color.well), dp(24).toFloat())
-    setPadding(dp(4), dp(4), dp(4), dp(4))
-    choices.forEachIndexed { i, (text, action) ->
-        val isChosen = i == selected
-        val color = if (isChosen) R.color.on_accent_soft else R.color.text_soft
-        val choice = label(text, 14f, color, bold = true).apply {
-            gravity = Gravity.CENTER
-            minHeight = dp(44)
-            setPadding(dp(6), 0, dp(6), 0)
-            isSelected = isChosen
-            background = rippled(rounded(if (isChosen) context.getColor(R.color.accent_soft) else 0, dp(20).toFloat()))
-            isClickable = true
-            isFocusable = true
-            setOnClickListener { action() }
-        }
-        put(choice, 1f)
-    }
-}
 
 /** A number with its name above it; both are read as one. */
 fun Context.figure(name: String, value: String, note: String? = null, color: Int = R.color.text) = column(2).apply {
@@ -157,7 +142,7 @@ fun LinearLayout.putFigures(figures: List<View>, inRow: Int = 2) {
 /** A name and its value at the ends of a line. */
 fun Context.fact(name: String, value: String) = row(16).apply {
     put(label(name, 14f, R.color.text_soft))
-    put(label(value, 14f).apply { gravity = Gravity.END }, 1f)
+    put(label(value, 14f).apply { textAlignment = View.TEXT_ALIGNMENT_VIEW_END }, 1f)
     contentDescription = "$name, $value"
     isFocusable = true
 }

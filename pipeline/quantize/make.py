@@ -1,0 +1,113 @@
+"""From a candidate to its file. What candidates share is done once: folding, calibration."""
+
+import importlib
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pipeline.errors import UsageError
+from pipeline.quantize.calibration import calibration_batches
+from pipeline.quantize.candidates import Candidate, Transform
+from pipeline.quantize.recipes import RECIPES, Quantized, Task
+
+
+class Maker(Protocol):
+    """Makes the candidates of one format. What a recipe raises goes through."""
+
+    def prepare(self) -> None:
+        """What is to be done once, for static candidates. Raises UsageError for the samples."""
+
+    def make(self, candidate: Candidate) -> Quantized: ...
+
+
+class OnnxMaker:
+    """Keeps the ground of each transform: the float model, and what flows in it on the calibration
+    samples."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._grounds: dict[Transform, Any] = {}
+        self._unfit: UsageError | None = None
+
+    def prepare(self) -> None:
+        """Runs the calibration samples, if the file can be quantized statically at all. Raises
+        UsageError for samples that the model does not take or answers with NaN."""
+        from pipeline.quantize.onnx_qdq import folded, ground
+
+        try:
+            model, note = folded(self.task)
+        except UsageError as error:  # each static candidate will fail with it
+            self._unfit = error
+            return
+        self._grounds[""] = ground(self.task, model, note)
+
+    def make(self, candidate: Candidate) -> Quantized:
+        if candidate.how is None:
+            return _by_recipe(self._excluding(candidate), candidate)
+        from pipeline.onnx_file import onnx_bytes
+        from pipeline.quantize.onnx_qdq import qdq
+
+        floor = self.ground(candidate.transform)
+        model = qdq(floor, candidate.how, candidate.kept_float)
+        details = {**candidate.how.to_json(), "made": candidate.name}
+        details |= {"prepared": floor.note} if floor.note else {}
+        what = f"{self.task.source.id} as {candidate.name}"
+        return Quantized(onnx_bytes(model, what), candidate.made_for, details)
+
+    def ground(self, transform: Transform = "") -> Any:
+        """The `onnx_qdq.Ground` of a transform, calibrated when it is first asked for."""
+        if self._unfit is not None:
+            raise self._unfit
+        if "" not in self._grounds:
+            self.prepare()
+            return self.ground(transform)
+        if transform not in self._grounds:
+            from pipeline.quantize.onnx_qdq import ground
+            from pipeline.quantize.onnx_rescale import transformed
+
+            plain = self._grounds[""]
+            model = transformed(plain, transform)
+            self._grounds[transform] = ground(self.task, model, plain.note)
+        return self._grounds[transform]
+
+    def _excluding(self, candidate: Candidate) -> Task:
+        return excluding(self.task, candidate.kept_float)
+
+
+class TorchMaker:
+    """Recipes on the user's module; there is nothing to share but the module's own loading."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def prepare(self) -> None:
+        for _ in calibration_batches(self.task):  # checks them
+            pass
+
+    def make(self, candidate: Candidate) -> Quantized:
+        task = replace(excluding(self.task, candidate.kept_float), observer=candidate.observer)
+        return _by_recipe(task, candidate)
+
+
+def maker_of(task: Task) -> Maker:
+    return OnnxMaker(task) if task.source.format == "onnx" else TorchMaker(task)
+
+
+def excluding(task: Task, names: tuple[str, ...]) -> Task:
+    """The task with further layers kept float."""
+    if not names:
+        return task
+    # Names of nodes may hold what a pattern takes for a character class.
+    literal = tuple(name.replace("[", "[[]") for name in names)
+    settings = task.config.quantize
+    settings = settings.model_copy(update={"exclude": (*settings.exclude, *literal)})
+    return replace(task, config=task.config.model_copy(update={"quantize": settings}))
+
+
+def _by_recipe(task: Task, candidate: Candidate) -> Quantized:
+    (recipe,) = (
+        recipe
+        for recipe in RECIPES
+        if (recipe.name, recipe.format) == (candidate.recipe, candidate.format)
+    )
+    result: Quantized = importlib.import_module(recipe.module).apply(task)
+    return result

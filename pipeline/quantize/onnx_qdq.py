@@ -1,0 +1,183 @@
+"""Quantize and dequantize nodes around the layers of an ONNX model, as ONNX Runtime fuses them.
+
+uint8 activations × int8 weights per channel on x86, int8 × int8 on ARM: those are the pairs that
+it has kernels for there.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from pipeline.quantize.histogram import value_range
+from pipeline.quantize.how import How
+from pipeline.quantize.onnx_bias import correct_biases
+from pipeline.quantize.onnx_calibration import Observed, observe
+from pipeline.quantize.onnx_graph import (
+    constants,
+    excluded_nodes,
+    inputs_of,
+    producers,
+    regions,
+    replace_nodes,
+    sort_nodes,
+    weighted,
+)
+from pipeline.quantize.onnx_pool import pool_means
+from pipeline.quantize.onnx_prepare import prepared, quiet
+from pipeline.quantize.recipes import Task
+
+# Layers whose weights become int8. Their outputs stay float behind Gemm and MatMul: ONNX Runtime
+# fuses them with a float output too, and neither scores nor residual streams are rounded.
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+FLOAT_OUTPUTS = ("Gemm", "MatMul")
+# Operators that ONNX Runtime computes on int8 as such, worth it only between int8 layers.
+BETWEEN = (
+    *("Relu", "Clip", "LeakyRelu", "Sigmoid", "Add", "Mul", "Concat", "MaxPool", "AveragePool"),
+    *("GlobalAveragePool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Split"),
+    *("Resize", "Pad", "Slice"),
+)
+# Computed in float, but narrow and cheap: what follows them may be int8 again.
+GATES = ("HardSigmoid", "HardSwish", "Tanh", "Elu")
+REMOVABLE = ("Relu", "Clip")  # become part of the range that follows the layer before them
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The float model, folded and with the nodes that may become int8, and what flows in it."""
+
+    model: ModelProto
+    nodes: tuple[str, ...]
+    observed: Observed
+    note: str | None = None
+
+
+def folded(task: Task) -> tuple[ModelProto, str | None]:
+    """The model as ONNX Runtime's quantizer wants it, and a note of what failed on the way."""
+    path = task.scratch / "prepared.onnx"
+    note = prepared(task, path)
+    model = onnx.load(path)
+    path.unlink()
+    pool_means(model)
+    return model, note
+
+
+def ground(task: Task, model: ModelProto, note: str | None = None) -> Ground:
+    """Chooses the nodes, runs the calibration samples."""
+    names = chosen_nodes(model.graph, excluded_nodes(model, task.config.quantize.exclude))
+    if not has_layers(model.graph, names):
+        return Ground(model, (), Observed(), note)
+    return Ground(model, tuple(names), observe(task, model, names), note)
+
+
+def has_layers(graph: GraphProto, names: Collection[str]) -> bool:
+    return any(node.name in names for node in graph.node if node.op_type in LAYERS)
+
+
+def chosen_nodes(graph: GraphProto, kept_float: Collection[str]) -> list[str]:
+    """Names of the nodes to quantize, by what they are and where they lie.
+
+    Layers with stored weights; operators that move or combine values between convolutions. What
+    lies before the first weight (the preprocessing) or behind the last (softmax) stays float.
+    """
+    places, weights = regions(graph), weighted(graph)
+    narrow: set[str] = set()  # tensors that are int8 anyway, or lie in a gate beside one
+    stored = {tensor.name for tensor in graph.initializer}
+    names = []
+    for node in graph.node:
+        if node.name in kept_float or node.name in places.before:
+            continue
+        if node.op_type in LAYERS and node.name in weights:
+            names.append(node.name)
+            if node.op_type not in FLOAT_OUTPUTS:
+                narrow.update(node.output)
+        elif _is_between(node, narrow, stored):
+            narrow.update(node.output)
+            last = node.name in places.after and node.op_type not in REMOVABLE
+            if node.op_type in BETWEEN and not last:
+                names.append(node.name)
+    return names
+
+
+def _is_between(node: NodeProto, narrow: set[str], stored: set[str]) -> bool:
+    if node.op_type in ("Add", "Mul", "Concat"):
+        return all(name in narrow or name in stored for name in node.input)
+    return node.op_type in (*BETWEEN, *GATES) and node.input[0] in narrow
+
+
+def qdq(floor: Ground, how: How, kept_float: Collection[str] = ()) -> ModelProto:
+    """A quantized copy. The nodes in `kept_float`, and what then lies between no int8 layers, stay
+    float; a model without layers to quantize comes back as it is."""
+    model = ModelProto()
+    model.CopyFrom(floor.model)
+    graph = model.graph
+    allowed = set(floor.nodes)
+    names = [name for name in chosen_nodes(graph, kept_float) if name in allowed]
+    if not has_layers(graph, names):
+        return model
+    if how.bias:
+        correct_biases(graph, set(names), floor.observed, how)
+    with quiet():
+        quantizer = QDQQuantizer(
+            model=model,
+            per_channel=how.per_channel,
+            reduce_range=how.reduce_range,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QInt8 if how.activations == "int8" else QuantType.QUInt8,
+            tensors_range=_ranges(floor.observed, how),
+            nodes_to_quantize=names,
+            nodes_to_exclude=[],
+            op_types_to_quantize=sorted({n.op_type for n in graph.node if n.name in set(names)}),
+            extra_options={
+                "ActivationSymmetric": how.activations == "int8",
+                "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS),
+            },
+        )
+        quantizer.quantize_model()
+    result: ModelProto = quantizer.model.model
+    float_biases(result.graph)
+    sort_nodes(result.graph)
+    del result.graph.value_info[:]  # inferred for the quantizer; a runtime infers its own
+    return result
+
+
+def float_biases(graph: GraphProto) -> None:
+    """Stores the biases of convolutions as the float values that their int32 and scales stand for,
+    in place: half the bytes, and ONNX Runtime (1.21 or later) makes the same int32 of them when it
+    loads the file. Behind Gemm it does not, so that linear layers keep theirs."""
+    stored, made = constants(graph), producers(graph)
+    elsewhere = {n for node in graph.node if node.op_type != "Conv" for n in inputs_of(node)}
+    gone: set[str] = set()
+    for node in graph.node:
+        turned = made.get(node.input[2]) if node.op_type == "Conv" and len(node.input) > 2 else None
+        if turned is None or turned.op_type != "DequantizeLinear":
+            continue
+        if turned.output[0] in elsewhere or turned.input[0] not in stored:
+            continue
+        name = f"{turned.input[0]}_float"
+        if turned.output[0] not in gone:
+            numbers, scale = (numpy_helper.to_array(stored[part]) for part in turned.input[:2])
+            values = (numbers * scale.astype(np.float64)).astype(np.float32)
+            graph.initializer.append(numpy_helper.from_array(values, name))
+        gone.add(turned.output[0])
+        node.input[2] = name
+    replace_nodes(graph, [node for node in graph.node if node.output[0] not in gone])
+    read = {name for node in graph.node for name in inputs_of(node)}
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _ranges(observed: Observed, how: How) -> TensorsData:
+    found = {}
+    for name, histogram in observed.histograms.items():
+        low, high = value_range(histogram, how.ranges, how.activations == "int8")
+        # Values beyond float32's normal range would make the scale zero.
+        ends = {"lowest": np.array(low, np.float32), "highest": np.array(high, np.float32)}
+        found[name] = TensorData(**ends)
+    return TensorsData(CalibrationMethod.MinMax, found)

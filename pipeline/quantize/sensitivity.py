@@ -1,0 +1,64 @@
+"""Which layers suffer from int8: each is quantized alone, and the output compared with float's."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.parity import ParitySums
+from pipeline.quantize.calibration import calibration_batches
+from pipeline.quantize.recipes import Task
+from pipeline.runtimes import Array
+
+SAMPLES = 32  # of the calibration set: layers differ by many dB
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """`layer` is what `kept_float` and `[quantize] exclude` take; `sqnr_db` of the model's output
+    with this layer alone in int8, None where the answers are equal."""
+
+    layer: str
+    module: str
+    sqnr_db: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Run = Callable[[list[Array]], list[Array]]
+
+
+def few_batches(task: Task) -> list[list[Array]]:
+    """The first calibration samples, SAMPLES of them."""
+    settings = task.config.quantize
+    count = min(SAMPLES, settings.calibration_samples)
+    few = settings.model_copy(update={"calibration_samples": count})
+    config = task.config.model_copy(update={"quantize": few})
+    from dataclasses import replace
+
+    return list(calibration_batches(replace(task, config=config, bar=_NoBar())))
+
+
+def sqnr_of(reference: Sequence[list[Array]], answers: Iterator[list[Array]]) -> float | None:
+    """Of the output that is furthest off, over all batches."""
+    sums = [ParitySums() for _ in reference[0]]
+    start = 0
+    for refs, found in zip(reference, answers, strict=True):
+        rows = list(range(start, start + len(refs[0])))
+        start += len(rows)
+        for total, ref, x in zip(sums, refs, found, strict=True):
+            if np.issubdtype(ref.dtype, np.floating):
+                total.update(ref, x, rows)
+    known = [sqnr for total in sums if (sqnr := total.result().sqnr_db) is not None]
+    return min(known) if known else None
+
+
+def ranked(found: Sequence[Sensitivity]) -> list[Sensitivity]:
+    """The most sensitive first; what changed nothing comes last."""
+    return sorted(found, key=lambda one: float("inf") if one.sqnr_db is None else one.sqnr_db)
+
+
+class _NoBar:
+    def advance(self, steps: float = 1, text: str = "") -> None: ...

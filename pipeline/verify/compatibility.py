@@ -1,0 +1,169 @@
+"""What each runtime of a target can read, against what is in a file: a row for each.
+
+The versions and operators are those of the releases that a bundle is carried to, not of what is
+installed here, so that nobody has to carry a file to a phone to find out.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import Artifact, Format
+from pipeline.runner.sources import sources
+
+# ONNX Runtime 1.29.0, which is pinned for Python, the C++ runner and Android alike. Measured: it
+# opens models up to these and refuses the next; a test asks the one that is installed.
+ORT_OPSET, ORT_IR = 26, 13
+# kMaxSupportedFileFormatVersion of caffe2/serialize/versions.h, in torch 1.13.1 as in 2.15.
+SCRIPT_VERSION = 10
+
+# Operators beside the standard's: what the C++ runner allows of ONNX Runtime's own. A test compares
+# them with cpp_runner/bundle/look_onnx.cpp.
+_MICROSOFT = (
+    "Attention BiasGelu DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul "
+    "EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul Gelu "
+    "GroupQueryAttention MatMulInteger16 MatMulIntegerToFloat MatMulNBits MultiHeadAttention "
+    "NhwcMaxPool QAttention QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv "
+    "QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearSigmoid QLinearSoftmax "
+    "QuantizeLinear QuickGelu SkipLayerNormalization "
+)
+RUNNER_MICROSOFT = frozenset(_MICROSOFT.split())
+RUNNER_DOMAINS = ("ai.onnx.ml",)
+SHOWN = 5  # operators in a reason
+
+
+@dataclass(frozen=True)
+class Target:
+    """`unknown` gives the operators of a file that the target does not have. `needs` are the
+    newest versions that it reads, by the keys of `found_in`."""
+
+    name: str
+    says: str
+    format: Format
+    needs: dict[str, int]
+    unknown: Callable[[Collection[str]], list[str]]
+
+
+def rows(files: Mapping[Path, Artifact], judged: Collection[str] = ()) -> list[dict[str, Any]]:
+    """For `verdict.json`: every artifact against every target of its format."""
+    return [
+        _row(artifact, path, target, target.name in judged)
+        for path, artifact in files.items()
+        for target in TARGETS
+        if target.format == artifact.format
+    ]
+
+
+def found_in(artifact: Artifact, path: Path) -> dict[str, int]:
+    """The versions that a file has: `opset` and `ir_version`, or `torchscript_version`; 0 where it
+    cannot be read."""
+    if artifact.format == "torchscript":
+        return {"torchscript_version": artifact.version}
+    return {"opset": artifact.version, "ir_version": _ir_version(path)}
+
+
+def _row(artifact: Artifact, path: Path, target: Target, judged: bool) -> dict[str, Any]:
+    found = found_in(artifact, path)
+    reasons = ["the file cannot be read"] if 0 in found.values() else []
+    reasons += [
+        f"{_WORDS[key]} {found[key]}; {target.says} reads up to {newest}"
+        for key, newest in target.needs.items()
+        if found[key] > newest
+    ]
+    unknown = target.unknown(artifact.operators)
+    if unknown:
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        reasons.append(f"{target.says} has no {', '.join(unknown[:SHOWN])}{more}")
+    return {
+        "artifact": artifact.id,
+        "format": artifact.format,
+        "target": target.name,
+        "needs": target.needs,
+        "found": found,
+        "verdict": "fail" if reasons else "pass",
+        "reasons": reasons,
+        "judged": judged,
+    }
+
+
+_WORDS = {
+    "opset": "opset",
+    "ir_version": "IR version",
+    "torchscript_version": "TorchScript version",
+}
+
+
+def _ir_version(path: Path) -> int:
+    """Field 1 of the message, which writers put first: no need to read the weights."""
+    with path.open("rb") as file:
+        head = file.read(2)
+    if len(head) == 2 and head[0] == 0x08 and head[1] < 0x80:
+        return head[1]
+    import onnx
+
+    try:
+        return int(onnx.load(path, load_external_data=False).ir_version)
+    except Exception:  # protobuf's own classes of errors differ from build to build
+        return 0
+
+
+def _not_in_onnxruntime(operators: Collection[str]) -> list[str]:
+    known = _onnxruntime()
+    return sorted(name for name in operators if name not in known)
+
+
+@cache
+def _onnxruntime() -> frozenset[str]:
+    """As `Artifact.operators` has them: the domain before those that are not the standard's."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    schemas = state.get_all_operator_schema()
+    return frozenset(f"{s.domain}.{s.name}" if s.domain else s.name for s in schemas)
+
+
+def _not_in_runner_onnx(operators: Collection[str]) -> list[str]:
+    lacking = set(_not_in_onnxruntime(operators))
+    for name in operators:
+        domain, _, operator = name.rpartition(".")
+        allowed = operator in RUNNER_MICROSOFT if domain == "com.microsoft" else True
+        if not allowed or domain not in ("", "com.microsoft", *RUNNER_DOMAINS):
+            lacking.add(name)
+    return sorted(lacking)
+
+
+def _not_in_runner_torchscript(operators: Collection[str]) -> list[str]:
+    return sorted(name for name in operators if name not in _runner_list())
+
+
+@cache
+def _runner_list() -> frozenset[str]:
+    text = (sources() / "bundle" / "operators.txt").read_text(encoding="utf-8")
+    return frozenset(line.split()[1] for line in text.splitlines() if line.startswith("allow "))
+
+
+def _not_in_torch_1_13(operators: Collection[str]) -> list[str]:
+    return sorted(name for name in operators if name not in _torch_1_13())
+
+
+@cache
+def _torch_1_13() -> frozenset[str]:
+    file = resources.files("pipeline.verify") / "pytorch_android_1_13_1.txt"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+_ONNX = {"opset": ORT_OPSET, "ir_version": ORT_IR}
+_SCRIPT = {"torchscript_version": SCRIPT_VERSION}
+TARGETS = (
+    Target(
+        "onnxruntime-android", "ONNX Runtime 1.29.0 for Android", "onnx", _ONNX, _not_in_onnxruntime
+    ),
+    Target(
+        "pytorch-android", "PyTorch 1.13.1 for Android", "torchscript", _SCRIPT, _not_in_torch_1_13
+    ),
+    Target("cpp-runner", "the C++ runner", "onnx", _ONNX, _not_in_runner_onnx),
+    Target("cpp-runner", "the C++ runner", "torchscript", _SCRIPT, _not_in_runner_torchscript),
+)

@@ -1,0 +1,104 @@
+"""The tensors inside eager PyTorch: every operator, with the module that calls it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pipeline.samples import Array
+from pipeline.verify.drift.taps import HANDS_ON, Tap
+
+# (index of the tap, its value)
+Visit = Callable[[int, Tensor], None]
+
+
+class EagerSource:
+    """A module as a source of taps. Values are handed out as they are computed, and freed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def taps(self, inputs: list[Array]) -> list[Tap]:
+        recorder = _Recorder(lambda index, value: None)
+        self._run(recorder, inputs)
+        return recorder.taps
+
+    def stream(self, inputs: list[Array], wanted: set[int], visit: Visit) -> None:
+        """Calls `visit` for each wanted tap, in their order."""
+        self._run(
+            _Recorder(lambda index, value: visit(index, value) if index in wanted else None), inputs
+        )
+
+    def _run(self, recorder: "_Recorder", inputs: list[Array]) -> None:
+        tensors = [torch.from_numpy(array) for array in inputs]
+        with torch.no_grad(), _paths(self.model, recorder), recorder:
+            self.model(*tensors)
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operator below autograd."""
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.visit = visit
+        self.path: list[str] = [""]
+        self.taps: list[Tap] = []
+        self.made: dict[int, tuple[int, ...]] = {}  # by id of a tensor: the taps it comes from
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here. Torch would import its compiler to keep it out: 4 s, 80 MB."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        given = func(*args, **(kwargs or {}))
+        reads = tuple(dict.fromkeys(i for a in _tensors(args) for i in self.made.get(id(a), ())))
+        first = next(iter(_tensors([given])), None)
+        if first is None:
+            return given
+        name = func.overloadpacket.__name__
+        if not first.is_floating_point() or name in HANDS_ON:
+            self.made[id(first)] = reads
+            return given
+        index = len(self.taps)
+        path = self.path[-1]
+        self.taps.append(Tap(f"{path}#{index}", path, name, reads, 4 * first.numel()))
+        self.made[id(first)] = (index,)
+        self.visit(index, first)
+        return given
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+@contextmanager
+def _paths(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
+    """Tells the recorder in which module it is."""
+
+    def entering(name: str) -> Callable[..., None]:
+        return lambda *_: recorder.path.append(name)
+
+    def leaving(*_: Any) -> None:
+        recorder.path.pop()
+
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue
+        handles.append(module.register_forward_pre_hook(entering(name)))
+        handles.append(module.register_forward_hook(leaving, always_call=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,82 @@
+"""What an artifact's tensors are held against: eager PyTorch, or another artifact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.samples import Array
+from pipeline.verify.drift.eager import EagerSource
+from pipeline.verify.drift.measure import Kept, plain
+from pipeline.verify.drift.onnx_graph import OnnxSource, as_float
+from pipeline.verify.drift.script import ScriptSource
+from pipeline.verify.drift.taps import Tap
+
+
+@dataclass(frozen=True)
+class EagerReference:
+    source: EagerSource
+    samples: Sequence[list[Array]]
+
+    def taps(self) -> list[Tap]:
+        return self.source.taps(self.samples[0])
+
+    def keep(self, wanted: set[int], folder: Path) -> None:
+        kept = Kept(folder)
+        for number, inputs in enumerate(self.samples):
+
+            def write(index: int, value: Any, number: int = number) -> None:
+                kept.write(index, number, plain(value))
+
+            self.source.stream(inputs, wanted, write)
+
+
+@dataclass(frozen=True)
+class ScriptReference:
+    source: ScriptSource
+    samples: Sequence[list[Array]]
+
+    def taps(self) -> list[Tap]:
+        return self.source.taps(self.samples[0])
+
+    def keep(self, wanted: set[int], folder: Path) -> None:
+        kept = Kept(folder)
+        for number, inputs in enumerate(self.samples):
+
+            def write(index: int, value: Any, number: int = number) -> None:
+                if index in wanted:
+                    kept.write(index, number, plain(value))
+
+            self.source.stream(inputs, write)
+
+
+@dataclass(frozen=True)
+class OnnxReference:
+    source: OnnxSource
+    samples: Sequence[list[Array]]
+
+    def taps(self) -> list[Tap]:
+        return self.source.taps()
+
+    def keep(self, wanted: set[int], folder: Path) -> None:
+        kept, taps = Kept(folder), self.source.taps()
+        few = 8  # sizes are not known before they are computed
+        order = sorted(wanted)
+        for start in range(0, len(order), few):
+            part = order[start : start + few]
+            session = self.source.session([taps[index].name for index in part])
+            for number, inputs in enumerate(self.samples):
+                known = dict(zip(self.source.inputs, inputs, strict=True))
+                taken = {argument.name for argument in session.get_inputs()}
+                values = session.run(None, {name: known[name] for name in taken})
+                for index, value in zip(part, values, strict=True):
+                    array = as_float(value)
+                    if array is not None:
+                        kept.write(index, number, array)
+
+
+def one_by_one(inputs: Sequence[Sequence[Array]], fixed: int | None) -> list[list[Array]]:
+    """Samples as batches of one, or of the only size that the model takes."""
+    return [[np.stack([array] * (fixed or 1)) for array in row] for row in inputs]

@@ -1,0 +1,215 @@
+"""One artifact, layer by layer, against eager PyTorch or another artifact."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import Artifact, Precision, read_index, read_signature
+from pipeline.config import Config
+from pipeline.errors import UsageError
+from pipeline.onnx_file import load_onnx
+from pipeline.progress import Bar
+from pipeline.runtimes.eager import wrapped_model
+from pipeline.runtimes.torchscript import engine_for
+from pipeline.samples import Array, Samples, load_samples
+from pipeline.verify.drift import measure, verdict
+from pipeline.verify.drift.eager import EagerSource
+from pipeline.verify.drift.measure import Kept, Layer, Reference
+from pipeline.verify.drift.onnx_graph import OnnxSource, paths_of
+from pipeline.verify.drift.references import (
+    EagerReference,
+    OnnxReference,
+    ScriptReference,
+    one_by_one,
+)
+from pipeline.verify.drift.script import ScriptSource
+from pipeline.verify.drift.taps import Tap, matches, without_prefix
+from pipeline.verify.tolerances import DEFAULTS, given_bounds
+
+SAMPLES = 4
+EAGER = "eager"
+
+
+@dataclass(frozen=True)
+class File:
+    """An artifact, or a file that somebody named."""
+
+    id: str
+    path: Path
+    format: str
+    precision: Precision
+    made_for: str = "any"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where everything lies. `inputs` are the folders of train, export and quantize."""
+
+    config: Config
+    inputs: Mapping[str, Path]
+    scratch: Path
+    samples: Sequence[list[Array]]
+    loaded: Samples
+
+
+def prepare(config: Config, inputs: Mapping[str, Path], scratch: Path, count: int = SAMPLES) -> Run:
+    """The first samples of those that verify asks, in batches of one."""
+    loaded = load_samples(config, "validation", count)
+    fixed = read_signature(inputs["export"]).inputs[0].shape[0]
+    return Run(config, inputs, scratch, one_by_one(loaded.inputs, fixed), loaded)
+
+
+def find(inputs: Mapping[str, Path], name: str) -> File:
+    """An artifact by its id, or a file by its path. Raises UsageError with what there is."""
+    known = [
+        (a, inputs[stage] / a.file)
+        for stage in ("export", "quantize")
+        for a in read_index(inputs[stage])
+    ]
+    for artifact, path in known:
+        if artifact.id == name:
+            return as_file(artifact, path)
+    path = Path(name)
+    formats = {".onnx": "onnx", ".pt": "torchscript"}
+    if path.suffix in formats and path.is_file():
+        words: tuple[Precision, ...] = ("int4", "int8", "fp16")
+        precision: Precision = next((word for word in words if word in path.name), "fp32")
+        return File(path.stem, path, formats[path.suffix], precision)
+    raise UsageError(
+        f"There is no artifact {name!r}, and no .onnx or .pt file of that name.",
+        f"There are: {', '.join(artifact.id for artifact, _ in known)}.",
+    )
+
+
+def as_file(artifact: Artifact, path: Path) -> File:
+    return File(artifact.id, path, artifact.format, artifact.precision, artifact.made_for)
+
+
+def drift(run: Run, file: File, against: File | None, bar: Bar) -> dict[str, Any]:
+    """What `drift.ARTIFACT.json` holds; docs/parity.md describes it. `against` None is eager."""
+    import torch
+
+    threads, engine = torch.get_num_threads(), torch.backends.quantized.engine
+    torch.set_num_threads(1)
+    torch.backends.quantized.engine = engine_for(file.made_for)
+    try:
+        with tempfile.TemporaryDirectory(dir=run.scratch) as folder:
+            return _drift(run, file, against, Path(folder), bar)
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.quantized.engine = engine
+
+
+def default_against(run: Run, file: File) -> File | None:
+    """A model that is a file has no inside in eager: its fp32 artifact stands for it."""
+    given = (
+        "onnx" if run.config.model.onnx else "torchscript" if run.config.model.torchscript else ""
+    )
+    if not given or file.id == f"{given}-fp32":
+        return None
+    return find(run.inputs, f"{given}-fp32")
+
+
+def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -> dict[str, Any]:
+    bar.advance(0, f"{file.id}: the reference's tensors")
+    paths = _known_paths(run)  # before the model is in memory
+    reference = _reference(run, against, paths, folder)
+    known = reference.taps()
+    source, taps = _source(run, file, paths, folder)
+    taps = without_prefix(taps, known)
+    found = matches(taps, known)
+    layers = {
+        index: Layer(_sized(tap, candidates, known), candidates)
+        for index, (tap, candidates) in enumerate(zip(taps, found, strict=True))
+        if candidates
+    }
+    kept = Kept(folder)
+    reference.keep({i for layer in layers.values() for i in layer.candidates}, folder)
+    del reference  # the model gives way to the artifact
+    bar.advance(1, f"{file.id}: layer by layer")
+    how = measure.measure_onnx if file.format == "onnx" else measure.measure_script
+    how(source, layers, run.samples, kept, bar)
+    matched = [
+        layer
+        for layer in layers.values()
+        if layer.chosen is not None and layer.sums.samples + layer.not_finite
+    ]
+    report = _report(run, file, source, matched, known)
+    report |= {
+        "artifact": file.id,
+        "against": against.id if against else EAGER,
+        "runtime": "onnxruntime" if file.format == "onnx" else "torchscript",
+        "samples": len(run.samples),
+        "matched": len(matched),
+        "unmatched": len(taps) - len(matched),
+    }
+    if against is not None:
+        from pipeline.verify.drift.bisect import mend
+
+        report["mended"] = mend(source, matched, report["culprits"], run.samples, kept)
+    return report
+
+
+def _reference(run: Run, against: File | None, paths: Mapping[str, str], folder: Path) -> Reference:
+    if against is None:
+        model = wrapped_model(run.config, run.inputs["train"], run.loaded)
+        return EagerReference(EagerSource(model), run.samples)
+    if against.format == "onnx":
+        inner = folder / "reference"
+        inner.mkdir()
+        return OnnxReference(OnnxSource(against.path, inner, paths), run.samples)
+    return ScriptReference(ScriptSource(against.path), run.samples)
+
+
+def _source(run: Run, file: File, paths: Mapping[str, str], folder: Path) -> tuple[Any, list[Tap]]:
+    if file.format == "onnx":
+        inner = folder / "artifact"
+        inner.mkdir()
+        source = OnnxSource(file.path, inner, paths)
+        return source, source.taps()
+    script = ScriptSource(file.path)
+    return script, script.taps(run.samples[0])
+
+
+def _known_paths(run: Run) -> dict[str, str]:
+    """Modules by tensor, as export wrote them: quantizers drop what new nodes come from."""
+    for artifact in read_index(run.inputs["export"]):
+        if artifact.format == "onnx":
+            return paths_of(load_onnx(run.inputs["export"] / artifact.file))
+    return {}
+
+
+def _sized(tap: Tap, candidates: Sequence[int], known: Sequence[Tap]) -> Tap:
+    size = tap.size or max(known[index].size for index in candidates)
+    return replace(tap, size=size)
+
+
+def _report(
+    run: Run, file: File, source: Any, matched: Sequence[Layer], known: Sequence[Tap]
+) -> dict[str, Any]:
+    bar_db = given_bounds(run.config, file.precision, "").get(
+        "min_sqnr_db", DEFAULTS[file.precision].min_sqnr_db
+    )
+    bars = bar_db, max(bar_db, verdict.OWN_BAR[file.precision])
+    names = [layer.tap.name for layer in matched]
+    rows = [
+        verdict.layer_json(layer, known, _nodes(source, layer.tap, names), bars)
+        for layer in matched
+    ]
+    guilty = verdict.culprits(rows)
+    return {
+        "bar_db": bar_db,
+        "own_bar_db": bars[1],
+        "layers": rows,
+        "first_bad": verdict.first_bad(rows),
+        "culprits": guilty,
+        "remedy": verdict.remedy(rows, guilty, file.precision),
+    }
+
+
+def _nodes(source: Any, tap: Tap, names: Sequence[str]) -> list[str]:
+    if isinstance(source, OnnxSource):
+        return source.nodes(tap.name, names)
+    return [tap.operator]

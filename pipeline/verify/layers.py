@@ -1,0 +1,35 @@
+"""`drift.ARTIFACT.json` of every artifact: what the report shows by layer."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from pipeline.artifacts import Artifact, write_json
+from pipeline.stage import Job
+
+
+def write_layers(
+    job: Job, files: Iterable[tuple[Path, Artifact]], unproven: Collection[str]
+) -> None:
+    """Measures each artifact that its Python runtime opens. What cannot be walked through, such
+    as a file that no runtime takes, is noted: no verdict depends on it. Where an artifact is
+    `unproven`, its first bad layer is noted too."""
+    from pipeline.verify.drift.run import as_file, default_against, drift, prepare
+
+    items = list(files)
+    with job.report.bar("layers", 2 * len(items)) as bar:
+        run = prepare(job.config, job.inputs, job.scratch)
+        for path, artifact in items:
+            file = as_file(artifact, path)
+            try:
+                found = drift(run, file, default_against(run, file), bar)
+            except Exception as error:  # whatever torch and ONNX Runtime raise inside a graph
+                said = str(error).strip().splitlines() or [type(error).__name__]
+                job.report.note(f"no layers of {artifact.id}: {said[0][:200]}")
+                continue
+            write_json(job.out / f"drift.{artifact.id}.json", found)
+            if found["first_bad"] is not None and artifact.id in unproven:
+                layer = found["layers"][(found["culprits"] or [found["first_bad"]])[0]]
+                job.report.note(
+                    f"{artifact.id} leaves the reference at {layer['name']} "
+                    f"({layer['operator']}): pipeline verify --drift {artifact.id}"
+                )

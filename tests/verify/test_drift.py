@@ -1,0 +1,172 @@
+"""Planted faults: the layer or the input that is to blame is named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from pipeline import quantize
+from pipeline.progress import Silent
+from pipeline.samples import load_samples
+from pipeline.stage import Job
+from pipeline.verify.drift.run import drift, find, prepare
+from tests.verify.verify_cases import PICTURE, Case, Flipped, as_onnx, good, only_row, traced
+
+
+def drifted(case: Case, name: str, against: str | None = None) -> dict[str, Any]:
+    scratch = case.folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    run = prepare(case.config, case.inputs, scratch, 4)
+    with Silent().bar("", None) as bar:
+        other = find(case.inputs, against) if against else None
+        found = drift(run, find(case.inputs, name), other, bar)
+    assert not list(scratch.iterdir())
+    return found
+
+
+def culprit(found: dict[str, Any]) -> dict[str, Any]:
+    assert found["first_bad"] is not None
+    layer = found["layers"][found["culprits"][0]]
+    assert isinstance(layer, dict)
+    return layer
+
+
+@pytest.fixture(scope="module")
+def exported() -> dict[str, bytes]:
+    return {}
+
+
+def onnx_of(case: Case, exported: dict[str, bytes]) -> bytes:
+    if not exported:
+        axes = dict.fromkeys((0, 1, 2), torch.export.Dim.DYNAMIC)
+        exported["it"] = as_onnx(case.model(), [PICTURE], [axes], ["image"], ["probabilities"])
+    return exported["it"]
+
+
+def test_a_good_artifact_has_no_bad_layer(pictures: Case, exported: dict[str, bytes]) -> None:
+    pictures.add(good(pictures)).add(onnx_of(pictures, exported), "onnx")
+    for name in ("torchscript-fp32", "onnx-fp32"):
+        found = drifted(pictures, name)
+        assert found["first_bad"] is None, found
+        assert found["matched"] >= 9
+        assert found["remedy"] is None
+        assert {"model.3", "model.7", "post"} <= {layer["path"] for layer in found["layers"]}
+
+
+def test_a_folded_batch_norm_is_recognised(pictures: Case) -> None:
+    """What int8 has instead of a convolution and its batch norm is held against the latter."""
+    pictures.add(good(pictures))
+    config = pictures.configured(quantize={"recipes": ["torchscript:int8-static"]}).config
+    scratch = pictures.folder / "quantizing"
+    quantize.run(Job(config, pictures.inputs, pictures.inputs["quantize"], scratch, Silent()))
+    found = drifted(pictures, "torchscript-int8-static")
+    assert found["first_bad"] is None
+    first = next(layer for layer in found["layers"] if layer["path"].startswith("model.0"))
+    assert not first["reference"].endswith("convolution")
+    assert min(layer["own_db"] for layer in found["layers"] if layer["own_db"]) > 20
+
+
+def test_a_wrong_mean(pictures: Case) -> None:
+    model = pictures.model()
+    assert model.pre is not None
+    model.pre.mean = torch.full_like(model.pre.mean, 0.485)
+    found = drifted(pictures.add(traced(model, PICTURE)), "torchscript-fp32")
+    assert (culprit(found)["path"], culprit(found)["operator"]) == ("pre", "sub")
+    assert "[input] mean" in found["remedy"]
+
+
+def test_channels_swapped(pictures: Case) -> None:
+    pictures.add(traced(Flipped(pictures.model(), 3, output=False), PICTURE))
+    layer = culprit(drifted(pictures, "torchscript-fp32"))
+    assert (layer["path"], layer["operator"]) == ("pre", "div")  # the first that computes
+
+
+def test_labels_shifted(pictures: Case) -> None:
+    model = pictures.model()
+    with torch.no_grad():
+        head = model.model[-1]
+        head.weight.copy_(head.weight.roll(1, 0))
+        head.bias.copy_(head.bias.roll(1, 0))
+    found = drifted(pictures.add(traced(model, PICTURE)), "torchscript-fp32")
+    assert culprit(found)["path"] == "model.7"
+    assert len(found["culprits"]) == 1
+
+
+def test_a_baked_batch_is_named_by_the_sweep(pictures: Case) -> None:
+    class Baked(Flipped):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.model(x).reshape(2, 3)
+
+    row = only_row(pictures.add(traced(Baked(pictures.model(), 0, output=False), PICTURE)))
+    edges = {edge["case"]: edge for edge in row["edges"]}
+    assert edges["batch of 7"]["verdict"] == "fail"
+    assert edges["batch of 7"]["kind"] == "batch"
+    assert edges["batch of 7"]["inputs"][0]["shape"] == [7, 8, 8, 3]
+
+
+def test_a_broken_scale_and_what_mending_it_gives(
+    pictures: Case, exported: dict[str, bytes], tmp_path: Path
+) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    seen = load_samples(pictures.config, "validation", 64)
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        rows = iter([{"image": np.stack([row[0] for row in seen.inputs])}])
+
+        def get_next(self) -> Any:
+            return next(self.rows, None)
+
+    model = onnx.load_from_string(onnx_of(pictures, exported))
+    del model.graph.value_info[:]
+    onnx.save(model, tmp_path / "float.onnx")
+    quantize_static(
+        tmp_path / "float.onnx", tmp_path / "int8.onnx", Reader(), per_channel=True,
+        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "Relu", "Gemm"],
+    )  # fmt: skip
+    broken = onnx.load(tmp_path / "int8.onnx")
+    scales = [t for t in broken.graph.initializer if t.name == "model.3.weight_scale"]
+    assert len(scales) == 1
+    scales[0].CopyFrom(
+        numpy_helper.from_array(9 * numpy_helper.to_array(scales[0]), scales[0].name)
+    )
+    pictures.add(onnx_of(pictures, exported), "onnx")
+    pictures.add((tmp_path / "int8.onnx").read_bytes(), "onnx", "int8", "int8-static")
+    healthy = drifted(pictures, "onnx-int8-static")
+    assert healthy["first_bad"] is None
+    pictures.add(broken.SerializeToString(), "onnx", "int8", "int8-static")
+    found = drifted(pictures, "onnx-int8-static")
+    assert culprit(found)["path"] in ("model.3", "model.4")
+    assert "[quantize] exclude" in found["remedy"]
+    mended = drifted(pictures, "onnx-int8-static", "onnx-fp32")["mended"]
+    assert mended[-1]["sqnr_db"] > mended[0]["sqnr_db"] + 10
+
+
+def test_an_activation_that_overflows_fp16(pictures: Case) -> None:
+    class Half(nn.Module):
+        def __init__(self, model: nn.Module) -> None:
+            super().__init__()
+            self.pre, self.model, self.post = model.pre, model.model.half(), model.post
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.post(self.model(self.pre(x).half()).float())
+
+    from pipeline.weights import WEIGHTS, save_weights
+
+    loud = pictures.model()
+    with torch.no_grad():
+        loud.model[3].weight *= 1e6
+        loud.model[3].bias *= 1e6
+        loud.model[7].weight *= 1e-6
+    save_weights(loud.model, pictures.inputs["train"] / WEIGHTS)
+    pictures.add(traced(Half(pictures.model()), PICTURE), "torchscript", "fp16", "fp16")
+    found = drifted(pictures, "torchscript-fp16")
+    layer = culprit(found)
+    assert (layer["path"], layer["not_finite"] > 0) == ("model.3", True)
+    assert "65504" in found["remedy"]
