@@ -54,10 +54,9 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
         os.environ[told.FOLDER] = str(where)
         if least < most:
             told.allow_leaving(where)
-        if start.meeting:
-            # torch 2.15's rank 0 tells its agent's store in the first round alone: one who joins a
-            # later round would wait for it in vain. So rank 0 makes a store in each.
-            os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+        # torch 2.15's agent would keep one store for all rounds: processes that are started again
+        # find the addresses of dead ones in it, and a machine that joins later no address at all.
+        os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
         address, hosts = _own_address(start.meeting) if start.meeting else ("127.0.0.1", True)
         _speak_at(address)
         config = LaunchConfig(
