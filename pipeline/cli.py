@@ -170,6 +170,7 @@ def train(
     max_restarts: cli_train.Restarts = 3,
     launcher: cli_train.Launcher = "torchrun",
     ray_address: cli_train.Address = None,
+    profile: cli_train.Profile = False,
     force: Force = False,
     wait: Wait = False,
     json: Json = False,
@@ -185,6 +186,9 @@ def train(
     if cli_train.launched(nproc_per_node, nnodes, rdzv_endpoint, max_restarts):
         return
     lead = functools.partial(_stages, "train", job, force, wait, False)
+    if profile:
+        what = (job.config, job.workspace, job.terminal, wait, json)
+        lead = functools.partial(cli_train.profile, *what)
     if cli_train.many():
         cli_train.together(job.config, job.workspace, lead)
     else:

@@ -1,6 +1,7 @@
 """`pipeline train` on many processes: what starts them, and what each of them does."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pipeline.artifacts import write_json
 from pipeline.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.console import Terminal
     from pipeline.workspace import Workspace
 
 Processes = Annotated[
@@ -33,6 +36,10 @@ Launcher = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="A Ray cluster; default: the one of this machine."),
+]
+Profile = Annotated[
+    bool,
+    typer.Option("--profile", help="Say where a step's time goes; keeps a trace, no weights."),
 ]
 # Options of the launch, and whether a value follows: the processes get the line without them.
 _OURS = {
@@ -92,6 +99,32 @@ def many() -> bool:
 
     variables = in_environment()
     return variables is not None and variables["WORLD_SIZE"] != "1"
+
+
+def profile(
+    config: "Config", workspace: "Workspace", terminal: "Terminal", wait: bool, json: bool
+) -> None:
+    """Trains some steps beside the workspace's training and shows the parts of a step."""
+    from pipeline import console, tables
+    from pipeline.stage import Job
+    from pipeline.train import PROFILE
+    from pipeline.train import profile as measure
+
+    out, scratch = workspace.root / PROFILE, workspace.root / ".scratch" / PROFILE
+    with workspace.lock("pipeline train --profile", wait):
+        shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+        for folder in (out, scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            found = measure(Job(config, {}, out, scratch, terminal))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    write_json(out / "summary.json", found)
+    if json:
+        console.print_json(found)
+        return
+    terminal.show(tables.profile_table(found))
+    terminal.note(f"Trace: {found['trace']}, for https://ui.perfetto.dev or chrome://tracing")
 
 
 def together(config: "Config", workspace: "Workspace", lead: Callable[[], None]) -> None:

@@ -201,6 +201,27 @@ def _facts(data: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
             yield f"{title}  {escape(_plain(value))}"
 
 
+def profile_table(profile: Mapping[str, Any]) -> Table:
+    """What `pipeline train --profile` found."""
+    table = _table("part of a step", ">ms", ">share")
+    for row in profile["parts"]:
+        table.add_row(row["part"], f"{row['ms']:.3g}", f"{row['share']:.1%}")
+    many = f", {profile['processes']} processes" if profile["processes"] > 1 else ""
+    table.add_row(
+        f"[bold]whole step[/] [dim]({profile['samples_per_s']:.0f} samples/s{many})[/]",
+        f"{profile['step_ms']:.3g}",
+        "",
+    )
+    exchange = profile["communication"]
+    if exchange:
+        count = f"{exchange['exchanges']:.0f} exchanges, within the parts above"
+        share = exchange["ms"] / profile["step_ms"]
+        table.add_row(
+            f"communication [dim]({count})[/]", f"{exchange['ms']:.3g}", f"[dim]{share:.1%}[/]"
+        )
+    return table
+
+
 def _rows(items: Sequence[Mapping[str, Any]]) -> Table:
     """A column for each key that says something in any row."""
     keys = {key: None for item in items for key in item}

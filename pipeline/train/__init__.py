@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.stage import Job, Summary
 
+PROFILE = "profile"  # the scratch folder of those steps, by which the other processes know it
+
 if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.progress import Reporter
@@ -32,6 +34,20 @@ def run(job: Job) -> Summary:
     return train(job)
 
 
+def profile(job: Job) -> Summary:
+    """Trains some steps, writes trace.json into `job.out`, and says where a step's time goes.
+
+    Of several processes rank 0 calls it, with a scratch folder named PROFILE.
+    """
+    from pipeline.train import world
+    from pipeline.train.profile import profiled
+
+    here = world.current()
+    if here.first:
+        here.told(job.scratch.name)
+    return profiled(job)
+
+
 def follow(config: "Config", scratches: Path, out: Path, report: "Reporter") -> None:
     """What a process does that is not rank 0: waits for its word, and trains when it does.
 
@@ -41,7 +57,8 @@ def follow(config: "Config", scratches: Path, out: Path, report: "Reporter") -> 
 
     name = world.current().told(None)
     while name is not None:
-        run(Job(config, {}, out, scratches / name, report))
+        work = profile if name == PROFILE else run
+        work(Job(config, {}, out, scratches / name, report))
         name = world.current().told(None)
 
 

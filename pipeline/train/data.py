@@ -1,5 +1,6 @@
 """Batches: which samples, in what order, prepared as the exported graph prepares them."""
 
+import contextlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from pipeline.config import Config
 from pipeline.errors import PipelineError, SetupError, UsageError
@@ -96,11 +97,25 @@ def size_of(dataset: "Dataset[Any]") -> int:
     return len(dataset)  # type: ignore[arg-type]  # build_datasets has checked it
 
 
-def shuffled(size: int, seed: int, epoch: int) -> list[int]:
-    """The order of an epoch: a permutation that is a function of (seed, epoch)."""
-    generator = torch.Generator().manual_seed(rng.derive("order", seed, epoch))
-    order: list[int] = torch.randperm(size, generator=generator).tolist()
-    return order
+def shuffled(dataset: "Dataset[Any]", seed: int, epoch: int) -> list[int]:
+    """The order of an epoch: a permutation that is a function of (seed, epoch).
+
+    Of all samples alike, unless the dataset has a method `order(seed)` of its own: one that reads
+    from large files keeps near each other in time what lies near each other there.
+    """
+    size, own_seed = size_of(dataset), rng.derive("order", seed, epoch)
+    own = getattr(dataset, "order", None)
+    if own is None:
+        generator = torch.Generator().manual_seed(own_seed)
+        order: list[int] = torch.randperm(size, generator=generator).tolist()
+        return order
+    given = np.asarray(own(own_seed))
+    if given.shape != (size,) or not np.array_equal(np.sort(given), np.arange(size)):
+        raise UsageError(
+            f"order() of the training set is no permutation of its {size} samples.",
+            "Return each index from 0 to len() - 1 once.",
+        )
+    return [int(index) for index in given]
 
 
 def split_batches(order: Sequence[int], batch_size: int, world: World) -> list[Share]:
@@ -131,7 +146,8 @@ class BatchMaker(Dataset[Batch | Failure]):
         indices = share.indices
         try:
             seed_of = rng.derive_each(self.config.train.seed, self.split, epoch)
-            with rng.preserved_cpu():
+            # A worker's own random numbers are nobody's.
+            with contextlib.nullcontext() if get_worker_info() else rng.preserved_cpu():
                 samples = [self._read(index, seed_of(index)) for index in indices]
             return self._join(samples, share)
         except PipelineError as error:
@@ -198,6 +214,13 @@ def prepare(preprocess: Preprocess, pictures: Sequence[Array]) -> Tensor:
     In memory the channels lie together, as in the exported graph: convolutions are faster so.
     Pictures of one size are resized together; the values are those of one at a time.
     """
+    first = pictures[0]
+    if len(pictures) * first.size <= PIXELS_AT_ONCE and all(
+        picture.shape == first.shape for picture in pictures
+    ):
+        with torch.no_grad():
+            made: Tensor = preprocess(torch.from_numpy(np.stack(pictures)))
+        return made.contiguous(memory_format=torch.channels_last)
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, picture in enumerate(pictures):
         by_shape.setdefault(picture.shape, []).append(row)
@@ -221,6 +244,7 @@ class Loader:
         self, config: Config, dataset: "Dataset[Any]", split: str, device: torch.device
     ) -> None:
         self.split = split
+        self.dataset = dataset
         self._keys = _Keys()
         train = config.train
         self._loader: DataLoader[Batch | Failure] | None = DataLoader(

@@ -12,6 +12,7 @@ import torch
 from pipeline.config import TrainConfig, threads_or_all
 from pipeline.errors import SetupError, UsageError
 from pipeline.progress import Reporter
+from pipeline.train.heap import kept_heap
 from pipeline.train.stop import held
 from pipeline.train.world import World, current
 
@@ -36,7 +37,7 @@ class Machine:
 
 @contextmanager
 def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
-    """Sets torch's threads and determinism for a training, and puts them back after it.
+    """Sets torch's threads, determinism and heap for a training, and puts them back after it.
 
     Python warnings inside go to the user once, as one line each. Raises SetupError for a device
     that this machine lacks.
@@ -52,7 +53,7 @@ def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
     )
     # cuBLAS repeats its sums only with this, and reads it when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    with warnings.catch_warnings():
+    with kept_heap(), warnings.catch_warnings():
         # DDP's, of the gradients of convolutions over pictures whose channels lie together.
         warnings.filterwarnings("ignore", message="Grad strides do not match")
         warnings.showwarning = lambda message, *_, **__: report.warn(_first_line(message))

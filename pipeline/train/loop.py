@@ -53,11 +53,16 @@ def begin(setup: Setup, learner: Learner) -> None:
     """Takes up a checkpoint, or seeds the first epoch."""
     report, epochs = setup.job.report, setup.config.epochs
     world = setup.world
+    many = "" if world.alone else f", on {world.size} processes"
     if setup.saver.resume(learner):
         progress = learner.progress
         at = f"epoch {progress.epoch + 1} of {epochs}" if progress.epoch < epochs else "the end"
-        report.note(f"Training goes on from {at}, batch {progress.batch}, step {progress.step}.")
+        report.note(
+            f"Training goes on from {at}, batch {progress.batch}, step {progress.step}{many}."
+        )
     else:
+        if many:
+            report.note(f"Training begins{many}.")
         # Rank 0 draws what one process alone would.
         ranked = () if world.first else (world.rank,)
         rng.seed_all(rng.derive("train", setup.config.train.seed, *ranked))
@@ -100,7 +105,7 @@ def round_from_here(setup: Setup, learner: Learner) -> None:
 def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
     """The batches of an epoch that are still to do."""
     train, progress = setup.config.train, learner.progress
-    order = shuffled(setup.size, train.seed, progress.epoch)
+    order = shuffled(setup.loader.dataset, train.seed, progress.epoch)
     batches = split_batches(order, train.batch_size, setup.world)[progress.batch :]
     learner.model.train()
     started, before, seen = time.perf_counter(), progress.seconds, progress.seen
@@ -109,6 +114,7 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
             samples = sum(batch.total for batch in group)
             progress.lr = learner.lr
             part = optimizer_step(setup, learner, group, samples)
+            setup.watch.move(progress.step + 1, "logging")
             loss, stopping = setup.world.total(part, stop.requested)
             progress.batch += len(group)
             progress.step += 1

@@ -21,6 +21,7 @@ from pipeline.wrap import flatten
 ELEMENTWISE = {
     "BCELoss", "BCEWithLogitsLoss", "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss",
 }  # fmt: skip
+FUSED_ON = ("cpu", "cuda")
 DEFAULT_LOSS = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
 
 
@@ -64,7 +65,7 @@ def build_optimizer(config: Config, model: nn.Module) -> Optimizer:
             "Set requires_grad on some, or skip training: [train] epochs = 0.",
         )
     function = _named(config, given, "train.optimizer", torch.optim, Optimizer)
-    args = config.train.optimizer_args
+    args = _faster(config, function, parameters) | config.train.optimizer_args
     with user_code(f"train.optimizer: {given}(lr={config.train.lr}, {args})", config.root):
         optimizer = function(parameters, lr=config.train.lr, **args)
     if not isinstance(optimizer, Optimizer):
@@ -80,6 +81,23 @@ def build_optimizer(config: Config, model: nn.Module) -> Optimizer:
             "Take another one: AdamW, SGD ...",
         )
     return optimizer
+
+
+def _faster(config: Config, function: object, parameters: list[nn.Parameter]) -> dict[str, bool]:
+    """torch's fused step, one kernel for all parameters, where the user chose no other.
+
+    Not for shards: not every fused kernel takes them.
+    """
+    taken = inspect.signature(function).parameters if isinstance(function, type) else {}
+    chosen = {
+        "fused",
+        "foreach",
+        "capturable",
+        "differentiable",
+    } & config.train.optimizer_args.keys()
+    plain = all(p.is_floating_point() and p.device.type in FUSED_ON for p in parameters)
+    fits = "fused" in taken and plain and not chosen and config.train.strategy == "ddp"
+    return {"fused": True} if fits else {}
 
 
 def build_scheduler(

@@ -65,6 +65,7 @@ class Learner:
     scaler: torch.amp.GradScaler
     progress: Progress
     rounding: Rounding
+    rehearsed: bool = False
 
     @property
     def lr(self) -> float:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UsageError
+from pipeline.train import rng
 from pipeline.train.checks import check_finite, check_targets, explained
 from pipeline.train.data import Batch
 from pipeline.train.evaluate import answer, apply_loss
@@ -12,6 +13,7 @@ from pipeline.train.state import Learner
 from pipeline.train.strategy import (
     exchanging,
     is_sharded,
+    moves_gradients,
     share_buffers,
     unused_parameters,
     whole_tensor,
@@ -28,6 +30,8 @@ def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: 
     Raises UsageError for a loss or gradient that is not finite: before anything is moved by it.
     """
     train, where, lr = setup.config.train, learner.progress.where, learner.lr
+    if not learner.rehearsed:
+        rehearse(setup, learner, group[-1])
     mean = 0.0
     step, watch, size = learner.progress.step + 1, setup.watch, setup.world.size
     for number, batch in enumerate(group, 1):
@@ -52,6 +56,26 @@ def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: 
     if train.scheduler_every == "step" and not skipped and not learner.rounding.on:
         step_scheduler(setup, learner, None)
     return mean
+
+
+def rehearse(setup: Setup, learner: Learner, batch: Batch) -> None:
+    """A forward and backward pass that leaves no trace, before the first step of this process.
+
+    Without it a training that goes on would do its first step with gradients laid out as at the
+    very start, and end with other last bits than one that nobody interrupted.
+    """
+    learner.rehearsed = True
+    if not moves_gradients(learner.forward, setup.world.size):
+        return
+    buffers = [(buffer, buffer.clone()) for buffer in learner.model.buffers()]
+    with rng.preserved():
+        loss = batch_loss(setup, learner, batch)
+        with explained(setup.config, "The backward pass"), lost_peers():
+            torch.autograd.backward(loss)
+    learner.optimizer.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
 
 
 def step_scheduler(setup: Setup, learner: Learner, watched: float | None) -> None:

@@ -65,6 +65,17 @@ def exchanging(module: object, last: bool) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
+def moves_gradients(module: object, size: int) -> bool:
+    """Whether DDP lays gradients out anew after its first step, and the sums' bits depend on it.
+
+    It takes the order in which they came. Of two summands the order is the same either way.
+    """
+    inner = getattr(module, "_orig_mod", module)
+    if not isinstance(inner, DistributedDataParallel) or size == 2:
+        return False
+    return bool(inner.static_graph or not inner.find_unused_parameters)
+
+
 def is_sharded(model: nn.Module) -> bool:
     fsdp = sys.modules.get("torch.distributed.fsdp")  # nobody has sharded without it
     return fsdp is not None and isinstance(model, fsdp.FSDPModule)

@@ -1,5 +1,6 @@
 """Finds the process that holds the others up, and names it with its step."""
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -17,16 +18,14 @@ from pipeline.errors import SetupError
 from pipeline.train.world import World
 
 BEAT_S = 1.0
-SILENT_S = (
-    10.0  # without a beat for so long, not even the thread runs: stopped, or the host is gone
-)
+SILENT_S = 5.0  # without a beat for so long, not even the thread runs: stopped, or the host is gone
 # What a step goes through, in this order; whoever waits in a later one waits for those behind.
-PHASES = ("data", "forward", "backward", "optimizer", "validation", "checkpoint")
+PHASES = ("data", "forward", "backward", "optimizer", "logging", "validation", "checkpoint")
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """Where a process was when it last told: `moves` counts what it has done since its start."""
+    """Where a process was at its last beat: `moves` counts what it has done since its start."""
 
     rank: int
     host: str
@@ -34,7 +33,7 @@ class Pulse:
     moves: int = 0
     step: int = 0
     phase: str = "data"
-    at: float = 0.0
+    beats: int = 0
 
 
 class Watch:
@@ -57,18 +56,31 @@ class Watch:
         if self.moves != self.pulse.moves:
             self.moved_at = time.monotonic()
         self.pulse = replace(
-            self.pulse, moves=self.moves, step=self.step, phase=self.phase, at=time.time()
+            self.pulse,
+            moves=self.moves,
+            step=self.step,
+            phase=self.phase,
+            beats=self.pulse.beats + 1,
         )
         return time.monotonic() - self.moved_at > self.timeout_s
 
 
-def behind(pulses: list[Pulse], now: float) -> list[Pulse]:
-    """Those that the others wait for: silent ones first, else those that are least far."""
-    silent = [pulse for pulse in pulses if now - pulse.at > SILENT_S]
+def behind(before: list[Pulse], after: list[Pulse]) -> list[Pulse]:
+    """Those that the others wait for: without a beat between the two, else those least far.
+
+    A silent one is in the step that the furthest waits in: what it told last may be older.
+    """
+    beats = {pulse.rank: pulse.beats for pulse in before}
+    furthest = max(after, key=lambda pulse: (pulse.step, PHASES.index(pulse.phase)))
+    silent = [
+        replace(pulse, step=furthest.step, phase=furthest.phase)
+        for pulse in after
+        if beats[pulse.rank] == pulse.beats
+    ]
     if silent:
         return silent
-    least = min((pulse.step, PHASES.index(pulse.phase)) for pulse in pulses)
-    return [pulse for pulse in pulses if (pulse.step, PHASES.index(pulse.phase)) == least]
+    least = min((pulse.step, PHASES.index(pulse.phase)) for pulse in after)
+    return [pulse for pulse in after if (pulse.step, PHASES.index(pulse.phase)) == least]
 
 
 def described(late: list[Pulse], timeout_s: float) -> SetupError:
@@ -76,8 +88,8 @@ def described(late: list[Pulse], timeout_s: float) -> SetupError:
     one = late[0]
     return SetupError(
         f"Nothing moved for {timeout_s:g} s: {names} hangs at step {one.step}, in its {one.phase}.",
-        "Where it hangs is in its own output above. If a step may take so long, raise "
-        "train.timeout.",
+        "Where it hangs is in its own output above, unless it was stopped. If a step may take so "
+        "long, raise train.timeout.",
     )
 
 
@@ -90,8 +102,9 @@ def watching(
     if world.alone:
         yield watch
         return
+    everyone = [Pulse(**given) for given in world.gathered(asdict(watch.pulse))]
     over = threading.Event()
-    thread = threading.Thread(target=_beat, args=(watch, over, failed), daemon=True)
+    thread = threading.Thread(target=_beat, args=(watch, everyone, over, failed), daemon=True)
     thread.start()
     try:
         yield watch
@@ -100,24 +113,63 @@ def watching(
         thread.join(timeout=5)
 
 
-def _beat(watch: Watch, over: threading.Event, failed: Callable[[SetupError], None]) -> None:
+def _beat(
+    watch: Watch, everyone: list[Pulse], over: threading.Event, failed: Callable[[SetupError], None]
+) -> None:
     store = PrefixStore("pulse", _get_default_store().clone())
-    own = f"{watch.world.rank}"
     while not over.wait(BEAT_S):
         stuck = watch.stuck()
         try:
-            store.set(own, json.dumps(asdict(watch.pulse)))
-            if not stuck:
-                continue
-            ranks = [str(rank) for rank in range(watch.world.size)]
-            pulses = [Pulse(**json.loads(text)) for text in store.multi_get(ranks)]
-        except (RuntimeError, ValueError):
+            store.set(str(watch.world.rank), json.dumps(asdict(watch.pulse)))
+        except RuntimeError:
             if not stuck:
                 continue  # the store's process is gone: the next exchange will say so
-            pulses = [watch.pulse]
-        late = behind(pulses, time.time())
+        if not stuck:
+            continue
+        late = _late(watch, everyone, store, over)
+        if over.is_set():
+            return
         if watch.world.rank in [pulse.rank for pulse in late]:
             faulthandler.dump_traceback(sys.__stderr__ or 2)
         failed(described(late, watch.timeout_s))
         # The main thread waits inside of torch, where no exception reaches it.
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _late(
+    watch: Watch, everyone: list[Pulse], store: PrefixStore, over: threading.Event
+) -> list[Pulse]:
+    """Who holds this process up; itself where nobody can be asked."""
+    before = _asked(store, everyone)
+    if before is not None:
+        until = time.monotonic() + SILENT_S
+        while time.monotonic() < until and not over.wait(BEAT_S):
+            watch.stuck()
+            store.set(str(watch.world.rank), json.dumps(asdict(watch.pulse)))
+        after = _asked(store, everyone)
+        if after is not None:
+            return behind(before, after)
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        return [watch.pulse]
+    # Rank 0 has the store in its own process: it is stopped, as far as this one got.
+    return [replace(everyone[0], step=watch.pulse.step, phase=watch.pulse.phase)]
+
+
+def _asked(store: PrefixStore, everyone: list[Pulse]) -> list[Pulse] | None:
+    """The pulses of all; of one that has not told any yet, its first. None without an answer.
+
+    A thread of its own asks: of a store whose process is stopped torch waits beyond any time-out.
+    """
+    answer: list[Pulse] = []
+
+    def ask() -> None:
+        with contextlib.suppress(RuntimeError):
+            for first in everyone:
+                key = str(first.rank)
+                told = store.get(key) if store.check([key]) else None
+                answer.append(Pulse(**json.loads(told)) if told else first)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(SILENT_S)
+    return answer if len(answer) == len(everyone) else None

@@ -54,8 +54,9 @@ def start(
     *overrides: str,
     to: str = "out",
     hook: Callable[[int], None] | None = None,
+    other: tuple[str, ...] = (),
 ) -> Ranks:
-    """`hook(rank)` is called in each rank before it trains."""
+    """`hook(rank)` is called in each rank before it trains; rank 1 has `other` overrides too."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -65,7 +66,8 @@ def start(
         old.unlink()
     ranks = Ranks(folder)
     for rank in range(size):
-        arguments = (project, _Place(rank, size, port), overrides, to, hook)
+        own = (*overrides, *(other if rank == 1 else ()))
+        arguments = (project, _Place(rank, size, port), own, to, hook)
         process = SERVER.Process(target=_rank, args=arguments, daemon=True)
         process.start()
         ranks.processes.append(process)

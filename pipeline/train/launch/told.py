@@ -12,6 +12,7 @@ from pipeline.errors import DamagedError, Interrupted, PipelineError, SetupError
 FOLDER = "PIPELINE_LAUNCH"  # the variable that names the folder for it
 KINDS = {kind.exit_code: kind for kind in (UsageError, SetupError, DamagedError, Interrupted)}
 # Errors that come again however often it is tried.
+ELASTIC = "elastic"  # a file in the folder: machines may come and go
 FINAL = (UsageError.exit_code, DamagedError.exit_code, Interrupted.exit_code)
 
 
@@ -48,9 +49,15 @@ def said(where: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["lost"], row["at"]))
 
 
+def allow_leaving(where: Path) -> None:
+    """An interruption is not the end: a machine came, or left with all saved."""
+    (where / ELASTIC).touch()
+
+
 def is_over(where: Path) -> int | None:
     """The exit code of a process that is started again though it cannot help; None otherwise."""
-    return next((row["code"] for row in said(where) if row["code"] in FINAL), None)
+    final = set(FINAL) - ({Interrupted.exit_code} if (where / ELASTIC).exists() else set())
+    return next((row["code"] for row in said(where) if row["code"] in final), None)
 
 
 def as_error(row: dict[str, Any]) -> PipelineError:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -51,6 +52,13 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
         where = Path(folder) / "told"
         where.mkdir()
         os.environ[told.FOLDER] = str(where)
+        if least < most:
+            told.allow_leaving(where)
+        # torch 2.15's agent would keep one store for all rounds: processes that are started again
+        # find the addresses of dead ones in it, and a machine that joins later no address at all.
+        os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+        address, hosts = _own_address(start.meeting) if start.meeting else ("127.0.0.1", True)
+        _speak_at(address)
         config = LaunchConfig(
             min_nodes=least,
             max_nodes=most,
@@ -58,11 +66,16 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
             run_id="pipeline" if start.meeting else f"pipeline-{os.getpid()}",
             rdzv_backend="c10d",
             rdzv_endpoint=start.meeting or "localhost:0",
-            rdzv_configs={"timeout": start.join_s, "last_call_timeout": 5, "read_timeout": 60},
+            rdzv_configs={
+                "timeout": start.join_s,
+                "last_call_timeout": 5,
+                "read_timeout": 60,
+                "is_host": hosts,
+            },
             max_restarts=start.restarts,
             monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
-            local_addr=_own_address(start.meeting) if start.meeting else "127.0.0.1",
+            local_addr=address,
         )
         words = ("-m", "pipeline.train.launch.worker", *arguments)
         try:
@@ -102,8 +115,11 @@ def _processes(given: str) -> int:
     return int(given)
 
 
-def _own_address(meeting: str) -> str:
-    """The address of this machine from which the meeting place is reached."""
+def _own_address(meeting: str) -> tuple[str, bool]:
+    """The address of this machine from which the meeting place is reached; whether it is that one.
+
+    torch compares names of hosts, which need not be known by the address that was given.
+    """
     import socket
 
     host, _, port = meeting.rpartition(":")
@@ -117,7 +133,20 @@ def _own_address(meeting: str) -> str:
                 f"--rdzv-endpoint {meeting}: {error.strerror or error}.",
                 "Give an address that every node reaches.",
             ) from error
-        return str(s.getsockname()[0])
+        own, there = str(s.getsockname()[0]), str(s.getpeername()[0])
+        return own, own == there
+
+
+def _speak_at(address: str) -> None:
+    """Has gloo and NCCL use the interface with this address, where the user has named none.
+
+    gloo would take the address of the host's name, which is often that of the loopback.
+    """
+    for interface, addresses in psutil.net_if_addrs().items():
+        if any(one.address.partition("%")[0] == address for one in addresses):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+            if not address.startswith("127."):
+                os.environ.setdefault("NCCL_SOCKET_IFNAME", interface)
 
 
 def _cause(where: Path, error: ChildFailedError, start: Start) -> PipelineError:
