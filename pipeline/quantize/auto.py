@@ -13,6 +13,7 @@ from pipeline.progress import Reporter
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.exclusion import Rank, best_base, exclusion
 from pipeline.quantize.goal import Goal, goal_of
+from pipeline.quantize.how import usual
 from pipeline.quantize.make import Maker, OnnxMaker, maker_of
 from pipeline.quantize.reasons import held_back, sentence
 from pipeline.quantize.recipes import Task
@@ -52,8 +53,10 @@ def auto(
     measures = target == machine.made_for()
     goal = goal_of(task.config, judge, minutes, task.source.bytes, measures)
     given = candidates(task.source.format, target, kinds)
-    if not measures:  # by bytes alone int4 would win, whatever its speed
+    if not measures:  # by bytes alone what is slow there could win
+        usual_there = usual(target).activations
         given = [one for one in given if one.recipe == "int8-static"]
+        given = [one for one in given if one.how is None or one.how.activations == usual_there]
     with report.bar(f"search {task.source.format} for {target}", None) as bar:
         task = replace(task, bar=bar)
         maker = maker_of(task)
