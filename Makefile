@@ -51,10 +51,10 @@ test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 	cd cpp_runner && cmake --build --preset tsan && ctest --preset tsan --quiet
 
 test-fast: setup-tests runner jvm ## the tests in Python that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not full"
 
 test-python: setup-tests runner jvm
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not full"
 	$(BIN)/python -m pytest -m "slow and not full"
 
 test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and the parsers fuzzed
