@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from pipeline.errors import SetupError
+from pipeline.errors import PipelineError, SetupError
 
 # The exchange itself gives up so much later than watch.py, which can say whose fault it is.
 GRACE_S = 30.0
@@ -77,14 +77,18 @@ class LostPeersError(SetupError):
 
 @contextmanager
 def lost_peers() -> Iterator[None]:
-    """Turns what torch raises for a broken exchange into a LostPeersError."""
+    """Turns what torch raises for a broken exchange, and what says that it comes from one, into a
+    LostPeersError."""
     try:
         yield
-    except RuntimeError as error:
-        if not is_lost(error):
+    except LostPeersError:
+        raise
+    except (RuntimeError, PipelineError) as error:
+        lost = next((cause for cause in _causes(error) if is_lost(cause)), None)
+        if lost is None:
             raise
         raise LostPeersError(
-            f"Another process of the training ended or does not answer: {_first_line(error)}",
+            f"Another process of the training ended or does not answer: {_first_line(lost)}",
             "Look at what that one said; with --max-restarts the training goes on by itself.",
         ) from error
 
@@ -95,6 +99,12 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and any(sign in said for sign in signs)
     )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _first_line(error: BaseException) -> str:
@@ -167,7 +177,11 @@ def joined(timeout_s: float, device: str) -> Iterator[World]:
     A group that Ray has made already is taken as it is. Raises SetupError if they do not come.
     """
     variables = in_environment()
-    if dist.is_initialized() or variables is None or variables["WORLD_SIZE"] == "1":
+    if dist.is_initialized():
+        with lost_peers():
+            yield current()
+        return
+    if variables is None or variables["WORLD_SIZE"] == "1":
         yield current()
         return
     os.environ.update(variables)
@@ -186,6 +200,8 @@ def joined(timeout_s: float, device: str) -> Iterator[World]:
             "Check that the address can be reached from every node, and that all are started.",
         ) from error
     try:
-        yield current()
+        # FSDP and checkpoints exchange in the middle of torch's own code, whatever the line.
+        with lost_peers():
+            yield current()
     finally:
         dist.destroy_process_group()
