@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -145,6 +146,16 @@ def test_ranks_from_the_environment_train_together(tmp_path: Path, kind: str) ->
     assert weights(folder)
 
 
+def ranks_of(agent: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The processes that it has started; those that ended have no command line any more."""
+    found = []
+    for one in psutil.Process(agent.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if "pipeline.train.launch.worker" in one.cmdline():
+                found.append(one)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.full
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
@@ -157,9 +168,7 @@ def test_the_agent_restarts_what_is_killed(tmp_path: Path, cli: Cli, strategy: s
     try:
         for _ in range(2):
             wait_for_checkpoint(folder, agent)
-            workers = psutil.Process(agent.pid).children()
-            ranks = [one for one in workers if "pipeline.train.launch.worker" in one.cmdline()]
-            ranks[-1].kill()
+            ranks_of(agent)[-1].kill()
         said = agent.communicate(timeout=300)[0]
     finally:
         kill_all(agent)
