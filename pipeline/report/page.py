@@ -151,8 +151,11 @@ def _parity(found: Evidence) -> dict[str, Any]:
     if found.verdict is None:
         return {"closeness_plot": None, "histogram_plot": None, "samples_known": False}
     rows, kept = found.verdict["rows"], found.samples
-    names = [f"{row['artifact']} · {row['runtime']}" for row in rows]
-    drawn = plots.histograms(names, kept["histogram"], kept["histogram_edges"]) if kept else None
+    drawn = None
+    if kept:
+        counts = kept["histogram"]  # a phone's rows, behind those of verify, have none
+        names = [f"{row['artifact']} · {row['runtime']}" for row in rows[: len(counts)]]
+        drawn = plots.histograms(names, counts, kept["histogram_edges"])
     return {
         "closeness_plot": plots.closeness(rows),
         "histogram_plot": drawn,
