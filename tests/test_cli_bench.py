@@ -13,8 +13,6 @@ pytestmark = pytest.mark.slow
 QUICK = """
 [export]
 formats = ["onnx"]
-[quantize]
-recipes = []
 [bench]
 runtimes = ["onnxruntime"]
 seconds = 1.0
@@ -29,6 +27,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
         tmp_path_factory.mktemp("two") / "tiny",
         [
             ("epochs = 6", "epochs = 1"),
+            ('recipes = ["int8-static"]', "recipes = []"),
             ('[bench]\nruntimes = ["onnxruntime"]\nseconds = 0.05\n', QUICK),
         ],
     )
