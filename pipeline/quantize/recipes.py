@@ -1,7 +1,7 @@
 """Which recipes there are for which format, what they are given and what they give back."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -137,11 +137,7 @@ def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[
             else:
                 choices[recipe] = Choice(recipe, source)
         if format and format not in {source.format for source in sources}:
-            there = ", ".join(source.format for source in sources) or "nothing"
-            raise UsageError(
-                f"quantize.recipes: {given!r} needs the {format} export; there is {there}.",
-                f"Add {format} to [export] formats, or leave {given} out.",
-            )
+            raise _no_export(given, format, sources)
         if not format and not any(_find(name, source.format) for source in sources):
             raise UsageError(
                 f"quantize.recipes: {name!r} exists for none of the exported formats "
@@ -163,11 +159,7 @@ def searched(config: Config, sources: list[Artifact]) -> tuple[list[Artifact], l
         if name != AUTO:
             continue
         if format and format not in {source.format for source in sources}:
-            there = ", ".join(source.format for source in sources) or "nothing"
-            raise UsageError(
-                f"quantize.recipes: {given!r} needs the {format} export; there is {there}.",
-                f"Add {format} to [export] formats, or leave {given} out.",
-            )
+            raise _no_export(given, format, sources)
         for source in sources:
             if format not in ("", source.format):
                 continue
@@ -179,6 +171,14 @@ def searched(config: Config, sources: list[Artifact]) -> tuple[list[Artifact], l
             else:
                 found[source.format] = source
     return list(found.values()), skipped
+
+
+def _no_export(given: str, format: str, sources: Sequence[Artifact]) -> UsageError:
+    there = ", ".join(source.format for source in sources) or "nothing"
+    return UsageError(
+        f"quantize.recipes: {given!r} needs the {format} export; there is {there}.",
+        f"Add {format} to [export] formats, or leave {given} out.",
+    )
 
 
 def _find(name: str, format: Format) -> Recipe | None:

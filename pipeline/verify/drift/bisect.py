@@ -1,14 +1,16 @@
 """Which layers make the difference between a good and a bad artifact: mended, it answers well."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline.parity import ParitySums
 from pipeline.samples import Array
-from pipeline.verify.drift.measure import Kept, Layer, like
+from pipeline.verify.drift.measure import Kept, Layer, like, plain
 from pipeline.verify.drift.onnx_graph import OnnxSource
+
+Run = Callable[[list[Array], int], Array]  # a sample's inputs and number → the last tensor
 
 MOST = 16  # layers that are mended together
 ENOUGH = 20.0  # dB that the output gains: a hundredth of the error's energy is left
@@ -54,60 +56,49 @@ def _last(
 ) -> float | None:
     """SQNR of the last matched tensor, with the chosen layers mended; None if it is exact."""
     last, sums = layers[-1], ParitySums()
+    onnx = isinstance(source, OnnxSource)
+    run = _onnx(source, layers, chosen, kept) if onnx else _script(source, layers, chosen, kept)
     for number, inputs in enumerate(samples):
-        values = (
-            _run_onnx(source, layers, chosen, inputs, number, kept)
-            if isinstance(source, OnnxSource)
-            else _run_script(source, layers, chosen, inputs, number, kept)
-        )
+        values = run(inputs, number)
         assert last.chosen is not None
         reference = kept.load(last.chosen, number)
         sums.update(reference[None], values[None].astype(np.float32), [number])
     return sums.result().sqnr_db
 
 
-def _run_onnx(
-    source: OnnxSource,
-    layers: Sequence[Layer],
-    chosen: Sequence[int],
-    inputs: list[Array],
-    number: int,
-    kept: Kept,
-) -> Array:
+def _onnx(source: OnnxSource, layers: Sequence[Layer], chosen: Sequence[int], kept: Kept) -> Run:
     given = {layers[index].tap.name: layers[index] for index in chosen}
     last = layers[-1].tap.name
     session = source.mended({name: layer.dtype for name, layer in given.items()}, last)
-    handed = {
-        source.tensors[name]: kept.load(layer.chosen, number).astype(layer.dtype)  # type: ignore[arg-type]
-        for name, layer in given.items()
-    }
-    known = dict(zip(source.inputs, inputs, strict=True)) | handed
-    taken = {argument.name for argument in session.get_inputs()}
-    value: Array = session.run(None, {name: known[name] for name in taken})[0]
-    return value
+
+    def run(inputs: list[Array], number: int) -> Array:
+        handed = {
+            source.tensors[name]: kept.load(layer.chosen, number).astype(layer.dtype)  # type: ignore[arg-type]
+            for name, layer in given.items()
+        }
+        value: Array = source.ask(session, inputs, handed)[0]
+        return value
+
+    return run
 
 
-def _run_script(
-    source: Any,
-    layers: Sequence[Layer],
-    chosen: Sequence[int],
-    inputs: list[Array],
-    number: int,
-    kept: Kept,
-) -> Array:
+def _script(source: Any, layers: Sequence[Layer], chosen: Sequence[int], kept: Kept) -> Run:
     mended = {layers[index].tap.name: layers[index] for index in chosen}
-    names = [tap.name for tap in source.taps(inputs)]
-    last: list[Any] = []
 
-    def change(index: int, value: Any) -> Any:
-        name = names[index]
-        if name == layers[-1].tap.name:
-            last.append(value.dequantize() if value.is_quantized else value.float())
-        layer = mended.get(name)
-        if layer is None or layer.chosen is None:
-            return None
-        return like(value, kept.load(layer.chosen, number))
+    def run(inputs: list[Array], number: int) -> Array:
+        names = [tap.name for tap in source.taps(inputs)]
+        last: list[Any] = []
 
-    source.stream(inputs, change)
-    array: Array = last[-1].numpy()
-    return array
+        def change(index: int, value: Any) -> Any:
+            name = names[index]
+            if name == layers[-1].tap.name:
+                last.append(value)
+            layer = mended.get(name)
+            if layer is None or layer.chosen is None:
+                return None
+            return like(value, kept.load(layer.chosen, number))
+
+        source.stream(inputs, change)
+        return plain(last[-1])
+
+    return run

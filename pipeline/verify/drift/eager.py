@@ -26,11 +26,9 @@ class EagerSource:
         self._run(recorder, inputs)
         return recorder.taps
 
-    def stream(self, inputs: list[Array], wanted: set[int], visit: Visit) -> None:
-        """Calls `visit` for each wanted tap, in their order."""
-        self._run(
-            _Recorder(lambda index, value: visit(index, value) if index in wanted else None), inputs
-        )
+    def stream(self, inputs: list[Array], visit: Visit) -> None:
+        """Calls `visit` for each tap, in their order."""
+        self._run(_Recorder(visit), inputs)
 
     def _run(self, recorder: "_Recorder", inputs: list[Array]) -> None:
         tensors = [torch.from_numpy(array) for array in inputs]

@@ -5,7 +5,7 @@ back one by one. Memory is that of one inference and of the few tensors that are
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -168,10 +168,7 @@ def parts(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
 def _answers(
     session: Any, source: Any, inputs: list[Array], part: Sequence[Layer], handed: dict[str, Array]
 ) -> Iterator[tuple[Layer, Array]]:
-    known = dict(zip(source.inputs, inputs, strict=True)) | handed
-    taken = {argument.name for argument in session.get_inputs()}
-    values = session.run(None, {name: known[name] for name in taken})
-    return zip(part, values, strict=True)
+    return zip(part, source.ask(session, inputs, handed), strict=True)
 
 
 def _distance(reference: Array, value: Array) -> float:
@@ -207,6 +204,3 @@ def like(value: Any, reference: Array) -> Any:
 
 def result(sums: ParitySums | None) -> Parity | None:
     return sums.result() if sums is not None and sums.samples else None
-
-
-Measure = Callable[[Any, Mapping[int, Layer], Sequence[list[Array]], Kept, Bar], None]

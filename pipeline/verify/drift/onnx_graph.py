@@ -68,6 +68,19 @@ class OnnxSource:
             model.graph.output.append(self._output(self.tensors.get(name, name)))
         return self._open(model)
 
+    def ask(
+        self,
+        session: ort.InferenceSession,
+        inputs: Sequence[Array],
+        handed: Mapping[str, Array] | None = None,
+    ) -> list[Any]:
+        """The outputs of a session for one sample, with tensors from outside by name. What the
+        session does not read is left out."""
+        known = dict(zip(self.inputs, inputs, strict=True)) | dict(handed or {})
+        taken = {argument.name for argument in session.get_inputs()}
+        values: list[Any] = session.run(None, {name: known[name] for name in taken})
+        return values
+
     def cut(self, names: Sequence[str], given: Mapping[str, str]) -> tuple[Any, list[str]]:
         """The layers that make these taps, which read other taps from outside.
 

@@ -16,26 +16,10 @@ from pipeline.verify.drift.taps import Tap
 
 
 @dataclass(frozen=True)
-class EagerReference:
-    source: EagerSource
-    samples: Sequence[list[Array]]
+class StreamedReference:
+    """Eager PyTorch, or TorchScript walked through: values come one after the other."""
 
-    def taps(self) -> list[Tap]:
-        return self.source.taps(self.samples[0])
-
-    def keep(self, wanted: set[int], folder: Path) -> None:
-        kept = Kept(folder)
-        for number, inputs in enumerate(self.samples):
-
-            def write(index: int, value: Any, number: int = number) -> None:
-                kept.write(index, number, plain(value))
-
-            self.source.stream(inputs, wanted, write)
-
-
-@dataclass(frozen=True)
-class ScriptReference:
-    source: ScriptSource
+    source: EagerSource | ScriptSource
     samples: Sequence[list[Array]]
 
     def taps(self) -> list[Tap]:
@@ -68,9 +52,7 @@ class OnnxReference:
             part = order[start : start + few]
             session = self.source.session([taps[index].name for index in part])
             for number, inputs in enumerate(self.samples):
-                known = dict(zip(self.source.inputs, inputs, strict=True))
-                taken = {argument.name for argument in session.get_inputs()}
-                values = session.run(None, {name: known[name] for name in taken})
+                values = self.source.ask(session, inputs)
                 for index, value in zip(part, values, strict=True):
                     array = as_float(value)
                     if array is not None:

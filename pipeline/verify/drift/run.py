@@ -19,9 +19,8 @@ from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.measure import Kept, Layer, Reference
 from pipeline.verify.drift.onnx_graph import OnnxSource, paths_of
 from pipeline.verify.drift.references import (
-    EagerReference,
     OnnxReference,
-    ScriptReference,
+    StreamedReference,
     one_by_one,
 )
 from pipeline.verify.drift.script import ScriptSource
@@ -155,12 +154,12 @@ def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -
 def _reference(run: Run, against: File | None, paths: Mapping[str, str], folder: Path) -> Reference:
     if against is None:
         model = wrapped_model(run.config, run.inputs["train"], run.loaded)
-        return EagerReference(EagerSource(model), run.samples)
+        return StreamedReference(EagerSource(model), run.samples)
     if against.format == "onnx":
         inner = folder / "reference"
         inner.mkdir()
         return OnnxReference(OnnxSource(against.path, inner, paths), run.samples)
-    return ScriptReference(ScriptSource(against.path), run.samples)
+    return StreamedReference(ScriptSource(against.path), run.samples)
 
 
 def _source(run: Run, file: File, paths: Mapping[str, str], folder: Path) -> tuple[Any, list[Tap]]:
