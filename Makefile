@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full \
-	test-fast test-python test-runner test-android check lock clean
+	test-fast test-slow test-runner test-android check lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,9 +41,10 @@ arm64: setup-arm64 demo ## build the C++ runner for ARM64 and verify the digits 
 apk: setup-android demo ## the Android app with the digits in it, signed with a debug key, without an SDK
 	$(BIN)/pipeline android build $(DIGITS) -o $(APK)
 
-# The halves wait a good deal on one core, so they share two; each is printed when it is done.
+# Each waits a good deal on one core, so two share two, the longest from the start; each is printed
+# when it is done.
 test: check setup-tests setup-android runner ## the checks and tests
-	$(MAKE) --jobs=2 --output-sync=target test-runner test-python test-android
+	$(MAKE) --jobs=2 --output-sync=target test-slow test-runner test-fast test-android
 
 test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 	$(BIN)/python -m pytest -m full
@@ -53,8 +54,7 @@ test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 test-fast: setup-tests runner jvm ## the tests in Python that take seconds
 	$(BIN)/python -m pytest -m "not slow and not full"
 
-test-python: setup-tests runner jvm
-	$(BIN)/python -m pytest -m "not slow and not full"
+test-slow: setup-tests runner jvm
 	$(BIN)/python -m pytest -m "slow and not full"
 
 test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and the parsers fuzzed

@@ -85,7 +85,7 @@ def test_the_documented_table_is_the_one_that_judges() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|\n ").split("|")]
         for line in page.read_text(encoding="utf-8").splitlines()
-        if line.startswith(("| fp32 |", "| fp16 |", "| int8 |"))
+        if line.startswith(("| fp32 |", "| fp16 |", "| int8 |", "| int4 |"))
     ]
     found = {row[0]: [None if cell == "–" else float(cell) for cell in row[1:]] for row in rows}
     assert found == {name: list(vars(default).values()) for name, default in DEFAULTS.items()}
