@@ -58,17 +58,32 @@ def test_a_good_artifact_has_no_bad_layer(pictures: Case, exported: dict[str, by
         assert {"model.3", "model.7", "post"} <= {layer["path"] for layer in found["layers"]}
 
 
-def test_a_folded_batch_norm_is_recognised(pictures: Case) -> None:
+@pytest.mark.parametrize("against", [None, "torchscript-fp32"])
+def test_a_folded_batch_norm_is_recognised(pictures: Case, against: str | None) -> None:
     """What int8 has instead of a convolution and its batch norm is held against the latter."""
     pictures.add(good(pictures))
     config = pictures.configured(quantize={"recipes": ["torchscript:int8-static"]}).config
     scratch = pictures.folder / "quantizing"
     quantize.run(Job(config, pictures.inputs, pictures.inputs["quantize"], scratch, Silent()))
-    found = drifted(pictures, "torchscript-int8-static")
+    found = drifted(pictures, "torchscript-int8-static", against)
     assert found["first_bad"] is None
     first = next(layer for layer in found["layers"] if layer["path"].startswith("model.0"))
     assert not first["reference"].endswith("convolution")
     assert min(layer["own_db"] for layer in found["layers"] if layer["own_db"]) > 20
+
+
+def test_across_formats(pictures: Case, exported: dict[str, bytes]) -> None:
+    """What one format fuses is held against what the other computes last of it."""
+    pictures.add(good(pictures)).add(onnx_of(pictures, exported), "onnx")
+    config = pictures.configured(quantize={"recipes": ["int8-static"]}).config
+    scratch = pictures.folder / "quantizing"
+    quantize.run(Job(config, pictures.inputs, pictures.inputs["quantize"], scratch, Silent()))
+    for name, reference in (("torchscript", "onnx"), ("onnx", "torchscript")):
+        found = drifted(pictures, f"{name}-int8-static", f"{reference}-fp32")
+        assert found["first_bad"] is None, found
+        assert found["matched"] >= 7
+        mended = [index for step in found["mended"] for index in step["layers"]]
+        assert all(found["layers"][index]["max_abs"] for index in mended)
 
 
 def test_a_wrong_mean(pictures: Case) -> None:

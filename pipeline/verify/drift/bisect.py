@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.parity import ParitySums
 from pipeline.samples import Array
-from pipeline.verify.drift.measure import Kept, Layer, like, plain
+from pipeline.verify.drift.measure import Kept, Layer, like, plain, result
 from pipeline.verify.drift.onnx_graph import OnnxSource
 
 Run = Callable[[list[Array], int], Array]  # a sample's inputs and number → the last tensor
@@ -26,6 +26,7 @@ def mend(
     """Hands the bad artifact the good one's tensors for more and more layers, the worst first,
     until its last tensor gains 20 dB. Entries are `{layers, sqnr_db}`; the first mends none."""
     order = list(guilty) + [i for i in _worst_first(layers) if i not in guilty]
+    order = [index for index in order if not _exact(layers[index])]
     order = [index for index in order if index != len(layers) - 1] or order
     before = _last(source, layers, [], samples, kept)
     found: list[dict[str, Any]] = [{"layers": [], "sqnr_db": before}]
@@ -40,11 +41,16 @@ def mend(
 
 def _worst_first(layers: Sequence[Layer]) -> list[int]:
     def own(index: int) -> float:
-        sums = layers[index].own
-        found = sums.result() if sums is not None and sums.samples else None
+        found = result(layers[index].own)
         return float("inf") if found is None or found.sqnr_db is None else found.sqnr_db
 
     return sorted(range(len(layers)), key=own)
+
+
+def _exact(layer: Layer) -> bool:
+    """Neither of the layer's own making nor of the ones before it is there anything to mend."""
+    found = result(layer.sums)
+    return found is not None and not found.max_abs and not layer.not_finite
 
 
 def _last(

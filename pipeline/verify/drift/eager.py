@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.samples import Array
-from pipeline.verify.drift.taps import HANDS_ON, Tap
+from pipeline.verify.drift.taps import HANDS_ON, Origins, Tap, tensors
 
 # (index of the tap, its value)
 Visit = Callable[[int, Tensor], None]
@@ -31,9 +31,9 @@ class EagerSource:
         self._run(_Recorder(visit), inputs)
 
     def _run(self, recorder: "_Recorder", inputs: list[Array]) -> None:
-        tensors = [torch.from_numpy(array) for array in inputs]
+        given = [torch.from_numpy(array) for array in inputs]
         with torch.no_grad(), _paths(self.model, recorder), recorder:
-            self.model(*tensors)
+            self.model(*given)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -44,7 +44,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.visit = visit
         self.path: list[str] = [""]
         self.taps: list[Tap] = []
-        self.made: dict[int, tuple[int, ...]] = {}  # by id of a tensor: the taps it comes from
+        self.origins = Origins()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -55,28 +55,20 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         given = func(*args, **(kwargs or {}))
-        reads = tuple(dict.fromkeys(i for a in _tensors(args) for i in self.made.get(id(a), ())))
-        first = next(iter(_tensors([given])), None)
+        reads = self.origins.of(args)
+        first = next(tensors([given]), None)
         if first is None:
             return given
         name = func.overloadpacket.__name__
         if not first.is_floating_point() or name in HANDS_ON:
-            self.made[id(first)] = reads
+            self.origins.note(first, reads)
             return given
         index = len(self.taps)
         path = self.path[-1]
         self.taps.append(Tap(f"{path}#{index}", path, name, reads, 4 * first.numel()))
-        self.made[id(first)] = (index,)
+        self.origins.note(first, (index,))
         self.visit(index, first)
         return given
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
 
 
 @contextmanager

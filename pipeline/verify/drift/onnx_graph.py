@@ -54,8 +54,14 @@ class OnnxSource:
 
     def taps(self) -> list[Tap]:
         """In the order in which they are computed. `size` is not known."""
+        reads = _taps_read(self.model, list(self.tensors))
         return [
-            Tap(name, self.paths.get(name) or self.known.get(name, ""), _operator(self.made, name))
+            Tap(
+                name,
+                self.paths.get(name) or self.known.get(name, ""),
+                _operator(self.made, name),
+                reads[name],
+            )
             for name in self.tensors
         ]
 
@@ -213,6 +219,22 @@ def _tapped(model: ModelProto) -> dict[str, str]:
         if name.endswith(("_QuantizeLinear_Output", "_quantized", "_scale", "_zero_point")):
             continue
         found.setdefault(name.removesuffix(HALF), _rounded(name, readers))
+    return found
+
+
+def _taps_read(model: ModelProto, taps: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """By tap, the indices of those that it is made of."""
+    indices = {name: index for index, name in enumerate(taps)}
+    origins: dict[str, tuple[int, ...]] = {}
+    found = {}
+    for node in model.graph.node:
+        read = (index for tensor in _reads(node) for index in origins.get(tensor, ()))
+        comes_from = tuple(dict.fromkeys(read))
+        origins.update(dict.fromkeys(node.output, comes_from))
+        name = node.output[0].removesuffix(HALF) if node.output else ""
+        if name in indices and name not in found:
+            found[name] = comes_from
+            origins[node.output[0]] = (indices[name],)
     return found
 
 

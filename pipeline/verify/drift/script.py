@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.samples import Array
 from pipeline.torchscript_file import load_script
-from pipeline.verify.drift.taps import HANDS_ON, Tap
+from pipeline.verify.drift.taps import HANDS_ON, Origins, Tap, tensors
 
 # (index of the tap, its value) → what the operators behind it read instead, None for the same
 Change = Callable[[int, Tensor], Tensor | None]
@@ -50,11 +50,12 @@ class _Walk:
     def __init__(self, change: Change) -> None:
         self.change = change
         self.taps: list[Tap] = []
+        self.origins = Origins()
 
     def run(self, module: Any, inputs: list[Array]) -> list[Tensor]:
-        tensors = [torch.from_numpy(array) for array in inputs]
+        arrays = [torch.from_numpy(array) for array in inputs]
         with torch.no_grad():
-            given = self._method(_Module(module, ""), "forward", tensors)
+            given = self._method(_Module(module, ""), "forward", arrays)
         return list(given) if isinstance(given, tuple | list) else [given]
 
     def _method(self, owner: _Module, name: str, arguments: Sequence[Any]) -> Any:
@@ -100,24 +101,24 @@ class _Walk:
             return getattr(owner, name)(*inputs[1:])
         if kind in _BUILT_IN:
             return _BUILT_IN[kind](node, inputs)
-        return self._tapped(kind, _call(node, inputs), path)
+        return self._tapped(kind, _call(node, inputs), path, self.origins.of(inputs))
 
-    def _tapped(self, kind: str, given: Any, path: str) -> Any:
+    def _tapped(self, kind: str, given: Any, path: str, reads: tuple[int, ...]) -> Any:
         single = isinstance(given, Tensor)
-        first = (
-            given
-            if single
-            else next((g for g in given if isinstance(g, Tensor)), None)
-            if (isinstance(given, tuple))
-            else None
-        )
-        if first is None or not (first.is_floating_point() or first.is_quantized):
+        if not single and not isinstance(given, tuple):
+            for part in tensors([given]):
+                self.origins.note(part, reads)
             return given
-        operator = kind.rpartition("::")[2]
-        if operator in HANDS_ON:
+        first = next(tensors([given]), None)
+        if first is None:
+            return given
+        computes = first.is_floating_point() or first.is_quantized
+        if not computes or kind.rpartition("::")[2] in HANDS_ON:
+            self.origins.note(first, reads)
             return given
         index = len(self.taps)
-        self.taps.append(Tap(f"{path}#{index}", path, kind, (), 4 * first.numel()))
+        self.taps.append(Tap(f"{path}#{index}", path, kind, reads, 4 * first.numel()))
+        self.origins.note(first, (index,))
         changed = self.change(index, first)
         if changed is None:
             return given

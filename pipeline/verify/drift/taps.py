@@ -2,9 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Any
 
 POST = "post"  # the module of the output's activation
 CHAIN = 4  # operators behind a layer that may be fused into it: norm, activation ...
@@ -59,6 +60,35 @@ class Tap:
             if name.endswith(f"_{last}") and name != f"leaky_{last}":
                 name = last
         return _KIND.get(name, name)
+
+
+class Origins:
+    """Which taps each living tensor is made of."""
+
+    def __init__(self) -> None:
+        # By identity, and weakly: the address of a freed tensor is soon another's.
+        from torch.utils.weak import WeakIdKeyDictionary
+
+        self._made: Any = WeakIdKeyDictionary()
+
+    def of(self, values: Sequence[Any]) -> tuple[int, ...]:
+        """Of what all tensors among values, and in lists of them, are made."""
+        found = (index for tensor in tensors(values) for index in self._made.get(tensor, ()))
+        return tuple(dict.fromkeys(found))
+
+    def note(self, tensor: Any, taps: tuple[int, ...]) -> None:
+        self._made[tensor] = taps
+
+
+def tensors(values: Sequence[Any]) -> Iterator[Any]:
+    """Each tensor among values, and in lists and tuples of them."""
+    from torch import Tensor
+
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from tensors(value)
 
 
 def matches(artifact: Sequence[Tap], reference: Sequence[Tap]) -> list[list[int]]:
@@ -125,7 +155,7 @@ def _readers(taps: Sequence[Tap]) -> dict[int, list[int]]:
 
 def without_prefix(taps: Sequence[Tap], reference: Sequence[Tap]) -> list[Tap]:
     """Paths as the reference has them: an artifact may have its model one module further in, and
-    the output's activation in its outermost code."""
+    either may have the output's activation in its outermost code."""
     known = {tap.path for tap in reference}
     post = {tap.kind for tap in reference if tap.path == POST}
     firsts = dict.fromkeys(["", *(f"{t.path.split('.')[0]}." for t in taps if t.path)])
@@ -139,5 +169,7 @@ def without_prefix(taps: Sequence[Tap], reference: Sequence[Tap]) -> list[Tap]:
         path = tap.path.removeprefix(best)
         if not path and tap.kind in post:
             path = POST
+        elif path == POST and POST not in known:
+            path = ""
         found.append(replace(tap, path=path))
     return found
