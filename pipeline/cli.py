@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,13 +21,8 @@ from pipeline import (
     cli_train,
 )
 from pipeline.cli_options import ConfigFile, Json, Overrides, Wait, Where
+from pipeline.cli_stages import run_stages, work_on
 from pipeline.errors import Interrupted, PipelineError
-
-if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.console import Terminal
-    from pipeline.run import Done
-    from pipeline.workspace import Workspace
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a mistake of this program's
 
@@ -141,7 +136,8 @@ def run(
 
     Example:  pipeline run -c examples/digits --set train.epochs=3
     """
-    _stages("package", _job(config, override, workspace, allow_failed, json), force, wait, True)
+    work = work_on(config, override, workspace, json, allow_failed)
+    run_stages("package", work, force, wait, whole=True)
 
 
 def _command_for(stage: str, summary: str) -> None:
@@ -153,7 +149,7 @@ def _command_for(stage: str, summary: str) -> None:
         wait: Wait = False,
         json: Json = False,
     ) -> None:
-        _stages(stage, _job(config, override, workspace, False, json), force, wait, False)
+        run_stages(stage, work_on(config, override, workspace, json), force, wait)
 
     command.__doc__ = f"{summary}\n\nExample:  pipeline {stage} -c examples/digits"
     app.command(stage)(command)
@@ -179,18 +175,18 @@ def train(
 
     Example:  pipeline train -c examples/digits --nproc-per-node auto
     """
-    job = _job(config, override, workspace, False, json)
+    work = work_on(config, override, workspace, json)
     if launcher == "ray":
-        cli_train.launched_on_ray(ray_address, nproc_per_node, max_restarts, job.workspace)
+        cli_train.launched_on_ray(ray_address, nproc_per_node, max_restarts, work.workspace)
         return
     if cli_train.launched(nproc_per_node, nnodes, rdzv_endpoint, max_restarts):
         return
-    lead = functools.partial(_stages, "train", job, force, wait, False)
+    lead = functools.partial(run_stages, "train", work, force, wait)
     if profile:
-        what = (job.config, job.workspace, job.terminal, wait, json)
+        what = (work.config, work.workspace, work.terminal, wait, json)
         lead = functools.partial(cli_train.profile, *what)
     if cli_train.many():
-        cli_train.together(job.config, job.workspace, lead)
+        cli_train.together(work.config, work.workspace, lead)
     else:
         lead()
 
@@ -214,12 +210,12 @@ def quantize(
 
     With --explain nothing is made: layers are shown, the most sensitive first.
     """
-    job = _job(config, override, workspace, False, json)
+    work = work_on(config, override, workspace, json)
     if not explain:
-        _stages("quantize", job, force, wait, False)
+        run_stages("quantize", work, force, wait)
         return
-    with job.workspace.lock("pipeline quantize --explain", wait):
-        cli_quantize.explain(job.config, job.workspace, job.terminal, json)
+    with work.workspace.lock("pipeline quantize --explain", wait):
+        cli_quantize.explain(work.config, work.workspace, work.terminal, json)
 
 
 @app.command()
@@ -254,14 +250,14 @@ def verify(
     Example:  pipeline verify -c examples/digits --drift onnx-int8-static
     """
     override = [*(override or []), *([f"verify.emulate={emulate}"] if emulate else [])]
-    job = _job(config, override, workspace, False, json)
+    work = work_on(config, override, workspace, json)
     if drift is None:
-        _stages("verify", job, force, wait, False)
+        run_stages("verify", work, force, wait)
         return
     from pipeline.cli_drift import drift as show_drift
 
-    with job.workspace.lock("pipeline verify --drift", wait):
-        show_drift(job.config, job.workspace, job.terminal, drift, good, json)
+    with work.workspace.lock("pipeline verify --drift", wait):
+        show_drift(work.config, work.workspace, work.terminal, drift, good, json)
 
 
 @app.command()
@@ -283,13 +279,13 @@ def bench(
     With --compare nothing is kept: exit 1 if an artifact has become slower.
     """
     override = [*(override or []), *cli_bench.overrides(quick, against)]
-    job = _job(config, override, workspace, False, json)
+    work = work_on(config, override, workspace, json)
     if compare is None:
-        _stages("bench", job, force, wait, False)
+        run_stages("bench", work, force, wait)
         return
-    other = cli_bench.found(compare, job.workspace)
-    with job.workspace.lock("pipeline bench --compare", wait):
-        cli_bench.compare(job.config, job.workspace, other, job.terminal, json)
+    other = cli_bench.found(compare, work.workspace)
+    with work.workspace.lock("pipeline bench --compare", wait):
+        cli_bench.compare(work.config, work.workspace, other, work.terminal, json)
 
 
 @app.command()
@@ -306,7 +302,8 @@ def package(
 
     Example:  pipeline package -c examples/digits
     """
-    _stages("package", _job(config, override, workspace, allow_failed, json), force, wait, False)
+    work = work_on(config, override, workspace, json, allow_failed)
+    run_stages("package", work, force, wait)
 
 
 @app.command()
@@ -323,19 +320,19 @@ def status(
     from pipeline import console, tables
     from pipeline.run import status as states_of
 
-    job = _job(config, override, workspace, False, json)
-    found = states_of(job.config, job.workspace)
+    work = work_on(config, override, workspace, json)
+    found = states_of(work.config, work.workspace)
     states = [
         {"stage": state.stage, "state": state.state, "why": list(state.why)} for state in found
     ]
     why = cli_quantize.why(found)
     if json:
-        root = str(job.workspace.root)
+        root = str(work.workspace.root)
         console.print_json({"workspace": root, "stages": states, "quantize": why})
         return
-    job.terminal.show(tables.status_table(states))
+    work.terminal.show(tables.status_table(states))
     for what, said in why.items():
-        job.terminal.note(f"{what}: {said}")
+        work.terminal.note(f"{what}: {said}")
 
 
 @app.command()
@@ -351,8 +348,8 @@ def report(
 
     Example:  pipeline report -c examples/digits --open
     """
-    job = _job(config, override, workspace, False, json)
-    cli_report.report(job.config, job.workspace, compare, open, job.terminal, json)
+    work = work_on(config, override, workspace, json)
+    cli_report.report(work.config, work.workspace, compare, open, work.terminal, json)
 
 
 @app.command()
@@ -418,109 +415,6 @@ def doctor(json: Json = False) -> None:
     if missing:
         names = ", ".join(check["name"] for check in missing)
         raise SetupError(f"Missing: {names}.", missing[0]["remedy"])
-
-
-class _Job:
-    """What every command on a workspace needs."""
-
-    def __init__(self, config: "Config", workspace: "Workspace", json: bool) -> None:
-        from pipeline.console import Terminal
-
-        self.config = config
-        self.workspace = workspace
-        self.json = json
-        self.terminal: Terminal = Terminal(json_only=json)
-
-
-def _job(
-    file: Path, override: list[str] | None, where: Path | None, allow_failed: bool, json: bool
-) -> _Job:
-    from pipeline.config_file import load_config
-    from pipeline.workspace import Workspace
-
-    overrides = [*(override or []), *(["package.allow_failed=true"] if allow_failed else [])]
-    config = load_config(file, overrides)
-    return _Job(config, Workspace(where or config.root / "runs" / config.name), json)
-
-
-def _stages(until: str, job: _Job, force: bool, wait: bool, whole: bool) -> None:
-    """Runs the stages up to `until`; `whole` is `pipeline run`, whose --force makes all again."""
-    from pipeline.run import run as run_stages
-    from pipeline.stage import STAGES
-
-    forced = (STAGES if whole else (until,)) if force else ()
-    done: list[Done] = []
-
-    def finished(stage: "Done") -> None:
-        done.append(stage)
-        _say_stage(job.terminal, stage, job.workspace, show=whole or stage.stage == until)
-
-    with job.workspace.lock(f"pipeline {'run' if whole else until}", wait):
-        try:
-            run_stages(job.config, job.workspace, job.terminal, until, forced, finished)
-        finally:
-            page = (
-                _report(job) if done and done[-1].stage in ("verify", "bench", "package") else None
-            )
-            if (done and until == done[-1].stage) or page:
-                _close(job, done, page)
-
-
-def _say_stage(terminal: "Terminal", done: "Done", workspace: "Workspace", show: bool) -> None:
-    from pipeline import tables
-    from pipeline.artifacts import read_json
-
-    how = f"{done.seconds:.1f} s" if done.made else "fresh"
-    headline = done.summary.get("headline", "")
-    terminal.show(f"[bold]{done.stage}[/] [dim]({how})[/] {headline}".rstrip())
-    if show and done.stage == "verify":
-        terminal.show(tables.verdict_table(read_json(workspace.stage("verify") / "verdict.json")))
-    if show and done.stage == "bench":
-        terminal.show(tables.bench_table(read_json(workspace.stage("bench") / "bench.json")))
-
-
-def _report(job: _Job) -> Path:
-    from pipeline.report import write_report
-
-    return write_report(job.config, job.workspace)
-
-
-def _close(job: _Job, done: "list[Done]", page: Path | None) -> None:
-    """Says what came out and where it lies."""
-    from pipeline import console, tables
-    from pipeline.run import verdict_of
-
-    stages = {stage.stage for stage in done}
-    verdict = verdict_of(job.workspace) if "verify" in stages else None
-    bundle = job.workspace.stage("package") / f"{job.config.name}.bundle"
-    packed = bundle if "package" in stages else None
-    if job.json:
-        console.print_json(_result(job, done, verdict, packed, page))
-        return
-    if all(not stage.made for stage in done):
-        job.terminal.show("[green]Everything is fresh: nothing to do.[/]")
-    if verdict:
-        job.terminal.show(f"Verdict  {tables.word(verdict['verdict'])}")
-    if packed:
-        job.terminal.show(f"Bundle   {packed}")
-    if page:
-        job.terminal.show(f"Report   {page}")
-
-
-def _result(
-    job: _Job, done: "list[Done]", verdict: Any, bundle: Path | None, page: Path | None
-) -> dict[str, Any]:
-    return {
-        "workspace": str(job.workspace.root),
-        "stages": [
-            {"stage": s.stage, "made": s.made, "why": list(s.why), "seconds": s.seconds}
-            | {"summary": s.summary}
-            for s in done
-        ],
-        "verdict": verdict["verdict"] if verdict else None,
-        "bundle": str(bundle) if bundle else None,
-        "report": str(page) if page else None,
-    }
 
 
 if __name__ == "__main__":

@@ -73,24 +73,8 @@ assert tuple(plan.stage for plan in PLANS) == STAGES
 SHARED = ("readback", "runner", "runtimes", "timing")  # folders that any stage may import
 # Folders that only these import; the C++ runner is asked by means of a bundle.
 BESIDES = {"verify": ("bundle", "android"), "bench": ("bundle",), "package": ("bundle",)}
-# Modules that no stage imports.
-ABOVE = (
-    *(
-        "cli",
-        "cli_android",
-        "cli_bench",
-        "cli_drift",
-        "cli_quantize",
-        "cli_options",
-        "cli_report",
-        "cli_runner",
-        "cli_train",
-        "config_file",
-        "console",
-        "tables",
-    ),
-    *("run", "doctor", "inspection"),
-)
+# Modules that no stage imports, and every cli*.py.
+ABOVE = ("config_file", "console", "tables", "run", "doctor", "inspection")
 
 
 @dataclass(frozen=True)
@@ -293,7 +277,7 @@ def _runner(emulate: Sequence[str]) -> str | None:
 def _own_code(stage: str) -> str:
     """This program's version, and a hash of the part of its source that the stage runs."""
     home = Path(pipeline.__file__).parent
-    files = [path for path in home.glob("*.py") if path.stem not in ABOVE]
+    files = [p for p in home.glob("*.py") if p.stem not in ABOVE and not p.stem.startswith("cli")]
     for folder in (*SHARED, *BESIDES.get(stage, ()), stage):
         files += (home / folder).rglob("*.py")
     hashes = {path.relative_to(home).as_posix(): sha256_of(path) for path in files}

@@ -27,6 +27,7 @@ LAYERS = [
     {"console", "tables"},
     {
         "cli_options",
+        "cli_stages",
         "cli_android",
         "cli_bench",
         "cli_drift",
