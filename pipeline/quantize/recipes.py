@@ -117,33 +117,23 @@ def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[
     """
     choices: dict[Recipe, Choice] = {}
     skipped = []
-    for given in config.quantize.recipes:
-        format, _, name = given.rpartition(":")
+    for given, name, source in _asked(config, sources):
         if name == AUTO:
             continue
-        for source in sources:
-            if format not in ("", source.format):
-                continue
-            recipe = _find(name, source.format)
-            if recipe is None:
-                if format:
-                    raise UsageError(_no_such(given), _formats_hint(name))
-                continue  # fp16 is a matter of ONNX alone
-            reason = _why_not(config, recipe.format)
-            if reason and format:
-                raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
-            if reason:
-                skipped.append(Skipped(name, source.format, reason))
-            else:
-                choices[recipe] = Choice(recipe, source)
-        if format and format not in {source.format for source in sources}:
-            raise _no_export(given, format, sources)
-        if not format and not any(_find(name, source.format) for source in sources):
-            raise UsageError(
-                f"quantize.recipes: {name!r} exists for none of the exported formats "
-                f"({', '.join(source.format for source in sources)}).",
-                _formats_hint(name),
-            )
+        recipe = _find(name, source.format)
+        if recipe is None:
+            if ":" in given:
+                raise UsageError(_no_such(given), _formats_hint(name))
+            if not any(_find(name, other.format) for other in sources):
+                raise UsageError(
+                    f"quantize.recipes: {name!r} exists for none of the exported formats "
+                    f"({', '.join(other.format for other in sources)}).",
+                    _formats_hint(name),
+                )
+        elif left_out := _left_out(config, given, source):
+            skipped.append(left_out)
+        else:
+            choices[recipe] = Choice(recipe, source)
     return list(choices.values()), list(dict.fromkeys(skipped))
 
 
@@ -154,23 +144,33 @@ def searched(config: Config, sources: list[Artifact]) -> tuple[list[Artifact], l
     """
     found: dict[str, Artifact] = {}
     skipped = []
-    for given in config.quantize.recipes:
-        format, _, name = given.rpartition(":")
+    for given, name, source in _asked(config, sources):
         if name != AUTO:
             continue
-        if format and format not in {source.format for source in sources}:
-            raise _no_export(given, format, sources)
-        for source in sources:
-            if format not in ("", source.format):
-                continue
-            reason = _why_not(config, source.format)
-            if reason and format:
-                raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
-            if reason:
-                skipped.append(Skipped(name, source.format, reason))
-            else:
-                found[source.format] = source
+        if left_out := _left_out(config, given, source):
+            skipped.append(left_out)
+        else:
+            found[source.format] = source
     return list(found.values()), skipped
+
+
+def _asked(config: Config, sources: Sequence[Artifact]) -> Iterator[tuple[str, str, Artifact]]:
+    """What `[quantize] recipes` has, as it stands there, its name, and each export it is for."""
+    for given in config.quantize.recipes:
+        format, _, name = given.rpartition(":")
+        fitting = [source for source in sources if format in ("", source.format)]
+        if format and not fitting:
+            raise _no_export(given, format, sources)
+        yield from ((given, name, source) for source in fitting)
+
+
+def _left_out(config: Config, given: str, source: Artifact) -> Skipped | None:
+    """Why a recipe is not made of an export. Raises UsageError where it names the format."""
+    format, _, name = given.rpartition(":")
+    reason = _why_not(config, source.format)
+    if reason and format:
+        raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
+    return Skipped(name, source.format, reason) if reason else None
 
 
 def _no_export(given: str, format: str, sources: Sequence[Artifact]) -> UsageError:

@@ -113,9 +113,8 @@ def train_epoch(setup: Setup, learner: Learner, stop: Stop, bar: Bar) -> None:
         while group := next_group(setup, learner, loader):
             samples = sum(batch.total for batch in group)
             progress.lr = learner.lr
-            part = optimizer_step(setup, learner, group, samples)
+            loss, stopping = optimizer_step(setup, learner, group, samples, stop.requested)
             setup.watch.move(progress.step + 1, "logging")
-            loss, stopping = setup.world.total(part, stop.requested)
             progress.batch += len(group)
             progress.step += 1
             progress.loss_sum += loss * samples

@@ -22,10 +22,13 @@ from pipeline.train.world import lost_peers
 from pipeline.wrap import flatten
 
 
-def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: int) -> float:
+def optimizer_step(
+    setup: Setup, learner: Learner, group: list[Batch], samples: int, stopping: bool
+) -> tuple[float, bool]:
     """One step down the gradient of the mean loss over all `samples` of the group.
 
-    `samples` counts those of all processes; given back is this one's part of the mean.
+    `samples` counts those of all processes. Given back are the mean, and whether one of them is
+    `stopping`: both go round beside the gradients, since a wait of their own costs each step more.
 
     Raises UsageError for a loss or gradient that is not finite: before anything is moved by it.
     """
@@ -42,6 +45,8 @@ def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: 
             value = loss.item() if batch.counted else 0.0
             check_finite(value, "loss", where, lr)
             mean += value / samples if setup.loss.summed else value * share
+            if number == len(group):
+                shared = setup.world.adding(mean, stopping)
             # The exchange divides by the number of processes.
             weight = size * ((batch.counted > 0) if setup.loss.summed else share)
             watch.move(step, "backward")
@@ -55,7 +60,8 @@ def optimizer_step(setup: Setup, learner: Learner, group: list[Batch], samples: 
         share_buffers(learner.model, setup.world)  # DDP does it before each step
     if train.scheduler_every == "step" and not skipped and not learner.rounding.on:
         step_scheduler(setup, learner, None)
-    return mean
+    whole, stops = shared.wait()
+    return whole, stops > 0
 
 
 def rehearse(setup: Setup, learner: Learner, batch: Batch) -> None:

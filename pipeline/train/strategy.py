@@ -15,6 +15,8 @@ from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.train.world import World
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 def spread(config: Config, model: nn.Module, world: World, device: torch.device) -> nn.Module:
     """The module to call in a step. The parameters stay those of `model`, also when it shards them.
@@ -52,7 +54,22 @@ def spread(config: Config, model: nn.Module, world: World, device: torch.device)
         find_unused_parameters=train.find_unused_parameters,
         static_graph=train.static_graph,
         gradient_as_bucket_view=True,
+        forward_sync_buffers=steps_read_buffers(model),
     )
+
+
+def steps_read_buffers(model: nn.Module) -> bool:
+    """Whether a training step may read buffers: each then begins with those of rank 0.
+
+    Batch norm's running statistics are only written there, and shared before each validation.
+    """
+    written = {
+        id(buffer)
+        for module in model.modules()
+        if type(module) in BATCH_NORMS
+        for buffer in module.buffers(recurse=False)
+    }
+    return any(id(buffer) not in written for buffer in model.buffers())
 
 
 def exchanging(module: object, last: bool) -> AbstractContextManager[None]:

@@ -41,12 +41,15 @@ class World:
 
     def total(self, *values: float) -> list[float]:
         """The sums of `values` over all processes, in float64."""
-        if self.alone:
-            return list(values)
+        return self.adding(*values).wait()
+
+    def adding(self, *values: float) -> "Sums":
+        """Begins to add `values` up over all processes; other exchanges may go on beside it."""
         tensor = torch.tensor(values, dtype=torch.float64)
+        if self.alone:
+            return Sums(tensor, None)
         with lost_peers():
-            dist.all_reduce(tensor)
-        return tensor.tolist()
+            return Sums(tensor, dist.all_reduce(tensor, async_op=True))
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in one process at least: all get the same answer."""
@@ -69,6 +72,20 @@ class World:
         with lost_peers():
             dist.all_gather_object(values, value)
         return values
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums that are on their way. Every process waits for them, in the same order."""
+
+    tensor: torch.Tensor
+    work: Any
+
+    def wait(self) -> list[float]:
+        if self.work is not None:
+            with lost_peers():
+                self.work.wait()
+        return self.tensor.tolist()
 
 
 class LostPeersError(SetupError):

@@ -3,7 +3,9 @@
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
+from pipeline.train.strategy import steps_read_buffers
 from tests.train.conftest import MakeProject, Project, same
 from tests.train.ranks import start, train
 
@@ -58,6 +60,24 @@ def near(points: Project, other: str) -> None:
         assert twin["train_loss"] == pytest.approx(row["train_loss"], abs=1e-5)
         assert twin["validation_loss"] == pytest.approx(row["validation_loss"], abs=1e-5)
         assert twin["metric"] == pytest.approx(row["metric"], abs=1e-6)
+
+
+class Averaged(nn.BatchNorm1d):
+    """May read its statistics in a step, for all one knows."""
+
+
+@pytest.mark.parametrize(
+    ("layer", "read"),
+    [
+        (nn.BatchNorm2d(3), False),
+        (nn.Linear(3, 3), False),
+        (Averaged(3), True),
+        (nn.Embedding(3, 3), False),
+        (nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3)), True),
+    ],
+)
+def test_buffers_go_round_where_a_step_may_read_them(layer: nn.Module, read: bool) -> None:
+    assert steps_read_buffers(nn.Sequential(nn.Linear(3, 3), layer)) is read
 
 
 @pytest.mark.slow
