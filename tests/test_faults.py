@@ -79,6 +79,7 @@ def remount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
 
 
+@pytest.mark.full
 def test_a_disk_that_is_full_then_grows(tmp_path: Path, small_disk: Path, cli: Cli) -> None:
     folder = write_tiny(tmp_path / "tiny")
     root = small_disk / "tiny"

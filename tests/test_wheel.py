@@ -140,6 +140,7 @@ def test_doctor_finds_what_the_wheel_declares(installed: Installed) -> None:
     assert checks["torch"]["status"] == "ok"
 
 
+@pytest.mark.full
 def test_a_new_project_goes_all_the_way(installed: Installed) -> None:
     done = installed.run("pipeline", "init", "new")
     assert done.returncode == 0, done.stderr

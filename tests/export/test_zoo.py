@@ -35,7 +35,7 @@ batch_size = 8
     [
         ("torchvision:squeezenet1_1", "fp16"),
         pytest.param("timm:ghostnet_050", "int8-dynamic", marks=pytest.mark.full),
-        ("timm:pvt_v2_b0", "int8-dynamic"),
+        pytest.param("timm:pvt_v2_b0", "int8-dynamic", marks=pytest.mark.full),
     ],
 )
 def test_a_name_is_enough(
