@@ -4,9 +4,10 @@
     python scripts/int8_bench.py examples/int8/resnet18.toml examples/int8/mobilenetv2.toml
 
 Accuracy is of all validation samples at the size that the model was trained at. Latency is of the
-same weights exported for pictures of 224 × 224, batch 1, one thread: int8 and fp32 of ONNX Runtime
-take turns, and the ratio has its 95 % interval. Peers get the same fp32 file, prepared by
-`quant_pre_process`, and the same calibration samples. The train and export stages must be there:
+same weights exported for pictures of 224 × 224, where the model takes them, batch 1, one thread:
+int8 and fp32 of ONNX Runtime take turns, and the ratio has its 95 % interval. Peers get the same
+fp32 file, prepared by `quant_pre_process`, and the same calibration samples. The train and export
+stages must be there:
 
     pipeline export -c examples/int8/resnet18.toml
 """
@@ -29,6 +30,7 @@ from pipeline.artifacts import read_index, read_signature
 from pipeline.config import Config
 from pipeline.config_file import load_config
 from pipeline.console import Terminal
+from pipeline.errors import UsageError
 from pipeline.progress import Silent
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.fused import fused
@@ -72,7 +74,7 @@ def table(path: Path, folder: Path, only: list[str] | None) -> None:
     config = load_config(path)
     train = config.root / "runs" / config.name / "train"
     small = exported(config, train, folder / "small")
-    large = exported(sized(path), train, folder / "large")
+    large = enlarged(path, small, train, folder / "large")
     how = found(small, train, folder)
     row(config.name, "fp32", small, large, small.path, large.path)
     if how is not None:
@@ -87,6 +89,15 @@ def table(path: Path, folder: Path, only: list[str] | None) -> None:
 
 def sized(path: Path) -> Config:
     return load_config(path, [f"input.size=[{SIZE},{SIZE}]"])
+
+
+def enlarged(path: Path, small: Work, train: Path, folder: Path) -> Work:
+    """The same weights for pictures of 224 × 224, or as they are: some models take one size."""
+    try:
+        return exported(sized(path), train, folder)
+    except UsageError:
+        print(f"             takes {small.config.input.size} only: its time is at that size")
+        return small
 
 
 def exported(config: Config, train: Path, folder: Path) -> Work:
@@ -227,7 +238,8 @@ def accuracy_of(work: Work, path: Path) -> float:
 
 def speed_of(work: Work, path: Path) -> tuple[Ratio, float]:
     """(its time against fp32 of ONNX Runtime, its median ms). Pictures come in full size."""
-    picture = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
+    shape = (1, *work.config.input.size, work.config.input.channels)
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     given = {work.task.signature.inputs[0].name: picture}
     runs = [opened(path), opened(work.path)]
     times: tuple[list[Any], list[Any]] = ([], [])

@@ -23,6 +23,7 @@ from pipeline.runtimes import usable
 from pipeline.samples import load_samples
 from pipeline.signature import Signature, TensorSpec
 from pipeline.stage import Job
+from pipeline.timing.contest import Ratio, Tells
 
 MANIFEST = "manifest.json"
 Files = list[tuple[Artifact, Path]]
@@ -46,7 +47,7 @@ def compare(job: Job, other: Path) -> dict[str, Any]:
         )
     found, conditions = _race(job, {"ours": signature, "theirs": their_signature}, pairs)
     control = control_of(pairs[0][0], found["0 ours"], found["control"])
-    rows = [_row(number, pair, found, control["steady"]) for number, pair in enumerate(pairs)]
+    rows = [_row(number, pair, found) for number, pair in enumerate(pairs)]
     slower = sum(row["tells"] == "slower" for row in rows)
     result = {
         "against": str(other),
@@ -154,9 +155,7 @@ def _race(
         return race(requests, rounds, config.bench.seed, bar)
 
 
-def _row(
-    number: int, pair: tuple[Item, Item], found: Mapping[str, Raced], steady: bool
-) -> dict[str, Any]:
+def _row(number: int, pair: tuple[Item, Item], found: Mapping[str, Raced]) -> dict[str, Any]:
     ours, theirs = (found[f"{number} {side}"] for side in ("ours", "theirs"))
     measured = ratio(ours, theirs)
     item = pair[0]
@@ -170,9 +169,15 @@ def _row(
         "other_p50_ms": theirs.row["p50_ms"],
         "other_p90_ms": theirs.row["p90_ms"],
         "ratio": measured.to_json() if measured else None,
-        "tells": measured.tells if measured and steady else "can't tell",
+        "tells": _tells(measured, ratio(found["0 ours"], found["control"])),
         "error": ours.row["error"] or theirs.row["error"],
     }
+
+
+def _tells(measured: Ratio | None, control: Ratio | None) -> Tells:
+    if measured is None or control is None:
+        return "can't tell"
+    return measured.tells if control.steady else measured.doubted(control).tells
 
 
 def _tell(report: Reporter, result: Mapping[str, Any]) -> None:

@@ -39,6 +39,12 @@ class Ratio:
             return "faster"
         return "same" if self.low >= CONTROL[0] and self.high <= CONTROL[1] else "can't tell"
 
+    def doubted(self, control: "Ratio") -> "Ratio":
+        """As sure as `control`, a contestant against itself, lets it be: what moved that one may
+        have moved this one as far, either way."""
+        off = max(control.high, 1 / control.low)
+        return Ratio(self.ratio, self.low / off, self.high * off)
+
     @property
     def steady(self) -> bool:
         """Whether it can be that of a contestant against itself."""

@@ -7,6 +7,7 @@ from PIL import Image
 
 from tests.conftest import Cli
 from tests.report.chromium import program, screenshot, visit
+from tests.report.keyboard import opened
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,6 +46,37 @@ def test_the_comparison_stands_too(ran: Path, cli: Cli) -> None:
     assert console == []
     assert seen["content_width"] <= seen["width"]
     assert seen["plots"] >= 4
+
+
+def test_it_reads_by_keyboard(page: Path) -> None:
+    """Tab goes through all that can be done, in the page's order, and shows where it is."""
+    with opened(page, 390) as browser:
+        stops = [browser.press("Tab")]
+        while len(stops) < 200 and (stop := browser.press("Tab"))["tag"] != "body":
+            stops.append(stop)
+        assert [stop["label"] for stop in stops if not stop["outlined"] or not stop["seen"]] == []
+        labels = [stop["label"] for stop in stops]
+        assert labels[:3] == ["To the content", "Overview", "Parity"]
+        assert {"Every artifact in every runtime", "Speed and memory"} <= set(labels)
+        assert "summary" in {stop["tag"] for stop in stops}
+
+
+def test_its_parts_answer_to_keys(page: Path) -> None:
+    with opened(page, 390) as browser:
+        browser.press("Tab")
+        assert browser.press("Enter")["hash"] == "#content"
+        stop = browser.press("Tab")
+        while stop["tag"] != "summary":
+            stop = browser.press("Tab")
+        assert stop["open"] is False
+        assert browser.press("Enter")["open"] is True
+        table = browser.press("Tab")
+        assert table["wide"], "the table of layers is no wider than a phone: nothing to scroll"
+        for _ in range(100):  # it scrolls smoothly
+            if table["scrolled"]:
+                break
+            table = browser.press("ArrowRight")
+        assert table["scrolled"] > 0
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -69,6 +69,14 @@ def test_what_a_ratio_tells() -> None:
     assert not Ratio(1.021, 0.9, 1.2).steady
 
 
+def test_a_control_that_is_off_leaves_large_differences() -> None:
+    control = Ratio(1.1, 0.8, 1.2)
+    assert Ratio(3.0, 2.8, 3.2).doubted(control).tells == "slower"
+    assert Ratio(0.3, 0.28, 0.32).doubted(control).tells == "faster"
+    assert Ratio(1.2, 1.15, 1.24).doubted(control).tells == "can't tell"
+    assert Ratio(1.0, 0.99, 1.01).doubted(control).tells == "can't tell"
+
+
 def test_rounds_must_match() -> None:
     with pytest.raises(ValueError, match="rounds: 2 against 3"):
         ratio_of_medians([[1.0]] * 2, [[1.0]] * 3)

@@ -100,6 +100,25 @@ def test_two_processes_take_the_steps_of_one(project: MakeProject, overrides: li
 
 
 @pytest.mark.slow
+def test_epochs_with_int8_rounding_are_the_same_in_both_strategies(project: MakeProject) -> None:
+    """Of ten steps each; a rounding apart, what was not the same to the bit goes another way."""
+    points = plain(project, "train.epochs=1", "quantize.qat_epochs=2", "train.lr=0.01")
+    train(points, 2, "quantize.qat_epochs=0", "train.epochs=3", to="float")
+    train(points, 2)
+    train(points, 2, "train.strategy=fsdp", 'train.fsdp_wrap=["Linear"]', to="sharded")
+    ours, sharded, never = (points.rows(to) for to in ("out", "sharded", "float"))
+    assert [row["epoch"] for row in ours] == [row["epoch"] for row in sharded] == [1, 2, 3]
+    assert ours[0]["train_loss"] == pytest.approx(never[0]["train_loss"], abs=1e-6)
+    assert [row["lr"] for row in ours] == pytest.approx([0.01, 0.001, 0.001])
+    for row, twin in zip(ours, sharded, strict=True):
+        assert twin["train_loss"] == pytest.approx(row["train_loss"], abs=1e-3)
+        assert twin["validation_loss"] == pytest.approx(row["validation_loss"], abs=1e-3)
+    one, two = (load_file(points.folder / to / "last.safetensors") for to in ("out", "sharded"))
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-3)
+
+
+@pytest.mark.slow
 def test_each_validation_sample_counts_once(project: MakeProject) -> None:
     """A metric of the user's sees them in the order of the set; a last batch of one sample."""
     points = plain(project, "output.metric=points.py:share_of_ones", "train.batch_size=25")
