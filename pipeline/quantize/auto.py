@@ -58,7 +58,7 @@ def auto(
         given = [one for one in given if one.recipe == "int8-static"]
         given = [one for one in given if one.how is None or one.how.activations == usual_there]
     with report.bar(f"search {task.source.format} for {target}", None) as bar:
-        task = replace(task, bar=bar)
+        task = replace(task, bar=bar, target=target)
         maker = maker_of(task)
         if any(candidate.recipe == "int8-static" for candidate in given):
             maker.prepare()

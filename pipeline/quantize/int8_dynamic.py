@@ -7,7 +7,6 @@ import onnx
 from onnxruntime.quantization import QuantizationMode, QuantType
 from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
 
-from pipeline import machine
 from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.onnx_graph import excluded_nodes, regions, sort_nodes, weighted
 from pipeline.quantize.onnx_prepare import prepared, quiet
@@ -57,4 +56,4 @@ def apply(task: Task) -> Quantized:
         sort_nodes(model.graph)
     del model.graph.value_info[:]  # inferred for the quantizer; a runtime infers its own
     data = onnx_bytes(model, f"{task.source.id} as int8-dynamic")
-    return Quantized(data, machine.made_for(), details)
+    return Quantized(data, task.target, details)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from pipeline import machine
 from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.how import usual
 from pipeline.quantize.onnx_qdq import folded, ground, qdq
@@ -10,12 +9,12 @@ from pipeline.quantize.recipes import Quantized, Task
 
 
 def apply(task: Task) -> Quantized:
-    """The usual way for this machine; the search tries others."""
-    how = usual()
+    """The usual way for the kind of CPU; the search tries others."""
+    how = usual(task.target)
     floor = ground(task, *folded(task))
     details: dict[str, Any] = how.to_json()
     if floor.note:
         details["prepared"] = floor.note
     model = qdq(floor, how)
     data = onnx_bytes(model, f"{task.source.id} as int8-static")
-    return Quantized(data, machine.made_for(), details)
+    return Quantized(data, task.target, details)

@@ -84,6 +84,14 @@ class TorchMaker:
             pass
 
     def make(self, candidate: Candidate) -> Quantized:
+        from pipeline.quantize.torchscript import ENGINE_CPUS
+
+        engine, target = self.task.config.quantize.engine, self.task.target
+        if engine != "auto" and ENGINE_CPUS[engine] != target:
+            raise UsageError(
+                f'quantize.engine = "{engine}" is for {ENGINE_CPUS[engine]}, not for {target}.',
+                'Set quantize.engine = "auto", which takes what suits each of quantize.targets.',
+            )
         task = replace(excluding(self.task, candidate.kept_float), observer=candidate.observer)
         return _by_recipe(task, candidate)
 

@@ -30,6 +30,8 @@ class Task:
     bar: Bar
     observer: Literal["histogram", "minmax"] = "histogram"
     """TorchScript: how the range of an activation is found."""
+    target: str = field(default_factory=machine.made_for)
+    """The kind of CPU that the file is for; this one, unless a search is for another."""
 
 
 @dataclass(frozen=True)

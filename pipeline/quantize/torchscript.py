@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.ao.nn.quantized.dynamic import Linear as DynamicLinear
 
-from pipeline import machine
 from pipeline.config import threads_or_all
 from pipeline.errors import UsageError
 from pipeline.project import user_code
@@ -54,7 +53,7 @@ def engine_of(task: Task) -> str:
     """The configured int8 kernels. Raises UsageError if this build of torch lacks them."""
     wanted = task.config.quantize.engine
     if wanted == "auto":
-        wanted = "x86" if machine.made_for() == "x86_64" else "qnnpack"
+        wanted = "x86" if task.target == "x86_64" else "qnnpack"
     supported = torch.backends.quantized.supported_engines
     if wanted not in supported:
         raise UsageError(

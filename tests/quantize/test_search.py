@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import machine
 from pipeline.progress import Silent
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.goal import Goal
@@ -160,13 +161,23 @@ def test_without_time_float_ships_and_says_so(digits: Exported) -> None:
 
 @pytest.mark.full
 def test_artifacts_for_two_kinds_of_cpu(digits: Exported) -> None:
-    result = digits.quantize(ONNX, SIZE, 'quantize.targets=["x86_64","arm64"]')
+    auto = 'quantize.recipes=["auto"]'
+    result = digits.quantize(auto, SIZE, 'quantize.targets=["x86_64","arm64"]')
     kinds = {artifact.id: artifact.made_for for artifact in result.artifacts.values()}
-    assert kinds["onnx-int8-static"] == "x86_64"
-    assert kinds["onnx-int8-static-arm64"] == "arm64"
+    for format in ("onnx", "torchscript"):
+        assert kinds[f"{format}-int8-static"] == "x86_64"
+        assert kinds[f"{format}-int8-static-arm64"] == "arm64"
     details = {id: a.details for id, a in result.artifacts.items()}
+    assert details["torchscript-int8-static-arm64"]["engine"] == "qnnpack"
     assert details["onnx-int8-static-arm64"]["activations"] == "int8"
     assert "not measured" in details["onnx-int8-static-arm64"]["chosen"]
+
+
+def test_an_engine_for_another_cpu_ships_float(digits: Exported) -> None:
+    other = "qnnpack" if machine.made_for() == "x86_64" else "x86"
+    result = digits.quantize('quantize.recipes=["torchscript:auto"]', f"quantize.engine={other}")
+    assert not result.artifacts
+    assert f'quantize.engine = "{other}" is for' in " ".join(result.report.notes)
 
 
 def test_a_model_without_layers_ships_float(project: Project) -> None:
