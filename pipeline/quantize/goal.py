@@ -41,12 +41,13 @@ class Goal:
         return trial.drop is None or trial.drop <= self.max_drop + slack + SLACK
 
     def gains(self, trial: Trial, surely: bool) -> bool:
-        """Whether it is better than float by the objective: `surely` asks the whole interval of the
-        ratio. A file for a CPU that is not here has no ratio; there bytes must do."""
+        """Whether it is better than float by the objective: `surely` asks that the whole interval
+        of the ratio be below what the method may err by. A file for a CPU that is not here has no
+        ratio; there bytes must do."""
         if self.objective == "size" or trial.speed is None:
             return trial.bytes < self.fp32_bytes and (self.objective == "size" or not self.measures)
         ratio = trial.speed.ratio
-        return (ratio.high if surely else ratio.ratio) < 1
+        return ratio.tells == "faster" if surely else ratio.ratio < 1
 
     def cost(self, trial: Trial) -> float:
         """What is to be small."""

@@ -83,6 +83,7 @@ GOAL = Goal(0.01, "latency", float("inf"), 100, True)
 def test_the_gate_wants_the_whole_interval_below_one() -> None:
     assert GOAL.gains(trial((0.5, 0.4, 0.6)), surely=True)
     assert not GOAL.gains(trial((0.9, 0.7, 1.01)), surely=True)
+    assert not GOAL.gains(trial((0.985, 0.983, 0.99)), surely=True)  # less than timings can tell
     assert not GOAL.gains(trial((1.5, 1.4, 1.6)), surely=False)
     by_size = replace(GOAL, objective="size")
     assert by_size.gains(trial((1.5, 1.4, 1.6)), surely=True)

@@ -7,6 +7,7 @@ is small, and is written anew with other outputs as often as is needed.
 import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pipeline.verify.drift.taps import HANDS_ON, Tap
 OUTSIDE = 1024  # bytes; smaller constants stay in the graph, since shapes are computed of them
 OWN = "::own"  # behind a tensor's name: what its layer makes of the reference's inputs
 HALF = "_fp16"  # behind a tensor's name: its float16 version
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # the layers that are quantized
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _INTERNAL = re.compile(r"^val_\d+$")  # what torch's exporter calls a step inside an operator
 _TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
@@ -29,9 +31,11 @@ _TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
 
 class OnnxSource:
     """An ONNX file as a source of taps. `scratch` is a folder that the caller removes; `known` are
-    the modules of tensors that this file does not know, by name."""
+    the places of tensors that this file does not know, by name."""
 
-    def __init__(self, path: Path, scratch: Path, known: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: Path, scratch: Path, known: "Mapping[str, Place] | None" = None
+    ) -> None:
         self.folder = scratch
         model = load_onnx(path)
         onnx.save_model(
@@ -49,21 +53,20 @@ class OnnxSource:
         self.outputs = [value.name for value in self.model.graph.output]
         self.made = {name: node for node in self.model.graph.node for name in node.output if name}
         self.tensors = _tapped(self.model)  # by tap name, the tensor that stands for it
-        self.paths = paths_of(self.model)
-        self.known = known or {}
+        self.places = dict(known or {})
+        for name, place in places_of(self.model).items():
+            also = self.places.get(name, NOWHERE)
+            self.places[name] = Place(place.path or also.path, place.owner or also.owner)
 
     def taps(self) -> list[Tap]:
         """In the order in which they are computed. `size` is not known."""
         reads = _taps_read(self.model, list(self.tensors))
-        return [
-            Tap(
-                name,
-                self.paths.get(name) or self.known.get(name, ""),
-                _operator(self.made, name),
-                reads[name],
-            )
-            for name in self.tensors
-        ]
+        found = []
+        for name in self.tensors:
+            place = self.places.get(name, NOWHERE)
+            operator = _operator(self.made, name)
+            found.append(Tap(name, place.path, operator, reads[name], owner=place.owner))
+        return found
 
     def session(self, names: Sequence[str]) -> ort.InferenceSession:
         """The whole graph, with these taps as its only outputs."""
@@ -171,14 +174,31 @@ class OnnxSource:
         return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
-def paths_of(model: ModelProto) -> dict[str, str]:
-    """The module that each tensor comes from, by its name without the traces of quantization."""
+@dataclass(frozen=True)
+class Place:
+    """The module that computes a tensor, and the one that owns the weights of the layer that does:
+    of a convolution with a folded batch norm and an activation in it, the convolution."""
+
+    path: str
+    owner: str = ""
+
+
+NOWHERE = Place("")
+
+
+def places_of(model: ModelProto) -> dict[str, Place]:
+    """Where each tensor comes from, by its name without the traces of quantization."""
+    stored = {tensor.name: tensor.name for tensor in model.graph.initializer}
     found = {}
     for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            stored[node.output[0]] = node.input[0]
         path = _path(node)
+        weights = [stored[name] for name in node.input if name in stored]
+        owners = [name.rpartition(".")[0] for name in weights if node.op_type in WEIGHTED]
         for name in node.output:
             if path is not None:
-                found[name.removesuffix(HALF)] = path
+                found[name.removesuffix(HALF)] = Place(path, next(filter(None, owners), ""))
     return found
 
 

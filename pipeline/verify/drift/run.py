@@ -17,7 +17,7 @@ from pipeline.samples import Array, Samples, load_samples
 from pipeline.verify.drift import measure, verdict
 from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.measure import Kept, Layer, Reference
-from pipeline.verify.drift.onnx_graph import OnnxSource, paths_of
+from pipeline.verify.drift.onnx_graph import OnnxSource, Place, places_of
 from pipeline.verify.drift.references import (
     OnnxReference,
     StreamedReference,
@@ -113,10 +113,10 @@ def default_against(run: Run, file: File) -> File | None:
 
 def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -> dict[str, Any]:
     bar.advance(0, f"{file.id}: the reference's tensors")
-    paths = _known_paths(run)  # before the model is in memory
-    reference = _reference(run, against, paths, folder)
+    places = _known_places(run)  # before the model is in memory
+    reference = _reference(run, against, places, folder)
     known = reference.taps()
-    source, taps = _source(run, file, paths, folder)
+    source, taps = _source(run, file, places, folder)
     taps = without_prefix(taps, known)
     found = matches(taps, known)
     layers = {
@@ -151,32 +151,36 @@ def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -
     return report
 
 
-def _reference(run: Run, against: File | None, paths: Mapping[str, str], folder: Path) -> Reference:
+def _reference(
+    run: Run, against: File | None, places: Mapping[str, Place], folder: Path
+) -> Reference:
     if against is None:
         model = wrapped_model(run.config, run.inputs["train"], run.loaded)
         return StreamedReference(EagerSource(model), run.samples)
     if against.format == "onnx":
         inner = folder / "reference"
         inner.mkdir()
-        return OnnxReference(OnnxSource(against.path, inner, paths), run.samples)
+        return OnnxReference(OnnxSource(against.path, inner, places), run.samples)
     return StreamedReference(ScriptSource(against.path), run.samples)
 
 
-def _source(run: Run, file: File, paths: Mapping[str, str], folder: Path) -> tuple[Any, list[Tap]]:
+def _source(
+    run: Run, file: File, places: Mapping[str, Place], folder: Path
+) -> tuple[Any, list[Tap]]:
     if file.format == "onnx":
         inner = folder / "artifact"
         inner.mkdir()
-        source = OnnxSource(file.path, inner, paths)
+        source = OnnxSource(file.path, inner, places)
         return source, source.taps()
     script = ScriptSource(file.path)
     return script, script.taps(run.samples[0])
 
 
-def _known_paths(run: Run) -> dict[str, str]:
-    """Modules by tensor, as export wrote them: quantizers drop what new nodes come from."""
+def _known_places(run: Run) -> dict[str, Place]:
+    """Places by tensor, as export wrote them: quantizers drop what new nodes come from."""
     for artifact in read_index(run.inputs["export"]):
         if artifact.format == "onnx":
-            return paths_of(load_onnx(run.inputs["export"] / artifact.file))
+            return places_of(load_onnx(run.inputs["export"] / artifact.file))
     return {}
 
 

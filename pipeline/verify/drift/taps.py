@@ -41,8 +41,9 @@ class Tap:
     """One floating-point tensor inside a graph.
 
     `name` is unique there; `path` the module that computes it (`model.layer1.0.conv1`, "" for the
-    outermost); `operator` what computes it. `reads` are indices of the taps that it is made of and
-    `size` its bytes in fp32, where they are known.
+    outermost), `owner` the one that owns the weights, if it is another; `operator` what computes
+    it. `reads` are indices of the taps that it is made of and `size` its bytes in fp32, where they
+    are known.
     """
 
     name: str
@@ -50,6 +51,12 @@ class Tap:
     operator: str
     reads: tuple[int, ...] = ()
     size: int = 0
+    owner: str = ""
+
+    @property
+    def layer(self) -> str:
+        """What `[quantize] exclude` calls it; "" for the outermost code."""
+        return self.owner or self.path
 
     @property
     def kind(self) -> str:

@@ -27,8 +27,8 @@ def layer_json(
     bad = not _good(found, layer.not_finite, bars[0])
     guilty = layer.own is not None and not _good(own, len(layer.own.not_finite), bars[1])
     return {
-        "name": tap.path or tap.name,
-        "path": tap.path,
+        "name": tap.layer or tap.name,
+        "path": tap.layer,
         "operator": tap.operator.rpartition("::")[2],
         "nodes": nodes,
         "tensor": tap.name,
