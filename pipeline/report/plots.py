@@ -110,9 +110,11 @@ def tradeoff(points: Sequence[Point], on_front: set[str], metric: str) -> str:
             )
             if point.chosen:
                 axes.scatter(*place, s=130 + 500 * point.bytes / largest, facecolor="none",
-                             edgecolor=INK, linewidth=2, label="chosen")  # fmt: skip
+                             edgecolor=INK, linewidth=2)  # fmt: skip
         line = sorted((p for p in points if p.name in on_front), key=lambda p: p.latency_ms)
         xs, ys = [p.latency_ms for p in line], [p.score or 0.0 for p in line]
+        if any(point.chosen for point in points):
+            axes.scatter([], [], facecolor="none", edgecolor=INK, linewidth=2, label="chosen")
         axes.plot(xs, ys, color=INK, ls=":", label="Pareto front")
         axes.margins(0.2)
         scores = [point.score or 0.0 for point in points]
@@ -123,7 +125,7 @@ def tradeoff(points: Sequence[Point], on_front: set[str], metric: str) -> str:
         axes.set_ylabel(metric)
         _legend(axes, below=True, marker=6)
 
-    return _svg("Accuracy, latency and size", draw, 3.6 + 0.19 * len(points))
+    return _svg("Accuracy, latency and size", draw, 3.8 + 0.19 * len(points))
 
 
 def closeness(rows: Sequence[Row]) -> str | None:
