@@ -161,11 +161,11 @@ def _verify(asked: "_Asked") -> None:
     from pipeline import console, tables
     from pipeline.android.rows import merge, verdict_rows
     from pipeline.errors import VerdictError
+    from pipeline.verify.verdict import verdict as worst
 
     def add(verdict: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         verdict["rows"] = merge(verdict["rows"], rows)
-        passed = all(row["verdict"] == "pass" for row in verdict["rows"])
-        verdict["verdict"] = "pass" if passed else "fail"
+        verdict["verdict"] = worst(verdict["rows"])
 
     terminal = console.Terminal(json_only=asked.json)
     stage = _Stage("verify", "selfcheck", "verdict.json", asked)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.artifacts import read_json, write_json
+from pipeline.workspace import Workspace
 from tests.android.conftest import Project
 from tests.android.scripted import (
     CRASH,
@@ -87,6 +89,19 @@ def test_a_row_that_fails_makes_the_verdict_fail(
     done = cli("run", "-c", project.folder)
     assert done.returncode == 1
     assert f"{first.id} in {ROW}" in done.stderr
+
+
+def test_what_was_inconclusive_stays_so(project: Project, script: Script, cli: Cli) -> None:
+    """A phone sees the golden samples alone: it settles nothing."""
+    workspace = Workspace(project.workspace)
+    with workspace.lock("the test"), workspace.amend("verify") as draft:
+        found = read_json(draft.folder / "verdict.json")
+        found["rows"][-1]["verdict"] = found["verdict"] = "inconclusive"
+        write_json(draft.folder / "verdict.json", found)
+    answers(script, project)
+    done = cli("android", "verify", "-c", project.folder, env=script.environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.json("verify/verdict.json")["verdict"] == "inconclusive"
 
 
 def test_a_check_that_cannot_fail_proves_nothing(
