@@ -197,7 +197,7 @@ def _refuse_a_failed_verdict(workspace: Workspace, strict: bool) -> None:
     if word == "pass" or (word == "inconclusive" and not strict):
         return
     rows = [*verdict["rows"], *judged(verdict)] if verdict else []
-    failed = [row for row in rows if row["verdict"] != "pass"]
+    failed = [row for row in rows if row["verdict"] == word]
     lines = [
         f"\n  {row['artifact']} in {row.get('runtime') or row['target']}: "
         f"{'; '.join([*row['reasons'], *row.get('open', [])])}"
