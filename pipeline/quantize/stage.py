@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import machine
 from pipeline.artifacts import (
     SIGNATURE,
     Artifact,
@@ -178,6 +179,7 @@ def _task(job: Job, source: Artifact, signature: Signature, scratch: Path, bar: 
         train=job.inputs["train"],
         scratch=scratch,
         bar=bar,
+        target=machine.made_for(),
     )
 
 
