@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline import (
     __version__,
     cli_android,
     cli_bench,
+    cli_beside,
     cli_quantize,
     cli_report,
     cli_runner,
@@ -352,69 +352,11 @@ def report(
     cli_report.report(work.config, work.workspace, compare, open, work.terminal, json)
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
-    name: Annotated[str | None, typer.Option(help="Default: the folder's name.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
-) -> None:
-    """Writes a commented pipeline.toml and a model file that run at once.
-
-    Example:  pipeline init my-model && pipeline run -c my-model
-    """
-    from pipeline.console import Terminal
-    from pipeline.init import write_project
-
-    terminal = Terminal()
-    for path in write_project(folder, name, force):
-        terminal.note(f"wrote {path}")
-    terminal.note(f"Next:  pipeline run -c {shlex.quote(str(folder))}")
-
-
-@app.command()
-def inspect(
-    path: Annotated[Path, typer.Argument(help=".onnx, .pt, .safetensors, a bundle, a workspace.")],
-    json: Json = False,
-) -> None:
-    """Shows what is in a file or bundle: signature, operators, sizes, precision, provenance.
-
-    Example:  pipeline inspect runs/digits/package/digits.bundle
-    """
-    from pipeline import console, tables
-    from pipeline.inspection import inspect as look
-
-    found = look(path)
-    if json:
-        console.print_json(found)
-    else:
-        console.Terminal().show(tables.facts(found))
-
-
+app.command()(cli_beside.init)
+app.command()(cli_beside.inspect)
 app.add_typer(cli_runner.app, name="runner")
 app.add_typer(cli_android.app, name="android")
-
-
-@app.command()
-def doctor(json: Json = False) -> None:
-    """Compares this machine with what is tested; says what is missing and how to get it.
-
-    Example:  pipeline doctor
-    """
-    from dataclasses import asdict
-
-    from pipeline import console, tables
-    from pipeline.doctor import examine
-    from pipeline.errors import SetupError
-
-    checks = [asdict(check) for check in examine()]
-    if json:
-        console.print_json({"checks": checks})
-    else:
-        console.Terminal().show(tables.checks_table(checks))
-    missing = [check for check in checks if check["status"] == "missing"]
-    if missing:
-        names = ", ".join(check["name"] for check in missing)
-        raise SetupError(f"Missing: {names}.", missing[0]["remedy"])
+app.command()(cli_beside.doctor)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ LAYERS = [
         "cli_stages",
         "cli_android",
         "cli_bench",
+        "cli_beside",
         "cli_drift",
         "cli_quantize",
         "cli_report",
