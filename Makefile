@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full \
-	test-fast test-slow test-slow-stages test-runner test-android check lock clean
+	test-fast test-slow-stages test-slow-others test-runner test-android check lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,7 +46,7 @@ apk: setup-android demo ## the Android app with the digits in it, signed with a 
 # Each waits a good deal on one core, so two share two, the longest from the start; each is printed
 # when it is done.
 test: check setup-tests setup-android runner ## the checks and tests
-	$(MAKE) --jobs=2 --output-sync=target test-slow test-runner test-slow-stages test-fast test-android
+	$(MAKE) --jobs=2 --output-sync=target test-slow-others test-runner test-slow-stages test-fast test-android
 
 test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 	$(BIN)/python -m pytest -m full
@@ -56,7 +56,7 @@ test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 test-fast: setup-tests runner jvm ## the tests in Python that take seconds
 	$(BIN)/python -m pytest -m "not slow and not full"
 
-test-slow: setup-tests runner jvm
+test-slow-others: setup-tests runner jvm
 	$(BIN)/python -m pytest -m "slow and not full" $(STAGES:%=--ignore=%)
 
 test-slow-stages: setup-tests runner jvm

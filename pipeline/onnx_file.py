@@ -12,6 +12,9 @@ from pipeline.errors import DamagedError, UsageError
 KEPT_METADATA = ("pkg.torch.onnx.name_scopes",)
 """What nodes keep: the modules that a node comes from, such as `['', 'model', 'model.conv1']`."""
 
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators with weights that static int8 takes."""
+
 LIMIT = 2**31 - 1  # bytes of one protobuf message
 _WORTH_A_NODE = 4096  # elements; a smaller weight is not worth a Transpose
 

@@ -43,6 +43,7 @@ from pipeline.timing.loop import measure, warm_up
 
 os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
 SIZE = 224
+TARGET = "x86_64"
 ROUNDS = 20
 SECONDS = 0.15  # of a turn
 
@@ -110,7 +111,9 @@ def exported(config: Config, train: Path, folder: Path) -> Work:
     pipeline.export.run(Job(config, {"train": train}, out, scratch, Silent()))
     (source,) = read_index(out)
     with Silent().bar("", None) as bar:
-        task = Task(config, source, out / source.file, read_signature(out), train, scratch, bar)
+        task = Task(
+            config, source, out / source.file, read_signature(out), train, scratch, bar, TARGET
+        )
     return Work(config, task, out / source.file, folder)
 
 
@@ -123,7 +126,7 @@ def found(work: Work, train: Path, folder: Path) -> Candidate | None:
         scratch.mkdir()
         task = replace(work.task, scratch=scratch, bar=bar)
         kinds = ["convolutions", "linear layers"]
-        outcome = auto(task, "x86_64", kinds, 10, Terminal())
+        outcome = auto(task, TARGET, kinds, 10, Terminal())
     print(f"             {outcome.why}")
     return outcome.best.candidate if outcome.best else None
 

@@ -47,7 +47,8 @@ def compare(job: Job, other: Path) -> dict[str, Any]:
         )
     found, conditions = _race(job, {"ours": signature, "theirs": their_signature}, pairs)
     control = control_of(pairs[0][0], found["0 ours"], found["control"])
-    rows = [_row(number, pair, found) for number, pair in enumerate(pairs)]
+    itself = Ratio(**control["ratio"]) if control["ratio"] else None
+    rows = [_row(number, pair, found, itself) for number, pair in enumerate(pairs)]
     slower = sum(row["tells"] == "slower" for row in rows)
     result = {
         "against": str(other),
@@ -155,7 +156,9 @@ def _race(
         return race(requests, rounds, config.bench.seed, bar)
 
 
-def _row(number: int, pair: tuple[Item, Item], found: Mapping[str, Raced]) -> dict[str, Any]:
+def _row(
+    number: int, pair: tuple[Item, Item], found: Mapping[str, Raced], control: Ratio | None
+) -> dict[str, Any]:
     ours, theirs = (found[f"{number} {side}"] for side in ("ours", "theirs"))
     measured = ratio(ours, theirs)
     item = pair[0]
@@ -169,7 +172,7 @@ def _row(number: int, pair: tuple[Item, Item], found: Mapping[str, Raced]) -> di
         "other_p50_ms": theirs.row["p50_ms"],
         "other_p90_ms": theirs.row["p90_ms"],
         "ratio": measured.to_json() if measured else None,
-        "tells": _tells(measured, ratio(found["0 ours"], found["control"])),
+        "tells": _tells(measured, control),
         "error": ours.row["error"] or theirs.row["error"],
     }
 

@@ -31,7 +31,8 @@ def explain(
     found = []
     for source in sources:
         path = inputs["export"] / source.file
-        given = candidates(source.format, machine.made_for(), kinds_of(source.format, path))
+        here = machine.made_for()
+        given = candidates(source.format, here, kinds_of(source.format, path))
         static = [candidate for candidate in given if candidate.recipe == "int8-static"]
         finished = source.format == "torchscript" and config.model.torchscript
         if not static or finished:
@@ -39,7 +40,7 @@ def explain(
             continue
         with report.bar(f"explain {source.format}", None) as bar:
             signature = read_signature(inputs["export"])
-            task = Task(config, source, path, signature, inputs["train"], scratch, bar)
+            task = Task(config, source, path, signature, inputs["train"], scratch, bar, here)
             found.append(_explained(task, static[0]))
     if not found:
         raise UsageError(

@@ -35,9 +35,9 @@ class How:
         return {k: v for k, v in said.items() if k not in ("per_channel", "ranges")}
 
 
-def usual(cpu: str | None = None) -> How:
-    """What suits a kind of CPU; this machine's by default."""
-    if (cpu or machine.made_for()) == "arm64":
+def usual(cpu: str) -> How:
+    """What suits a kind of CPU."""
+    if cpu == "arm64":
         return How("int8")
     # Of an x86 elsewhere nobody here knows whether it has VNNI; without it full range saturates.
     return How("uint8", reduce_range=needs_reduced_range() or machine.made_for() != "x86_64")

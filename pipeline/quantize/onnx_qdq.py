@@ -14,6 +14,7 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from pipeline.onnx_file import LAYERS
 from pipeline.quantize.histogram import value_range
 from pipeline.quantize.how import How
 from pipeline.quantize.onnx_bias import correct_biases
@@ -32,9 +33,8 @@ from pipeline.quantize.onnx_pool import pool_means
 from pipeline.quantize.onnx_prepare import prepared, quiet
 from pipeline.quantize.recipes import Task
 
-# Layers whose weights become int8. Their outputs stay float behind Gemm and MatMul: ONNX Runtime
-# fuses them with a float output too, and neither scores nor residual streams are rounded.
-LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# Layers whose outputs stay float: ONNX Runtime fuses them with a float output too, and neither
+# scores nor residual streams are rounded.
 FLOAT_OUTPUTS = ("Gemm", "MatMul")
 # Operators that ONNX Runtime computes on int8 as such, worth it only between int8 layers.
 BETWEEN = (

@@ -4,10 +4,11 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from pipeline.config import threads_or_all
+from pipeline.onnx_file import LAYERS
 from pipeline.progress import Bar
 from pipeline.quantize.how import How
 from pipeline.quantize.onnx_graph import names_of
-from pipeline.quantize.onnx_qdq import LAYERS, Ground, qdq
+from pipeline.quantize.onnx_qdq import Ground, qdq
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.sensitivity import Sensitivity, few_batches, ranked, sqnr_of
 from pipeline.runtimes import Array

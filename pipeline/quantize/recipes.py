@@ -18,7 +18,8 @@ from pipeline.signature import Signature
 class Task:
     """What a recipe works on: the fp32 artifact, and the weights that it was made of.
 
-    `scratch` is an empty folder for files in between; `bar` counts calibration samples.
+    `scratch` is an empty folder for files in between; `bar` counts calibration samples; `target`
+    is the kind of CPU that the file is for.
     """
 
     config: Config
@@ -28,10 +29,9 @@ class Task:
     train: Path
     scratch: Path
     bar: Bar
+    target: str
     observer: Literal["histogram", "minmax"] = "histogram"
     """TorchScript: how the range of an activation is found."""
-    target: str = field(default_factory=machine.made_for)
-    """The kind of CPU that the file is for; this one, unless a search is for another."""
 
 
 @dataclass(frozen=True)

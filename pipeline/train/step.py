@@ -38,14 +38,14 @@ def optimizer_step(
     mean = 0.0
     step, watch, size = learner.progress.step + 1, setup.watch, setup.world.size
     for number, batch in enumerate(group, 1):
-        share = batch.counted / samples
-        with exchanging(learner.forward, number == len(group)):
+        share, last = batch.counted / samples, number == len(group)
+        with exchanging(learner.forward, last):
             watch.move(step, "forward")
             loss = batch_loss(setup, learner, batch)
             value = loss.item() if batch.counted else 0.0
             check_finite(value, "loss", where, lr)
             mean += value / samples if setup.loss.summed else value * share
-            if number == len(group):
+            if last:
                 shared = setup.world.adding(mean, stopping)
             # The exchange divides by the number of processes.
             weight = size * ((batch.counted > 0) if setup.loss.summed else share)
@@ -57,7 +57,7 @@ def optimizer_step(
         clip(learner, train.clip_norm)
     skipped = move(setup, learner)
     if is_sharded(learner.model):
-        share_buffers(learner.model, setup.world)  # DDP does it before each step
+        share_buffers(learner.model, setup.world)  # any process may save them
     if train.scheduler_every == "step" and not skipped and not learner.rounding.on:
         step_scheduler(setup, learner, None)
     whole, stops = shared.wait()

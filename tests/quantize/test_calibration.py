@@ -31,7 +31,7 @@ def task(
     suffix = "onnx" if format == "onnx" else "pt"
     path = folder / "export" / f"model.fp32.{suffix}"
     with Silent().bar("", None) as bar:
-        return Task(config, source, path, signature, folder / "train", scratch, bar)
+        return Task(config, source, path, signature, folder / "train", scratch, bar, "x86_64")
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ from pipeline.signature import Signature
 path = Path(sys.argv[1])
 config = Config.model_validate({"model": {"onnx": "x.onnx"}})
 source = Artifact("onnx-fp32", "onnx", "fp32", None, "", 0, "", 18)
-task = Task(config, source, path, Signature((), ()), path.parent, path.parent, None)
+task = Task(config, source, path, Signature((), ()), path.parent, path.parent, None, "x86_64")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 made = with_bits(task, int(sys.argv[2]))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

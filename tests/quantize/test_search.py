@@ -112,6 +112,7 @@ def task_of(exported: Exported, scratch: Path, *overrides: str) -> Task:
             exported.folder / "train",
             scratch,
             bar,
+            machine.made_for(),
         )
 
 

@@ -30,6 +30,12 @@ def drifted(case: Case, name: str, against: str | None = None) -> dict[str, Any]
     return found
 
 
+def quantized(case: Case, recipe: str) -> None:
+    config = case.configured(quantize={"recipes": [recipe]}).config
+    scratch = case.folder / "quantizing"
+    quantize.run(Job(config, case.inputs, case.inputs["quantize"], scratch, Silent()))
+
+
 def culprit(found: dict[str, Any]) -> dict[str, Any]:
     assert found["first_bad"] is not None
     layer = found["layers"][found["culprits"][0]]
@@ -63,9 +69,7 @@ def test_a_good_artifact_has_no_bad_layer(pictures: Case, exported: dict[str, by
 def test_a_folded_batch_norm_is_recognised(pictures: Case, against: str | None) -> None:
     """What int8 has instead of a convolution and its batch norm is held against the latter."""
     pictures.add(good(pictures))
-    config = pictures.configured(quantize={"recipes": ["torchscript:int8-static"]}).config
-    scratch = pictures.folder / "quantizing"
-    quantize.run(Job(config, pictures.inputs, pictures.inputs["quantize"], scratch, Silent()))
+    quantized(pictures, "torchscript:int8-static")
     found = drifted(pictures, "torchscript-int8-static", against)
     assert found["first_bad"] is None
     first = next(layer for layer in found["layers"] if layer["path"].startswith("model.0"))
@@ -76,9 +80,7 @@ def test_a_folded_batch_norm_is_recognised(pictures: Case, against: str | None) 
 def test_across_formats(pictures: Case, exported: dict[str, bytes]) -> None:
     """What one format fuses is held against what the other computes last of it."""
     pictures.add(good(pictures)).add(onnx_of(pictures, exported), "onnx")
-    config = pictures.configured(quantize={"recipes": ["int8-static"]}).config
-    scratch = pictures.folder / "quantizing"
-    quantize.run(Job(config, pictures.inputs, pictures.inputs["quantize"], scratch, Silent()))
+    quantized(pictures, "int8-static")
     for name, reference in (("torchscript", "onnx"), ("onnx", "torchscript")):
         found = drifted(pictures, f"{name}-int8-static", f"{reference}-fp32")
         assert found["first_bad"] is None, found

@@ -16,14 +16,13 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-from pipeline.onnx_file import load_onnx
+from pipeline.onnx_file import LAYERS, load_onnx
 from pipeline.samples import Array
 from pipeline.verify.drift.taps import HANDS_ON, Tap
 
 OUTSIDE = 1024  # bytes; smaller constants stay in the graph, since shapes are computed of them
 OWN = "::own"  # behind a tensor's name: what its layer makes of the reference's inputs
 HALF = "_fp16"  # behind a tensor's name: its float16 version
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # the layers that are quantized
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _INTERNAL = re.compile(r"^val_\d+$")  # what torch's exporter calls a step inside an operator
 _TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
@@ -195,7 +194,7 @@ def places_of(model: ModelProto) -> dict[str, Place]:
             stored[node.output[0]] = node.input[0]
         path = _path(node)
         weights = [stored[name] for name in node.input if name in stored]
-        owners = [name.rpartition(".")[0] for name in weights if node.op_type in WEIGHTED]
+        owners = [name.rpartition(".")[0] for name in weights if node.op_type in LAYERS]
         for name in node.output:
             if path is not None:
                 found[name.removesuffix(HALF)] = Place(path, next(filter(None, owners), ""))

@@ -105,16 +105,11 @@ class _Walk:
 
     def _tapped(self, kind: str, given: Any, path: str, reads: tuple[int, ...]) -> Any:
         single = isinstance(given, Tensor)
-        if not single and not isinstance(given, tuple):
+        first = next(tensors([given]), None) if single or isinstance(given, tuple) else None
+        computes = first is not None and (first.is_floating_point() or first.is_quantized)
+        if first is None or not computes or kind.rpartition("::")[2] in HANDS_ON:
             for part in tensors([given]):
                 self.origins.note(part, reads)
-            return given
-        first = next(tensors([given]), None)
-        if first is None:
-            return given
-        computes = first.is_floating_point() or first.is_quantized
-        if not computes or kind.rpartition("::")[2] in HANDS_ON:
-            self.origins.note(first, reads)
             return given
         index = len(self.taps)
         self.taps.append(Tap(f"{path}#{index}", path, kind, reads, 4 * first.numel()))

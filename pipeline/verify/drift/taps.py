@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
 POST = "post"  # the module of the output's activation
 CHAIN = 4  # operators behind a layer that may be fused into it: norm, activation ...
 
@@ -74,8 +77,6 @@ class Origins:
 
     def __init__(self) -> None:
         # By identity, and weakly: the address of a freed tensor is soon another's.
-        from torch.utils.weak import WeakIdKeyDictionary
-
         self._made: Any = WeakIdKeyDictionary()
 
     def of(self, values: Sequence[Any]) -> tuple[int, ...]:
@@ -83,14 +84,12 @@ class Origins:
         found = (index for tensor in tensors(values) for index in self._made.get(tensor, ()))
         return tuple(dict.fromkeys(found))
 
-    def note(self, tensor: Any, taps: tuple[int, ...]) -> None:
+    def note(self, tensor: Tensor, taps: tuple[int, ...]) -> None:
         self._made[tensor] = taps
 
 
-def tensors(values: Sequence[Any]) -> Iterator[Any]:
+def tensors(values: Sequence[Any]) -> Iterator[Tensor]:
     """Each tensor among values, and in lists and tuples of them."""
-    from torch import Tensor
-
     for value in values:
         if isinstance(value, Tensor):
             yield value
