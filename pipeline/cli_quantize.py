@@ -19,10 +19,10 @@ Explain = Annotated[
 
 
 def why(states: Sequence["Status"]) -> dict[str, str]:
-    """What the search of the last quantize stage came to, by format and CPU."""
+    """What the last quantize stage came to: its searches, by format and CPU, and named recipes."""
     for state in states:
         if state.stage == "quantize" and state.record is not None:
-            said: Mapping[str, str] = state.record.summary.get("auto", {})
+            said: Mapping[str, str] = state.record.summary.get("why", {})
             return dict(said)
     return {}
 

@@ -242,19 +242,23 @@ class ExportConfig(Section):
 class QuantizeConfig(Section):
     recipes: tuple[str, ...] = ("auto",)
     """`auto`: the search, which ships the fastest artifact inside `max_drop`, or float and says
-    why. Named ones are made as they are, untried: `int8-static`, `int8-dynamic`, `int8-weights`,
-    `int4-weights`, `fp16`. With a format before it, for that format alone: `onnx:int8-dynamic`."""
+    why. Named ones are made the usual way: `int8-static`, `int8-mixed`, `int8-dynamic`,
+    `int8-weights`, `int4-weights`, `fp16`. With a format before it, for that format alone:
+    `onnx:int8-dynamic`."""
+    gate: bool = True
+    """Whether a named int8 or int4 recipe, too, ships only inside `max_drop` and where it is surely
+    faster than fp32 on this machine (or smaller, by the objective). `false` ships it as it is."""
     targets: tuple[Literal["x86_64", "arm64"], ...] = ()
     """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this one's."""
     max_drop: Drop | None = None
-    """auto: how much worse the metric may be than fp32's, absolute. Default: 0.01, and a
+    """How much worse the metric may be than fp32's, absolute. Default: 0.01, and a
     twentieth of fp32's own where the metric is an error."""
     objective: Literal["latency", "size"] = "latency"
-    """auto: what is to be small, as long as the drop allows it."""
+    """What is to be small, as long as the drop allows it."""
     budget_minutes: PositiveFloat = 10.0
     """auto: the search ends after so many minutes, or earlier with all candidates tried."""
     validation_samples: PositiveInt = 512
-    """auto: validation samples that candidates are scored on; the same that verify takes first."""
+    """Validation samples that int8 is scored on; the same that verify takes first."""
     qat_epochs: Count = 0
     """Epochs of quantization-aware training behind those of `[train]`, in the same loop: with int8
     rounding in it, at a tenth of `train.lr`. The best of them is what is exported."""
@@ -284,7 +288,10 @@ class QuantizeConfig(Section):
         return value
 
 
-RECIPES = ("auto", "int8-static", "int8-dynamic", "int8-weights", "int4-weights", "fp16")
+RECIPES = (
+    *("auto", "int8-static", "int8-mixed", "int8-dynamic", "int8-weights", "int4-weights"),
+    "fp16",
+)
 
 
 class Tolerances(Section):

@@ -85,6 +85,7 @@ batch_size = 4
 
 [quantize]
 recipes = ["int8-static"]
+gate = false
 calibration_samples = 16
 batch_size = 4
 """

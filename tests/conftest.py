@@ -86,6 +86,7 @@ lr = 0.02
 threads = 1
 [quantize]
 recipes = ["int8-static"]
+gate = false
 [verify.tolerances.int8]
 max_drop = 0.05
 [bench]

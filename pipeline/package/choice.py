@@ -28,8 +28,7 @@ Row = Mapping[str, Any]
 # integers throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its
 # inputs at every run, which for convolutions costs more than it saves. ONNX Runtime starts faster
 # and holds less memory than LibTorch.
-PREFERENCE: dict[str | None, int] = {"int8-static": 0, None: 1, "int8-weights": 2, "fp16": 4}
-PREFERENCE |= {"int4-weights": 3, "int8-dynamic": 5}
+ORDER = ("int8-static", "int8-mixed", None, "int8-weights", "int4-weights", "fp16", "int8-dynamic")
 FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 
@@ -80,8 +79,8 @@ def held_back(quantize: Path) -> list[str]:
 
 
 def _preference(choice: Choice) -> tuple[int, int]:
-    artifact = choice.artifact
-    return PREFERENCE.get(artifact.recipe, len(PREFERENCE)), FORMATS.index(artifact.format)
+    recipe, format = choice.artifact.recipe, choice.artifact.format
+    return ORDER.index(recipe), FORMATS.index(format)
 
 
 def _refuse_what_did_not_pass(verdict: str, found: Sequence[Choice]) -> None:

@@ -2,19 +2,17 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from pipeline import machine
-from pipeline.artifacts import Artifact
 from pipeline.config import Config
 from pipeline.progress import Reporter
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.exclusion import Rank, best_base, exclusion
-from pipeline.quantize.goal import Goal, goal_of
+from pipeline.quantize.goal import goal_of
 from pipeline.quantize.how import usual
 from pipeline.quantize.make import Maker, OnnxMaker, maker_of
+from pipeline.quantize.outcome import Outcome, point, record, told
 from pipeline.quantize.reasons import held_back, sentence
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.score import Judge
@@ -23,18 +21,7 @@ from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.quantize.spread import spread
 from pipeline.quantize.trial import Bench, Trial
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a search came to. `file` is None where float ships; `why` says it in a sentence."""
-
-    source: Artifact
-    target: str
-    why: str
-    best: Trial | None
-    file: Path | None
-    points: list[dict[str, Any]]
-    found: dict[str, Any]
+CALIBRATED = ("int8-static", "int8-mixed")
 
 
 def targets(config: Config) -> tuple[str, ...]:
@@ -60,29 +47,23 @@ def auto(
     with report.bar(f"search {task.source.format} for {target}", None) as bar:
         task = replace(task, bar=bar, target=target)
         maker = maker_of(task)
-        if any(candidate.recipe == "int8-static" for candidate in given):
+        if any(candidate.recipe in CALIBRATED for candidate in given):
             maker.prepare()
         if task.config.quantize.workers == "ray":
             spread(task, folder, given, FIRST, bar)
         run = Search(Bench(maker, judge, folder, measures), goal, bar)
-        search(run, given, _repairs(run, maker, task))
+        search(run, given, _repairs(run, maker, task), [_not_padded])
     why, held = sentence(run, judge, target), held_back(run, judge, target)
-    points = [_point(trial, judge, goal, trial is run.best) for trial in run.trials.values()]
+    points = [point(trial, judge, goal, trial is run.best) for trial in run.trials.values()]
     found = {
-        "format": task.source.format,
-        "target": target,
+        **record(task.source, target, judge, goal, list(run.trials.values())),
         "shipped": run.best.candidate.recipe if run.best else "fp32",
         "why": why,
         "held_back": held,
-        "max_drop": goal.max_drop,
-        "objective": goal.objective,
-        "fp32": {"metric": judge.fp32.metric, "bytes": task.source.bytes},
-        "samples": len(judge.samples),
         "timed_out_at": run.timed_out,
         "seconds": round(time.monotonic() - start, 1),
         "sensitivity": [one.to_json() for one in run.ranking],
-        "exclusions": [_told(trial) for trial in run.steps],
-        "trials": [_told(trial) for trial in run.trials.values()],
+        "exclusions": [told(trial) for trial in run.steps],
     }
     file = run.bench.path(run.best) if run.best else None
     whole = [point for point in points if point is not None]
@@ -109,6 +90,16 @@ def _rewritten(run: Search, trials: Sequence[Trial]) -> list[Trial]:
     return run.look_at(given, SECOND)
 
 
+def _not_padded(run: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """The fastest as it is without the channels that were to save time: another CPU may differ."""
+    padded = [trial for trial in trials if trial.details.get("padded")]
+    fastest = min(padded, key=run.goal.cost, default=None)
+    if fastest is None or fastest.candidate.how is None or fastest.speed is None:
+        return []
+    plain = replace(fastest.candidate.how, padded=False)
+    return run.look_at([replace(fastest.candidate, how=plain)], SECOND)
+
+
 def _onnx_rank(maker: OnnxMaker, task: Task, run: Search) -> Rank:
     def rank(candidate: Candidate) -> list[Sensitivity]:
         from pipeline.quantize.onnx_sensitivity import sensitivities
@@ -126,31 +117,3 @@ def _torch_rank(task: Task, run: Search) -> Rank:
         return sensitivities(task, run.bar)
 
     return rank
-
-
-def _told(trial: Trial) -> dict[str, Any]:
-    told = trial.to_json()
-    del told["file"]
-    return told
-
-
-def _point(trial: Trial, judge: Judge, goal: Goal, chosen: bool) -> dict[str, Any] | None:
-    """For the report, as docs/report.md has it; None for what was not measured."""
-    if trial.speed is None or trial.accuracy is None:
-        return None
-    return {
-        "name": f"{trial.candidate.format} {trial.name}",
-        "group": "candidate",
-        "score": _score(trial, judge),
-        "latency_ms": trial.speed.ms,
-        "bytes": trial.bytes,
-        "passed": goal.inside(trial),
-        "chosen": chosen,
-    }
-
-
-def _score(trial: Trial, judge: Judge) -> float | None:
-    """fp32's metric on all samples less the drop: few samples may be easier than all."""
-    if trial.drop is None or judge.fp32.metric is None:
-        return None
-    return judge.fp32.metric - (trial.drop if judge.goal_is_max else -trial.drop)

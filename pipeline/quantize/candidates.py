@@ -18,8 +18,9 @@ WHAT = {"uint8": "U8S8", "int8": "S8S8"}
 
 @dataclass(frozen=True)
 class Candidate:
-    """`how` and `transform` are of static ONNX, `observer` of static TorchScript. `kept_float`
-    names ONNX nodes or modules that stay float besides those of `[quantize] exclude`."""
+    """`how` and `transform` are of static and mixed ONNX, `observer` of static TorchScript.
+    `kept_float` names ONNX nodes or modules that stay float besides `[quantize] exclude`.
+    `named` is what the user named, made the usual way."""
 
     format: Format
     recipe: str
@@ -28,6 +29,7 @@ class Candidate:
     transform: Transform = ""
     observer: Literal["histogram", "minmax"] = "histogram"
     kept_float: tuple[str, ...] = ()
+    named: bool = False
 
     @property
     def precision(self) -> Precision:
@@ -42,8 +44,9 @@ class Candidate:
             words += [] if self.how.per_channel else ["per tensor"]
             words += ["7 bits"] if self.how.reduce_range else []
             words += ["bias corrected"] if self.how.bias else []
+            words += ["not padded"] if self.made_for == "x86_64" and not self.how.padded else []
             words += [self.transform] if self.transform else []
-        elif self.recipe == "int8-static":
+        elif self.recipe == "int8-static" and not self.named:
             words.append(self.observer)
         count = len(self.kept_float)
         kept = f", {count} layer{'s' if count > 1 else ''} float" if count else ""
@@ -69,7 +72,7 @@ def candidates(format: Format, target: str, kinds: Sequence[str]) -> list[Candid
 
     Not every combination is there: what varies is varied around the usual one for the CPU, and
     dynamic ranges are for linear and recurrent layers, since for convolutions they cost more than
-    int8 saves.
+    int8 saves; those are static beside them, or float.
     """
     return _onnx(target, kinds) if format == "onnx" else _torchscript(target, kinds)
 
@@ -88,6 +91,8 @@ def _onnx(target: str, kinds: Sequence[str]) -> list[Candidate]:
         found += [replace(static, how=how) for how in hows]
     if {"linear layers", "recurrent layers"} & set(kinds):
         found.append(Candidate("onnx", "int8-dynamic", target))
+        if "convolutions" in kinds:
+            found.append(Candidate("onnx", "int8-mixed", target, replace(best, ranges="mse")))
     if "linear layers" in kinds:
         found += [Candidate("onnx", "int8-weights"), Candidate("onnx", "int4-weights")]
     return [*found, Candidate("onnx", "fp16")]

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.quantize.onnx_graph import PADDING
+
 CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", "FusedConvTranspose", "ConvInteger")
 INTEGER_CONVOLUTIONS = ("QLinearConv", "QLinearConvTranspose")
 LINEARS = ("Gemm", "FusedGemm", "MatMul", "FusedMatMul")
@@ -48,7 +50,7 @@ def fused(path: Path, scratch: Path) -> Fused:
     ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     graph = onnx.load(target).graph
     target.unlink()
-    stored = {tensor.name for tensor in graph.initializer}
+    stored = {t.name for t in graph.initializer if not t.name.startswith(PADDING)}
     counts: Counter[str] = Counter()
     for node in graph.node:
         if node.op_type in LINEARS and not stored & set(node.input):

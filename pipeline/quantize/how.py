@@ -16,7 +16,8 @@ class How:
 
     `activations` are uint8 with a zero point, or int8 around zero. `reduce_range` keeps both to 7
     bits. `ranges` names how much of the calibration's values the levels span. `bias` moves each
-    bias by the mean error that rounding the weights makes.
+    bias by the mean error that rounding the weights makes. `padded` gives convolutions on pictures
+    a fourth channel, where that saves time; the answers stay the same.
     """
 
     activations: Kind = "uint8"
@@ -24,6 +25,7 @@ class How:
     reduce_range: bool = False
     ranges: Method = "minmax"
     bias: bool = False
+    padded: bool = False
 
     @property
     def largest_weight(self) -> int:
@@ -40,4 +42,5 @@ def usual(cpu: str) -> How:
     if cpu == "arm64":
         return How("int8")
     # Of an x86 elsewhere nobody here knows whether it has VNNI; without it full range saturates.
-    return How("uint8", reduce_range=needs_reduced_range() or machine.made_for() != "x86_64")
+    reduced = needs_reduced_range() or machine.made_for() != "x86_64"
+    return How("uint8", reduce_range=reduced, padded=True)

@@ -3,7 +3,10 @@
 Convolutions stay float: quantizing their input at every call costs more than int8 saves.
 """
 
+from collections.abc import Collection
+
 import onnx
+from onnx import ModelProto
 from onnxruntime.quantization import QuantizationMode, QuantType
 from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
 
@@ -26,9 +29,19 @@ def apply(task: Task) -> Quantized:
         "weights": "int8 per channel",
         "reduce_range": reduced,
     } | ({"prepared": note} if note else {})
+    model = with_dynamic_layers(model, task.config.quantize.exclude, reduced)
+    data = onnx_bytes(model, f"{task.source.id} as int8-dynamic")
+    return Quantized(data, task.target, details)
+
+
+def with_dynamic_layers(
+    model: ModelProto, patterns: tuple[str, ...], reduced: bool, kept_float: Collection[str] = ()
+) -> ModelProto:
+    """The model with its float linear and LSTM layers in int8, but for those that `patterns` or
+    `kept_float` name, and what lies before the first layer. Nodes must have names."""
     before = regions(model.graph).before
     weights = weighted(model.graph)
-    kept = excluded_nodes(model, task.config.quantize.exclude) | before
+    kept = {*excluded_nodes(model, patterns), *before, *kept_float}
     names = [
         node.name
         for node in model.graph.node
@@ -55,5 +68,4 @@ def apply(task: Task) -> Quantized:
         model = quantizer.model.model
         sort_nodes(model.graph)
     del model.graph.value_info[:]  # inferred for the quantizer; a runtime infers its own
-    data = onnx_bytes(model, f"{task.source.id} as int8-dynamic")
-    return Quantized(data, task.target, details)
+    return model

@@ -1,10 +1,8 @@
 """int8-static for ONNX: quantize and dequantize nodes around the layers, ranges from samples."""
 
-from typing import Any
-
 from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.how import usual
-from pipeline.quantize.onnx_qdq import folded, ground, qdq
+from pipeline.quantize.onnx_qdq import folded, ground, qdq, told
 from pipeline.quantize.recipes import Quantized, Task
 
 
@@ -12,9 +10,6 @@ def apply(task: Task) -> Quantized:
     """The usual way for the kind of CPU; the search tries others."""
     how = usual(task.target)
     floor = ground(task, *folded(task))
-    details: dict[str, Any] = how.to_json()
-    if floor.note:
-        details["prepared"] = floor.note
     model = qdq(floor, how)
     data = onnx_bytes(model, f"{task.source.id} as int8-static")
-    return Quantized(data, task.target, details)
+    return Quantized(data, task.target, told(how, model, floor.note))

@@ -44,12 +44,16 @@ class OnnxMaker:
         if candidate.how is None:
             return _by_recipe(self._excluding(candidate), candidate)
         from pipeline.onnx_file import onnx_bytes
-        from pipeline.quantize.onnx_qdq import qdq
+        from pipeline.quantize.int8_mixed import mixed
+        from pipeline.quantize.onnx_qdq import qdq, told
 
-        floor = self.ground(candidate.transform)
-        model = qdq(floor, candidate.how, candidate.kept_float)
-        details = {**candidate.how.to_json(), "made": candidate.name}
-        details |= {"prepared": floor.note} if floor.note else {}
+        floor, how = self.ground(candidate.transform), candidate.how
+        if candidate.recipe == "int8-mixed":
+            patterns = self.task.config.quantize.exclude
+            model = mixed(floor, how, patterns, candidate.kept_float)
+        else:
+            model = qdq(floor, how, candidate.kept_float)
+        details = {**told(how, model, floor.note), "made": candidate.name}
         what = f"{self.task.source.id} as {candidate.name}"
         return Quantized(onnx_bytes(model, what), candidate.made_for, details)
 

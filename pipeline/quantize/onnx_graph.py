@@ -25,6 +25,9 @@ _CARRIERS = ("DequantizeLinear", "QuantizeLinear", "Transpose", "Cast", "Identit
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
+# Begins the names of constants that add channels of zeros (`onnx_pad`): no layer's weights.
+PADDING = "channels.padded"
+
 
 @dataclass(frozen=True)
 class Regions:
@@ -74,7 +77,7 @@ def weight_of(
         if carrier is None or carrier.op_type not in _CARRIERS:
             return None
         name = carrier.input[0]
-    return known[name]
+    return None if name.startswith(PADDING) else known[name]
 
 
 def weighted(graph: GraphProto) -> dict[str, TensorProto]:

@@ -6,6 +6,7 @@ it has kernels for there.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from pipeline.quantize.how import How
 from pipeline.quantize.onnx_bias import correct_biases
 from pipeline.quantize.onnx_calibration import Observed, observe
 from pipeline.quantize.onnx_graph import (
+    PADDING,
     constants,
     excluded_nodes,
     inputs_of,
@@ -29,6 +31,7 @@ from pipeline.quantize.onnx_graph import (
     sort_nodes,
     weighted,
 )
+from pipeline.quantize.onnx_pad import pad_channels
 from pipeline.quantize.onnx_pool import pool_means
 from pipeline.quantize.onnx_prepare import prepared, quiet
 from pipeline.quantize.recipes import Task
@@ -141,9 +144,17 @@ def qdq(floor: Ground, how: How, kept_float: Collection[str] = ()) -> ModelProto
         quantizer.quantize_model()
     result: ModelProto = quantizer.model.model
     float_biases(result.graph)
+    if how.padded:
+        pad_channels(result.graph)
     sort_nodes(result.graph)
     del result.graph.value_info[:]  # inferred for the quantizer; a runtime infers its own
     return result
+
+
+def told(how: How, model: ModelProto, note: str | None) -> dict[str, Any]:
+    """For the artifact's details: how it was made, and whether that has padded anything."""
+    padded = any(tensor.name.startswith(PADDING) for tensor in model.graph.initializer)
+    return {**how.to_json(), "padded": padded} | ({"prepared": note} if note else {})
 
 
 def float_biases(graph: GraphProto) -> None:

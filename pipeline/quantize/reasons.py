@@ -36,6 +36,36 @@ def sentence(run: Search, judge: Judge, target: str) -> str:
     )
 
 
+def named_sentence(trial: Trial, goal: Goal, judge: Judge, ships: bool) -> str:
+    """Why a named recipe's file ships, or does not."""
+    if ships:
+        return _best(trial, judge, trial.made_for)
+    name = judge.metric.name if judge.metric else "SQNR"
+    if trial.failed:
+        reason = trial.failed
+    elif not goal.inside(trial):
+        reason = _worst(trial, goal, name).removesuffix(",")
+    elif goal.objective == "size" or trial.speed is None:
+        reason = f"it has {trial.bytes} bytes, fp32 {goal.fp32_bytes}"
+    else:
+        ratio = trial.speed.ratio
+        took = f"{ratio.ratio:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) of fp32's time"
+        reason = f"it takes {took}, which is not surely less"
+    return f"{trial.name} does not ship: {reason}."
+
+
+def named_held_back(trial: Trial, goal: Goal, judge: Judge) -> str:
+    """The same for the manifest, which holds no timing."""
+    what = judge.metric.name if judge.metric else "the answers"
+    if trial.failed:
+        reason = "it does not run on every sample"
+    elif not goal.inside(trial):
+        reason = f"it does not keep {what} within {goal.max_drop:g}"
+    else:
+        reason = f"it is not {'smaller' if goal.objective == 'size' else 'surely faster'} than fp32"
+    return f"{judge.runtime.format} has no {trial.candidate.recipe}: {reason}."
+
+
 def _best(best: Trial, judge: Judge, target: str) -> str:
     assert best.accuracy is not None
     if judge.metric is not None and best.accuracy.metric is not None:

@@ -83,6 +83,7 @@ RECIPES = (
     Recipe(
         "int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript", DYNAMIC
     ),
+    Recipe("int8-mixed", "onnx", "int8", "pipeline.quantize.int8_mixed", ALL, True),
     Recipe("int8-weights", "onnx", "int8", "pipeline.quantize.int8_weights", ("linear layers",)),
     Recipe("int4-weights", "onnx", "int4", "pipeline.quantize.int4_weights", ("linear layers",)),
     Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16", ALL),

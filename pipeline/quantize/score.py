@@ -40,6 +40,18 @@ class Speed:
     ratio: Ratio
 
 
+@dataclass(frozen=True)
+class Rung:
+    """How thoroughly a candidate is looked at: samples (None: all), rounds of at least `seconds` a
+    turn. The interval of a ratio wants 10 rounds; while that cannot tell who is faster, there are
+    twice as many, up to `most`."""
+
+    samples: int | None
+    rounds: int
+    seconds: float
+    most: int = 0
+
+
 class Judge:
     """Scores files of one format. It keeps fp32's answers on the disk, a file for each batch."""
 
@@ -105,25 +117,31 @@ class Judge:
         metric = self._value()
         return Accuracy(metric, min(known) if known else None, counted)
 
-    def speed(self, file: Path, made_for: str, rounds: int, seconds: float) -> Speed:
+    def speed(self, file: Path, made_for: str, rung: Rung) -> Speed:
         """fp32 and the candidate take turns on the first sample, both with one batch of 1 (the
-        signature's, where that is fixed), `rounds` turns each of `seconds` at least."""
+        signature's, where that is fixed)."""
         _, inputs = next(iter(self._batches(1)))
         batch = self._filled(inputs)
         runners = [self._open(file, made_for), self._open(self.path, "any")]
         calls = [lambda _, one=one: one.run(batch) for one in runners]
         times: tuple[list[list[float]], list[list[float]]] = ([], [])
+        rounds = rung.rounds
         try:
             for call in calls:
                 warm_up(call, FEWEST, SHORTEST)
-            for _, number in turns(len(calls), rounds):
-                spent = measure(calls[number], FEWEST, max(seconds, SHORTEST))
-                times[number].append([ns / 1e6 for ns in spent])
+            while True:
+                for _, number in turns(len(calls), rounds - len(times[0])):
+                    spent = measure(calls[number], FEWEST, max(rung.seconds, SHORTEST))
+                    times[number].append([ns / 1e6 for ns in spent])
+                ratio = ratio_of_medians(times[0], times[1])
+                if ratio.tells != "can't tell" or 2 * rounds > rung.most:
+                    break
+                rounds *= 2
         finally:
             for runner in reversed(runners):
                 runner.close()
         medians = [float(np.median([np.median(turn) for turn in side])) for side in times]
-        return Speed(medians[0], medians[1], ratio_of_medians(times[0], times[1]))
+        return Speed(medians[0], medians[1], ratio)
 
     def _ask_fp32(self) -> Accuracy:
         runner = self._open(self.path, "any")

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pipeline.progress import Bar
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.goal import Goal
+from pipeline.quantize.score import Rung
 from pipeline.quantize.sensitivity import Sensitivity
-from pipeline.quantize.trial import Bench, Rung, Trial
+from pipeline.quantize.trial import Bench, Trial
 
 FIRST = Rung(64, 4, 0.02)
 SECOND = Rung(None, 6, 0.03)
-LAST = Rung(None, 16, 0.05)
+LAST = Rung(None, 16, 0.05, 64)
 FINALISTS = 3
 NEAR = 1.05
 TWO_SAMPLES = 2 / 64  # of an accuracy: a first round of 64 samples does not tell less
@@ -60,9 +61,14 @@ class Search:
 Repair = Callable[[Search, Sequence[Trial]], list[Trial]]
 
 
-def search(run: Search, given: Sequence[Candidate], repairs: Sequence[Repair]) -> None:
+def search(
+    run: Search,
+    given: Sequence[Candidate],
+    repairs: Sequence[Repair],
+    variations: Sequence[Repair] = (),
+) -> None:
     """Fills `run`. `repairs` are tried one after the other while no static int8 holds: what holds
-    beside it, fp16 or weights alone, gains far less."""
+    beside it, fp16 or weights alone, gains far less. `variations` are of what holds."""
     first = run.look_at(given, FIRST)
     ranked = sorted(
         (trial for trial in first if not trial.failed),
@@ -77,6 +83,8 @@ def search(run: Search, given: Sequence[Candidate], repairs: Sequence[Repair]) -
         if run.goal.late or run.holds([t for t in second if _is_static(t)], surely=True):
             break
         second += repair(run, second)
+    for variation in variations:
+        second += variation(run, run.holds(second))
     run.best = _final(run, run.holds(second) or run.holds(first))
 
 
@@ -85,14 +93,14 @@ def _is_static(trial: Trial) -> bool:
 
 
 def _final(run: Search, trials: Sequence[Trial]) -> Trial | None:
-    """The best of those that surely gain, measured once more; ties go to the better answers.
+    """The best of those that surely gain, measured once more; ties go to better answers and smaller
+    files.
 
     Two are as fast as one another where the interval of one ratio holds the other's median, or
     where it is no more than 5 % that lies between them: exact answers are worth that.
     """
-    finalists = sorted(trials, key=run.goal.cost)[:FINALISTS]
     measured = []
-    for trial in finalists:
+    for trial in _finalists(run, trials):
         again = _whole(run, trial)
         if run.goal.objective == "latency":
             again = run.bench.measured(again, LAST)
@@ -102,8 +110,17 @@ def _final(run: Search, trials: Sequence[Trial]) -> Trial | None:
     if not measured:
         return None
     fastest = min(measured, key=run.goal.cost)
-    alike = [trial for trial in measured if _as_good(run, trial, fastest)]
-    return max(alike, key=_answers)
+    return _by_answers(run, [trial for trial in measured if _as_good(run, trial, fastest)])[0]
+
+
+def _finalists(run: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """The fastest, with the best of those as fast; only then what is slower."""
+    ranked = sorted(trials, key=run.goal.cost)
+    if not ranked:
+        return []
+    alike = [trial for trial in ranked if _as_good(run, trial, ranked[0])]
+    best = _by_answers(run, alike)[: FINALISTS - 1]
+    return [*best, *(trial for trial in ranked if trial not in best)][:FINALISTS]
 
 
 def _whole(run: Search, trial: Trial) -> Trial:
@@ -123,8 +140,18 @@ def _as_good(run: Search, trial: Trial, fastest: Trial) -> bool:
     return ours.ratio <= max(best.high, NEAR * best.ratio) or ours.low <= best.ratio
 
 
-def _answers(trial: Trial) -> tuple[float, float]:
-    """The smaller drop first, then the closer answers."""
+def _by_answers(run: Search, alike: Sequence[Trial]) -> list[Trial]:
+    """Those as fast as one another: the smallest drop first, of these files of no more than 5 %
+    more bytes than the smallest, then the closest answers, then the fastest."""
+    least = min(trial.drop or 0.0 for trial in alike)
+    small = NEAR * min(trial.bytes for trial in alike if (trial.drop or 0.0) == least)
+    return sorted(
+        alike,
+        key=lambda t: (t.drop or 0.0, t.bytes > small, -_sqnr(t), run.goal.cost(t)),
+    )
+
+
+def _sqnr(trial: Trial) -> float:
     assert trial.accuracy is not None
     sqnr = trial.accuracy.sqnr_db
-    return -(trial.drop or 0.0), float("inf") if sqnr is None else sqnr
+    return float("inf") if sqnr is None else sqnr

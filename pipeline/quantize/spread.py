@@ -14,8 +14,8 @@ from pipeline.progress import Bar, Silent
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.make import maker_of
 from pipeline.quantize.recipes import Task
-from pipeline.quantize.score import Judge
-from pipeline.quantize.trial import Bench, Rung
+from pipeline.quantize.score import Judge, Rung
+from pipeline.quantize.trial import Bench
 from pipeline.ray_cluster import connected, each
 
 Chunk = tuple[Candidate, ...]

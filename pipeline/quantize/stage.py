@@ -26,9 +26,11 @@ from pipeline.config import threads_or_all
 from pipeline.errors import DamagedError, UsageError
 from pipeline.progress import Bar, Reporter, Silent
 from pipeline.quantize.account import Account, account, check_changed, kinds_of
-from pipeline.quantize.auto import Outcome, auto, targets
+from pipeline.quantize.auto import auto, targets
 from pipeline.quantize.calibration import all_alike, one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
+from pipeline.quantize.gate import GATED, gate
+from pipeline.quantize.outcome import Outcome
 from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Recipe, Task, choose, searched
 from pipeline.readback import android_pytorch
 from pipeline.runtimes import RUNTIMES, Asked
@@ -62,7 +64,13 @@ def quantize(job: Job) -> Summary:
             job.report.note(f"{choice.artifact_id} is what auto has made; named, it is made once.")
             continue
         start = time.perf_counter()
-        artifact, told = _apply(job, choice, signature)
+        artifact, told, passage = _apply(job, choice, signature)
+        if passage is not None:
+            searches.append(passage)
+        if passage is not None and passage.file is None:
+            why = f"{artifact.format}: {passage.why}"
+            job.report.warn(f"{why} With [quantize] gate = false it would all the same.")
+            continue
         made.add(artifact, choice.source, told, time.perf_counter() - start)
         job.report.note(f"{artifact.file}: {told}")
     report = {
@@ -75,9 +83,15 @@ def quantize(job: Job) -> Summary:
     write_index(job.out, made.artifacts)
     write_json(job.out / REPORT, report)
     brief = {key: report[key] for key in ("artifacts", "skipped")}
-    said = {f"{o.source.format} for {o.target}": o.why for o in searches}
+    said = {_subject(outcome): outcome.why for outcome in searches}
     headline = ", ".join(made.accounts) or "float alone ships"
-    return {**brief, "headline": headline, "seconds": made.seconds, "auto": said}
+    return {**brief, "headline": headline, "seconds": made.seconds, "why": said}
+
+
+def _subject(outcome: Outcome) -> str:
+    named: str | None = outcome.found["named"]
+    format = outcome.source.format
+    return artifact_id(format, named) if named else f"{format} for {outcome.target}"
 
 
 def _tell_of_samples(job: Job) -> None:
@@ -147,7 +161,11 @@ def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, A
     return artifact, source, told
 
 
-def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Account]:
+def _apply(
+    job: Job, choice: Choice, signature: Signature
+) -> tuple[Artifact, Account, Outcome | None]:
+    """A named recipe's artifact, what it holds, and what the gate says, where there is one. The
+    file of one that does not pass is gone."""
     recipe, source = choice.recipe, choice.source
     job.scratch.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="quantize.", dir=job.scratch))
@@ -165,9 +183,15 @@ def _apply(job: Job, choice: Choice, signature: Signature) -> tuple[Artifact, Ac
                 android_pytorch.check(path, drop)
             check_changed(recipe, found, job.config.quantize.exclude, _others(choice, found))
             _check_runs(task, choice, path, made, job.report)
+            artifact, outcome = _artifact(recipe, path, made, found), None
+            if job.config.quantize.gate and recipe.precision in GATED:
+                bar.advance(0, "against fp32")
+                outcome = gate(task, recipe, path, made)
+                if outcome.file is None:
+                    path.unlink()
     finally:
         shutil.rmtree(scratch)
-    return _artifact(recipe, path, made, found), found
+    return artifact, found, outcome
 
 
 def _task(job: Job, source: Artifact, signature: Signature, scratch: Path, bar: Bar) -> Task:

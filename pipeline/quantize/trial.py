@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.fused import fused
 from pipeline.quantize.make import Maker
-from pipeline.quantize.score import Accuracy, Judge, Speed
+from pipeline.quantize.score import Accuracy, Judge, Rung, Speed
 from pipeline.readback import android_pytorch
 from pipeline.timing.contest import Ratio
 
@@ -47,16 +47,6 @@ class Trial:
         if speed:
             speed = Speed(speed["ms"], speed["fp32_ms"], Ratio(**speed["ratio"]))
         return cls(candidate, accuracy=accuracy and Accuracy(**accuracy), speed=speed, **given)
-
-
-@dataclass(frozen=True)
-class Rung:
-    """How thoroughly a candidate is looked at: samples (None: all), rounds of at least `seconds` a
-    turn. The interval of a ratio wants 10 rounds."""
-
-    samples: int | None
-    rounds: int
-    seconds: float
 
 
 class Bench:
@@ -99,7 +89,7 @@ class Bench:
         """The trial with another measurement of its speed."""
         if not self.measures or trial.failed:
             return trial
-        speed = self.judge.speed(self.path(trial), trial.made_for, rung.rounds, rung.seconds)
+        speed = self.judge.speed(self.path(trial), trial.made_for, rung)
         return replace(trial, speed=speed, rounds=rung.rounds)
 
     def _tried(self, candidate: Candidate, rung: Rung) -> Trial:

@@ -21,6 +21,7 @@ kind = "classification"
 epochs = 0
 [quantize]
 recipes = ["{recipe}"]
+gate = false
 calibration_samples = 16
 batch_size = 8
 [verify]

@@ -115,8 +115,8 @@ class Branch(nn.Module):
 def convolutions():
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
     )
 
 
@@ -160,6 +160,7 @@ kind = "tensor"
 {input}
 [quantize]
 recipes = ["int8-static"]
+gate = false
 calibration_samples = 24
 batch_size = 8
 """
@@ -176,6 +177,7 @@ channels = 3
 kind = "classification"
 [quantize]
 recipes = ["int8-static"]
+gate = false
 calibration_samples = 8
 batch_size = 4
 """

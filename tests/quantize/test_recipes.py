@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import machine
 from pipeline.errors import UsageError
+from pipeline.quantize.fused import fused
 from pipeline.quantize.onnx_graph import excluded_nodes, regions
 from pipeline.samples import load_samples, stream_batches
 from pipeline.torchscript_file import load_script
@@ -122,6 +123,21 @@ def test_dynamic_leaves_convolutions_float(digits: Exported) -> None:
     for id in result.artifacts:
         layers = result.summary["artifacts"][id]["layers"]
         assert layers["convolutions"] == {"quantized": 0, "of": 5}
+
+
+def test_mixed_has_static_convolutions_and_dynamic_linear_layers(digits: Exported) -> None:
+    result = digits.quantize('quantize.recipes=["int8-mixed"]')
+    (id,) = result.artifacts
+    assert id == "onnx-int8-mixed"
+    operators = result.facts(id).operators
+    assert operators["Conv"] == 5 and operators["MatMulInteger"] == 1 and "Gemm" not in operators
+    seen = fused(result.path(id), result.out)
+    assert (seen.convolutions, seen.linears) == ((5, 5), (1, 1))
+    assert accuracy(digits, result.path(id)) >= accuracy(digits, digits.fp32("onnx")) - 0.02
+    kept = digits.quantize('quantize.recipes=["int8-mixed"]', 'quantize.exclude=["model.20"]')
+    layers = kept.summary["artifacts"][id]["layers"]
+    assert layers["linear layers"] == {"quantized": 0, "of": 1}
+    assert layers["convolutions"] == {"quantized": 5, "of": 5}
 
 
 def test_recurrent_layers_are_quantized_dynamically(project: Project) -> None:

@@ -16,11 +16,11 @@ from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.goal import Goal
 from pipeline.quantize.make import OnnxMaker
 from pipeline.quantize.recipes import Task
-from pipeline.quantize.score import Accuracy, Judge, Speed
-from pipeline.quantize.search import Search, search
-from pipeline.quantize.trial import Bench, Rung, Trial
+from pipeline.quantize.score import Accuracy, Judge, Rung, Speed
+from pipeline.quantize.search import Search, _by_answers, _finalists, search
+from pipeline.quantize.trial import Bench, Trial
 from pipeline.timing.contest import Ratio
-from tests.quantize.quantize_cases import Exported, Result, export
+from tests.quantize.quantize_cases import Exported, Result
 
 Project = Callable[[str], Exported]
 
@@ -116,6 +116,40 @@ def task_of(exported: Exported, scratch: Path, *overrides: str) -> Task:
         )
 
 
+def test_of_those_as_fast_the_smaller_file_and_the_better_answers_win(
+    digits: Exported, tmp_path: Path
+) -> None:
+    task = task_of(digits, tmp_path / "scratch")
+    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
+    run = Search(Bench(OnnxMaker(task), judge, tmp_path, True), GOAL, task.bar)
+    fast, large = trial((0.50, 0.48, 0.52), size=60), trial((0.49, 0.47, 0.51), size=70)
+    exact = replace(fast, accuracy=Accuracy(0.9, 50.0, 256), file="exact")
+    exact_large = replace(large, accuracy=Accuracy(0.9, 60.0, 256), file="exact, large")
+    lossy = trial((0.48, 0.46, 0.50), drop=0.005, size=50)
+    slow = trial((0.80, 0.78, 0.82), size=40)
+    assert _by_answers(run, [lossy, large, exact_large, fast, exact])[0] is exact
+    finalists = _finalists(run, [slow, lossy, large, fast, exact])
+    assert finalists == [exact, fast, lossy]
+
+
+def test_an_unsure_ratio_is_measured_longer(
+    digits: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(digits, tmp_path / "scratch")
+    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
+    rounds: list[int] = []
+
+    def unsure(ours: list[list[float]], theirs: list[list[float]]) -> Ratio:
+        rounds.append(len(ours))
+        return Ratio(0.97, 0.9, 1.1) if len(ours) < 8 else Ratio(0.97, 0.96, 0.979)
+
+    monkeypatch.setattr("pipeline.quantize.score.ratio_of_medians", unsure)
+    for most, wanted in ((0, [2]), (5, [2, 4]), (64, [2, 4, 8])):
+        rounds.clear()
+        judge.speed(task.path, "any", Rung(1, 2, 0.02, most))
+        assert rounds == wanted
+
+
 def test_time_up_in_mid_search_takes_the_best_so_far(digits: Exported, tmp_path: Path) -> None:
     task = task_of(digits, tmp_path / "scratch")
     judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
@@ -201,23 +235,6 @@ def test_a_branch_on_values_leaves_dynamic_for_torchscript(project: Project) -> 
     trials = {trial["name"]: trial for trial in found["trials"]}
     assert "torch.fx" in trials["int8-static histogram"]["failed"]
     assert trials["int8-dynamic"]["failed"] is None
-
-
-@pytest.fixture(scope="module")
-def hard(digits: Exported, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    from safetensors.torch import load_file, save_file
-
-    folder = tmp_path_factory.mktemp("hard")
-    for file in digits.folder.glob("*.*"):
-        if file.is_file():
-            shutil.copy(file, folder)
-    (folder / "train").mkdir()
-    weights = load_file(digits.folder / "train" / "weights.safetensors")
-    weights["4.weight"][0] *= 1000
-    weights["4.bias"][0] *= 1000
-    weights["7.weight"][:, 0] /= 1000
-    save_file(weights, folder / "train" / "weights.safetensors")
-    return export(folder, *digits.overrides)
 
 
 def test_outlier_channels_come_back(hard: Exported) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.make import OnnxMaker
-from pipeline.quantize.score import Judge
+from pipeline.quantize.score import Judge, Rung
 from pipeline.quantize.spread import spread
-from pipeline.quantize.trial import Bench, Rung
+from pipeline.quantize.trial import Bench
 from tests.quantize.quantize_cases import Exported
 from tests.quantize.test_search import task_of
 from tests.ray_nodes import ray_nodes
