@@ -170,7 +170,10 @@ def _opened_folder(path: Path) -> Iterator[int]:
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise UsageError(f"There is no bundle {path}.") from None
+        raise UsageError(
+            f"There is no bundle {path}.",
+            "pipeline run makes one: runs/NAME/package/NAME.bundle beside the configuration.",
+        ) from None
     except NotADirectoryError:
         raise Refused(Refusal.NOT_A_BUNDLE, path.name, "it is no folder") from None
     except OSError as error:

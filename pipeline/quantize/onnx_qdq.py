@@ -147,6 +147,7 @@ def qdq(floor: Ground, how: How, kept_float: Collection[str] = ()) -> ModelProto
     if how.padded:
         pad_channels(result.graph)
     sort_nodes(result.graph)
+    shorten_names(result.graph)
     del result.graph.value_info[:]  # inferred for the quantizer; a runtime infers its own
     return result
 
@@ -182,6 +183,30 @@ def float_biases(graph: GraphProto) -> None:
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)
+
+
+def shorten_names(graph: GraphProto) -> None:
+    """Quantize and dequantize nodes without names of their own, and `x_q` and `x_dq` for what they
+    make of `x`, in place: the quantizer's names are a hundredth of a small network's file."""
+    ends = {
+        "QuantizeLinear": ("_QuantizeLinear_Output", "_q"),
+        "DequantizeLinear": ("_DequantizeLinear_Output", "_dq"),
+    }
+    taken = {name for node in graph.node for name in node.output}
+    short: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type not in ends:
+            continue
+        node.ClearField("name")
+        long, brief = ends[node.op_type]
+        name = node.output[0].removesuffix(long) + brief
+        if node.output[0].endswith(long) and name not in taken:
+            short[node.output[0]] = name
+            taken.add(name)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                names[index] = short.get(name, name)
 
 
 def _ranges(observed: Observed, how: How) -> TensorsData:

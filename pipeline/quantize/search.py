@@ -141,14 +141,16 @@ def _as_good(run: Search, trial: Trial, fastest: Trial) -> bool:
 
 
 def _by_answers(run: Search, alike: Sequence[Trial]) -> list[Trial]:
-    """Those as fast as one another: the smallest drop first, of these files of no more than 5 %
-    more bytes than the smallest, then the closest answers, then the fastest."""
-    least = min(trial.drop or 0.0 for trial in alike)
-    small = NEAR * min(trial.bytes for trial in alike if (trial.drop or 0.0) == least)
-    return sorted(
-        alike,
-        key=lambda t: (t.drop or 0.0, t.bytes > small, -_sqnr(t), run.goal.cost(t)),
-    )
+    """Those as fast as one another: the smallest drop first (to be better than fp32 is chance), of
+    these files of no more than 5 % more bytes than the smallest, then the closest answers, then the
+    fastest."""
+    least = min(_drop(trial) for trial in alike)
+    small = NEAR * min(trial.bytes for trial in alike if _drop(trial) == least)
+    return sorted(alike, key=lambda t: (_drop(t), t.bytes > small, -_sqnr(t), run.goal.cost(t)))
+
+
+def _drop(trial: Trial) -> float:
+    return max(0.0, trial.drop or 0.0)
 
 
 def _sqnr(trial: Trial) -> float:

@@ -25,6 +25,7 @@ OWN = "::own"  # behind a tensor's name: what its layer makes of the reference's
 HALF = "_fp16"  # behind a tensor's name: its float16 version
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _INTERNAL = re.compile(r"^val_\d+$")  # what torch's exporter calls a step inside an operator
+_QUANTIZERS = ("_quantized", "_scale", "_zero_point")  # what dynamic quantization adds
 _TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
 
 
@@ -235,7 +236,7 @@ def _tapped(model: ModelProto) -> dict[str, str]:
         name = node.output[0] if node.output else ""
         if node.op_type.lower() in HANDS_ON or not name or _INTERNAL.match(name):
             continue
-        if name.endswith(("_QuantizeLinear_Output", "_quantized", "_scale", "_zero_point")):
+        if node.op_type == "QuantizeLinear" or name.endswith(_QUANTIZERS):
             continue
         found.setdefault(name.removesuffix(HALF), _rounded(name, readers))
     return found
