@@ -37,9 +37,10 @@ def gate(task: Task, recipe: Recipe, path: Path, made: Quantized) -> Outcome:
         "why": why,
         "held_back": None if ships else named_held_back(trial, goal, judge),
     }
-    points = [one for one in [point(trial, judge, goal, ships)] if one is not None]
-    best, file = (trial, path) if ships else (None, None)
-    return Outcome(task.source, task.target, why, best, file, points, told)
+    if ships:  # a point of the report as an artifact
+        return Outcome(task.source, task.target, why, trial, path, [], told)
+    lost = point(trial, judge, goal, chosen=False)
+    return Outcome(task.source, task.target, why, None, None, [lost] if lost else [], told)
 
 
 def _tried(trial: Trial, judge: Judge, rung: Rung, path: Path, made: Quantized) -> Trial:

@@ -16,6 +16,11 @@ SIZE = 'quantize.objective="size"'
 Project = Callable[[str], Exported]
 
 
+def candidates(result: Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((result.out / REPORT).read_text())["candidates"]
+    return found
+
+
 def outcomes(result: Result) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((result.out / REPORT).read_text())["searches"]
     return found
@@ -35,6 +40,7 @@ def test_what_keeps_the_metric_and_is_smaller_ships(digits: Exported) -> None:
     assert trial["fused"]["convolutions"] == [5, 5] and trial["speed"]["ms"] > 0
     assert result.summary["why"] == {"onnx-int8-static": found["why"]}
     assert not result.report.warnings
+    assert not candidates(result)  # in the report it is a point as an artifact
 
 
 def test_what_is_not_smaller_does_not(project: Project) -> None:
@@ -44,6 +50,8 @@ def test_what_is_not_smaller_does_not(project: Project) -> None:
     assert found["why"].startswith("int8-static does not ship: it has ")
     assert not result.artifacts and not list(result.out.glob("*.onnx"))
     assert result.summary["headline"] == "float alone ships"
+    (lost,) = candidates(result)
+    assert (lost["name"], lost["chosen"]) == ("onnx int8-static", False)
     (warned,) = result.report.warnings
     assert warned.startswith("onnx: int8-static does not ship") and "gate = false" in warned
     assert held_back(result.out) == ["onnx has no int8-static: it is not smaller than fp32."]
