@@ -3,14 +3,15 @@
 BIN := .venv/bin
 DIGITS := examples/digits/runs/digits/package/digits.bundle
 APK := examples/digits/runs/digits/digits.apk
-# Their slow tests take about as long as all others.
+# Their tests take about as long as all others.
 STAGES := tests/train tests/quantize tests/verify tests/bench
 # How long each parser of the C++ runner is fuzzed.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full \
-	test-fast test-slow-stages test-slow-others test-runner test-android check lock clean
+	test-fast test-fast-stages test-fast-others test-slow-stages test-slow-others test-runner \
+	test-android check lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,15 +47,21 @@ apk: setup-android demo ## the Android app with the digits in it, signed with a 
 # Each waits a good deal on one core, so two share two, the longest from the start; each is printed
 # when it is done.
 test: check setup-tests setup-android runner ## the checks and tests
-	$(MAKE) --jobs=2 --output-sync=target test-slow-others test-runner test-slow-stages test-fast test-android
+	$(MAKE) --jobs=2 --output-sync=target \
+		test-slow-others test-runner test-slow-stages test-fast-stages test-android test-fast-others
 
 test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 	$(BIN)/python -m pytest -m full
 	cd cpp_runner && cmake --preset tsan >/dev/null
 	cd cpp_runner && cmake --build --preset tsan && ctest --preset tsan --quiet
 
-test-fast: setup-tests runner jvm ## the tests in Python that take seconds
-	$(BIN)/python -m pytest -m "not slow and not full"
+test-fast: test-fast-stages test-fast-others ## the tests in Python that take seconds
+
+test-fast-stages: setup-tests runner jvm
+	$(BIN)/python -m pytest -m "not slow and not full" $(STAGES)
+
+test-fast-others: setup-tests runner jvm
+	$(BIN)/python -m pytest -m "not slow and not full" $(STAGES:%=--ignore=%)
 
 test-slow-others: setup-tests runner jvm
 	$(BIN)/python -m pytest -m "slow and not full" $(STAGES:%=--ignore=%)

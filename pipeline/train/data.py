@@ -272,11 +272,13 @@ class Loader:
                 if isinstance(made, Failure):
                     raise UsageError(made.message, made.hint)
                 yield made
+            return
         except RuntimeError as error:
             died = worker_died(error)
             if died is None:
                 raise
-            raise died from error
+        # Not from torch's error: its frames hold the iterator, and that the workers still alive.
+        raise died
 
     def close(self) -> None:
         """Ends the workers."""

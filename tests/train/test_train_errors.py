@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline.errors import SetupError, UsageError
@@ -148,6 +149,7 @@ def test_a_worker_that_dies(project: MakeProject) -> None:
     with pytest.raises(SetupError, match="A process that reads the data ended") as wrong:
         points.train("train.workers=2")
     assert "train.workers = 0" in str(wrong.value.hint)
+    assert not psutil.Process().children(recursive=True)  # nor the worker that did not die
 
 
 def test_sets_that_are_missing_or_empty(project: MakeProject) -> None:
