@@ -14,14 +14,14 @@ from pipeline.quantize.how import usual
 from pipeline.quantize.make import Maker, OnnxMaker, maker_of
 from pipeline.quantize.outcome import Outcome, point, record, told
 from pipeline.quantize.reasons import held_back, sentence
-from pipeline.quantize.recipes import Task
+from pipeline.quantize.recipes import RECIPES, Task
 from pipeline.quantize.score import Judge
 from pipeline.quantize.search import FIRST, SECOND, Repair, Search, search
 from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.quantize.spread import spread
 from pipeline.quantize.trial import Bench, Trial
 
-CALIBRATED = ("int8-static", "int8-mixed")
+CALIBRATED = {recipe.name for recipe in RECIPES if recipe.calibrates}
 
 
 def targets(config: Config) -> tuple[str, ...]:

@@ -16,11 +16,9 @@ from pipeline.quantize.trial import Trial
 GATED = ("int8", "int4")  # what fp16 gains, another machine's hardware decides
 
 
-def gate(task: Task, recipe: Recipe, path: Path, made: Quantized) -> Outcome:
+def gate(task: Task, judge: Judge, recipe: Recipe, path: Path, made: Quantized) -> Outcome:
     """Scores the file on validation samples and measures it against fp32 here. `best` of what comes
-    back is None where it loses; files stay as they are. Raises UsageError where fp32 itself
-    cannot be scored."""
-    judge = Judge(task.config, task.signature, task.source, task.path, task.scratch / "gate")
+    back is None where it loses; files stay as they are."""
     goal = goal_of(task.config, judge, 0.0, task.source.bytes, measures=True)
     candidate = Candidate(recipe.format, recipe.name, made.made_for, named=True)
     rung = LAST if goal.objective == "latency" else SECOND

@@ -40,7 +40,6 @@ def pad_channels(graph: GraphProto) -> int:
         for name in inputs_of(node):
             readers[name] = readers.get(name, 0) + 1
     before: dict[str, list[NodeProto]] = {}  # the nodes that go before one, by its output
-    count = 0
     for node in graph.node:
         ends = _ends(node, stored, made)
         if ends is None or any(readers[end.output[0]] > 1 for end in ends):
@@ -49,15 +48,15 @@ def pad_channels(graph: GraphProto) -> int:
         tensor = stored[weight.input[0]]
         channels = tensor.dims[1]
         _widen(tensor)
-        before[quantize.output[0]] = _padding(quantize.input[0], channels, count)
-        quantize.input[0] = before[quantize.output[0]][-1].output[0]
+        added = _padding(quantize.input[0], channels, len(before))
+        before[quantize.output[0]] = added
+        quantize.input[0] = added[-1].output[0]
         if channels not in {t.dims[0] for t in graph.initializer if t.name.startswith(PADDING)}:
             eye = np.eye(channels, CHANNELS, dtype=np.float32)
             graph.initializer.append(numpy_helper.from_array(eye, f"{PADDING}.{channels}"))
-        count += 1
     nodes = list(graph.node)
     replace_nodes(graph, [n for node in nodes for n in (*before.get(node.output[0], ()), node)])
-    return count
+    return len(before)
 
 
 def _ends(

@@ -14,6 +14,7 @@ from pipeline import machine
 from pipeline.artifacts import (
     SIGNATURE,
     Artifact,
+    Format,
     artifact_id,
     file_name,
     read_index,
@@ -32,6 +33,7 @@ from pipeline.quantize.exclude import PREFIX, check_patterns
 from pipeline.quantize.gate import GATED, gate
 from pipeline.quantize.outcome import Outcome
 from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Recipe, Task, choose, searched
+from pipeline.quantize.score import Judge
 from pipeline.readback import android_pytorch
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.signature import Signature
@@ -59,12 +61,13 @@ def quantize(job: Job) -> Summary:
     for outcome in searches:
         if outcome.file is not None:
             made.add(*_ship(job, outcome, signature), outcome.found["seconds"])
+    judges: dict[Format, Judge] = {}  # fp32 answers the gate's samples once for each format
     for choice in choices:
         if choice.artifact_id in made.accounts:
             job.report.note(f"{choice.artifact_id} is what auto has made; named, it is made once.")
             continue
         start = time.perf_counter()
-        artifact, told, passage = _apply(job, choice, signature)
+        artifact, told, passage = _apply(job, choice, signature, judges)
         if passage is not None:
             searches.append(passage)
         if passage is not None and passage.file is None:
@@ -162,7 +165,7 @@ def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, A
 
 
 def _apply(
-    job: Job, choice: Choice, signature: Signature
+    job: Job, choice: Choice, signature: Signature, judges: dict[Format, Judge]
 ) -> tuple[Artifact, Account, Outcome | None]:
     """A named recipe's artifact, what it holds, and what the gate says, where there is one. The
     file of one that does not pass is gone."""
@@ -186,7 +189,10 @@ def _apply(
             artifact, outcome = _artifact(recipe, path, made, found), None
             if job.config.quantize.gate and recipe.precision in GATED:
                 bar.advance(0, "against fp32")
-                outcome = gate(task, recipe, path, made)
+                if source.format not in judges:
+                    folder = job.scratch / "search" / f"{source.format} by name"
+                    judges[source.format] = Judge(job.config, signature, source, task.path, folder)
+                outcome = gate(task, judges[source.format], recipe, path, made)
                 if outcome.file is None:
                     path.unlink()
     finally:
