@@ -4,7 +4,8 @@ PipelineError
 ├── VerdictError      1    the artifacts do not answer as the reference does
 ├── UsageError        2    a command line, a configuration, a user's model or data that does not fit
 ├── SetupError        3    this machine lacks something: a package, space, a right, a free workspace
-├── DamagedError      4    a file is not what its record says
+├── DamagedError      4    a file is not what its record says, or not what it should be
+│   └── UnsafeModelError   a model file that does more than compute
 └── Interrupted     130    Ctrl-C or SIGTERM; what was done is saved
 """
 
@@ -38,6 +39,10 @@ class SetupError(PipelineError):
 
 class DamagedError(PipelineError):
     exit_code = 4
+
+
+class UnsafeModelError(DamagedError):
+    pass
 
 
 class Interrupted(PipelineError):

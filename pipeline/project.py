@@ -200,10 +200,10 @@ def _open_torchscript(path: Path) -> "nn.Module":
         raise UsageError(f"There is no {path}.", "Check [model] torchscript.")
     try:
         return load_script(path)
-    except Exception as error:
+    except RuntimeError as error:
         said = str(error).strip().splitlines()[0]
         raise UsageError(
-            f"{path} is no TorchScript file: {said}", "Check [model] torchscript."
+            f"{path} cannot be loaded by torch: {said}", "Check [model] torchscript."
         ) from error
 
 

@@ -10,8 +10,11 @@ import io
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from pipeline.formats.torchscript.validate import read_archive
 
 # A qualified name in code (`__torch__.torch.nn.modules.conv.___torch_mangle_3.Conv2d`).
 _CODE_NAME = re.compile(rb"__torch__(?:\.[A-Za-z_]\w*)+")
@@ -34,10 +37,20 @@ _DROPPED = (*_VERSIONS, ".data/serialization_id")  # the writer makes these itse
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
-    """A TorchScript file on the CPU. Raises what torch raises where it is none."""
+    """A TorchScript file on the CPU. The only place that calls torch.jit.load: what has not been
+    read as data before, and found to do nothing but compute, is not loaded.
+
+    Raises DamagedError for what is no TorchScript file, UnsafeModelError (which is one, too) for
+    one that may do more, what torch raises where it does not take it.
+    """
+    archive = read_archive(path)
+    archive.check()
+    source: Any = path
+    if not archive.plain:
+        source = io.BytesIO(_write(archive.needed(), archive.version))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # "torch.jit.load is deprecated"
-        module: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        module: torch.jit.ScriptModule = torch.jit.load(source, map_location="cpu")  # type: ignore[no-untyped-call]
     return module
 
 

@@ -17,8 +17,8 @@ HOME = Path(pipeline.__file__).parent
 LAYERS = [
     {"errors", "progress", "silence"},
     {"config", "config_file", "signature", "machine", "parity", "timing"},
-    {"artifacts", "onnx_file", "torchscript_file"},
-    {"stage", "workspace", "weights", "bundle", "readback"},
+    {"artifacts", "onnx_file"},
+    {"stage", "workspace", "weights", "bundle", "readback", "formats", "torchscript_file"},
     {"project", "onnx_model", "wrap"},
     {"samples", "task_metric", "runner", "android", "ray_cluster"},
     {"runtimes"},

@@ -17,6 +17,6 @@ def read_back(path: Path, format: Format) -> Facts:
         from pipeline.readback.onnx_facts import read_onnx
 
         return read_onnx(path)
-    from pipeline.readback.torchscript_facts import read_torchscript
+    from pipeline.formats.torchscript.facts import read_torchscript
 
     return read_torchscript(path)

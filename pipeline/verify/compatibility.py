@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import Artifact, Format
-from pipeline.runner.sources import sources
+from pipeline.formats.torchscript.operators import operators as allowed_operators
 
 # ONNX Runtime 1.29.0, which is pinned for Python, the C++ runner and Android alike. Measured: it
 # opens models up to these and refuses the next; a test asks the one that is installed.
@@ -135,13 +135,7 @@ def _not_in_runner_onnx(operators: Collection[str]) -> list[str]:
 
 
 def _not_in_runner_torchscript(operators: Collection[str]) -> list[str]:
-    return sorted(name for name in operators if name not in _runner_list())
-
-
-@cache
-def _runner_list() -> frozenset[str]:
-    text = (sources() / "bundle" / "operators.txt").read_text(encoding="utf-8")
-    return frozenset(line.split()[1] for line in text.splitlines() if line.startswith("allow "))
+    return sorted(set(operators) - allowed_operators().allowed)
 
 
 def _not_in_torch_1_13(operators: Collection[str]) -> list[str]:

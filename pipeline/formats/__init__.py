@@ -1,0 +1,1 @@
+"""What the pipeline knows of each format of model files, a folder a format."""
