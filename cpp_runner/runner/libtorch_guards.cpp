@@ -25,6 +25,20 @@ def check_division(a: int, b: int):
   assert b != 0, "integer division by zero"
   assert b != -1 or a != -9223372036854775807 - 1, "an integer division that overflows"
 
+def check_gcd(a: int, b: int):
+  least = -9223372036854775807 - 1
+  assert a != least and b != least, "a greatest common divisor that overflows"
+
+def check_to_dtype(x: Tensor, dtype: Optional[int], non_blocking: bool, copy: bool):
+  assert dtype is not None or not copy, "a copy of no dtype"
+
+def check_to_device(x: Tensor, device: Optional[Device], dtype: Optional[int],
+                    non_blocking: bool, copy: bool):
+  assert device is not None or dtype is not None or not copy, "a copy of no dtype and device"
+
+def check_to_other(x: Tensor, non_blocking: bool, copy: bool):
+  assert not copy, "a copy of no dtype and device"
+
 def check_code(code: Optional[int], most: int, name: str):
   if code is not None:
     assert code >= 0 and code <= most, "{} has no value {}".format(name, code)
@@ -130,6 +144,10 @@ constexpr std::array guards = {
     Guard{"aten::_native_multi_head_attention", "", 13, "check_heads"},
     Guard{"aten::_transformer_encoder_layer_fwd", "", 20, "check_encoder"},
     Guard{"aten::_weight_norm", "", 3, "check_weight_norm"},
+    Guard{"aten::gcd", "int", 2, "check_gcd"},
+    Guard{"aten::to", "prim_dtype", 4, "check_to_dtype"},
+    Guard{"aten::to", "prim_device", 5, "check_to_device"},
+    Guard{"aten::to", "prim_other", 3, "check_to_other"},
     Guard{"aten::embedding_bag", "", 5, "check_bag"},
     Guard{"aten::embedding_bag", "padding_idx", 5, "check_bag"},
     Guard{"aten::_pad_packed_sequence", "", 2, "check_packed"},

@@ -115,21 +115,20 @@ class Hostile:
     def packed(self, type_: str) -> Any:
         """What torch packed for its int8 kernels, where the type is such a class."""
         ops = torch.ops.quantized
-        kernel = self.pick([1, 2, 3])
         if "Linear" in type_:
             weight = self._per_tensor([self.pick([1, 3, 4]), self.pick([1, 3, 4])])
             return ops.linear_prepack(weight, self.pick([None, torch.zeros(weight.shape[0])]))
-        if "Conv2d" in type_ or "Conv3d" in type_:
-            axes = 2 if "Conv2d" in type_ else 3
-            weight = self._per_tensor([4, self.pick([1, 2, 4]), *[kernel] * axes])
-            prepack = ops.conv2d_prepack if axes == 2 else ops.conv3d_prepack
-            ones = [1] * axes
-            return prepack(weight, torch.zeros(4), ones, [self.pick([0, 1])] * axes, ones, 1)
         if "Embedding" in type_:
             scales, zeros = torch.ones(4), torch.zeros(4)
-            weight = torch.quantize_per_channel(torch.randn(4, 8), scales, zeros, 0, torch.quint8)
-            return ops.embedding_bag_prepack(weight)
-        return None
+            table = torch.quantize_per_channel(torch.randn(4, 8), scales, zeros, 0, torch.quint8)
+            return ops.embedding_bag_prepack(table)
+        axes = 2 if "Conv2d" in type_ else 3
+        if f"Conv{axes}d" not in type_:
+            return None
+        weight = self._per_tensor([4, self.pick([1, 2, 4]), *[self.pick([1, 2, 3])] * axes])
+        prepack = ops.conv2d_prepack if axes == 2 else ops.conv3d_prepack
+        ones = [1] * axes
+        return prepack(weight, torch.zeros(4), ones, [self.pick([0, 1])] * axes, ones, 1)
 
     def _per_tensor(self, shape: list[int]) -> torch.Tensor:
         return torch.quantize_per_tensor(torch.randn(shape), 0.1, 0, torch.qint8)
@@ -144,17 +143,18 @@ class Hostile:
             return self.size()
         if isinstance(value, float):
             return self.pick(NUMBERS)
-        if isinstance(value, list | tuple) and value:
-            changed = list(value)
-            if self.chance(0.2):
-                return changed[:-1] if self.chance(0.5) else [*changed, changed[-1]]
-            at = self.random.randrange(len(changed))
-            changed[at] = self.mutated(changed[at])
-            return changed
-        return value
+        return self._mutated_list(value) if isinstance(value, list | tuple) and value else value
+
+    def _mutated_list(self, value: Any) -> list[Any]:
+        changed = list(value)
+        if self.chance(0.2):
+            return changed[:-1] if self.chance(0.5) else [*changed, changed[-1]]
+        at = self.random.randrange(len(changed))
+        changed[at] = self.mutated(changed[at])
+        return changed
 
     def _mutated_tensor(self, value: torch.Tensor) -> torch.Tensor:
-        shape = list(value.shape)
+        shape, dtype = list(value.shape), value.dtype
         way = self.random.random()
         if way < 0.2 and shape:
             shape[self.random.randrange(len(shape))] = 0
@@ -165,10 +165,10 @@ class Hostile:
         elif way < 0.7:
             shape = self.some_shape()
         elif way < 0.75:
-            return torch.empty(shape, dtype=value.dtype, device="meta")
+            return torch.empty(shape, dtype=dtype, device="meta")
         elif way < 0.85:
-            return self._filled(shape, self.pick(FLOATS + OTHERS))
-        return self._filled(shape, value.dtype)
+            dtype = self.pick(FLOATS + OTHERS)
+        return self._filled(shape, dtype)
 
 
 _DRAWN: dict[str, Callable[[Hostile, str], Any]] = {

@@ -1,5 +1,5 @@
-"""Calls each operator that a TorchScript file may use with hostile arguments, each in a process that
-may die, and prints those that did: a line of JSON each.
+"""Calls each operator that a TorchScript file may use with hostile arguments, each in a process
+that may die, and prints those that did: a line of JSON each.
 
     python -m tests.runner.hostile_operators --seconds 60 [aten::add ...]
 
@@ -45,6 +45,7 @@ GUARDED = {
     "aten::embedding_bag",
     "aten::floordiv",
     "aten::fmod",
+    "aten::gcd",
     "aten::gru",
     "aten::lstm",
     "aten::mathremainder",
@@ -52,6 +53,7 @@ GUARDED = {
     "aten::rnn_relu",
     "aten::rnn_tanh",
     "aten::scaled_dot_product_attention",
+    "aten::to",
     "quantized::linear_prepack_fp16",
 }
 
@@ -78,7 +80,7 @@ def schemas(names: set[str]) -> dict[str, list[Any]]:
 
 
 def valid_calls() -> Valid:
-    """Calls that torch's own tests make, by operator: what is near them gets past the first checks."""
+    """Calls that torch's own tests make, by operator: what is near them gets past first checks."""
     # A package that torch's tests derive from, and this use of them does not need.
     sys.modules.setdefault("expecttest", SimpleNamespace(TestCase=TestCase))  # type: ignore[arg-type]
     from torch.testing._internal.common_methods_invocations import op_db
@@ -96,7 +98,7 @@ def valid_calls() -> Valid:
                 for name in names:
                     arguments = (sample.input, *sample.args), sample.kwargs
                     found.setdefault(name, []).append(arguments)
-        except Exception:  # noqa: S112  (some need a library that is not here)
+        except Exception:  # some need a library that is not here
             continue
     return found
 
@@ -178,7 +180,7 @@ def child(name: str, choice: list[Any], valid: Valid, round_: int, note: mmap.mm
             call(schema, arguments, named)
             del arguments, named
             passed += 1
-        except BaseException:  # noqa: S112  (to be refused is well)
+        except BaseException:  # to be refused is well
             continue
     note[:NOTE] = str(passed).encode().ljust(NOTE, b"\0")
     os._exit(0)
@@ -223,7 +225,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     for line in died(asked.names or allowed(), asked.seconds, asked.round):
-        print(json.dumps(line), flush=True)
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

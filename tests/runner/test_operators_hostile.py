@@ -1,4 +1,4 @@
-"""Hostile arguments do not end the process: a search with a bound, over every operator of the list."""
+"""Hostile arguments do not end the process: a search with a bound, over every operator listed."""
 
 import json
 import os

@@ -1,6 +1,7 @@
-"""Arguments that torch's kernels trust are refused by the C++ runner before they get there, and what
+"""Arguments that torch's kernels trust are refused by the C++ runner before they get there; what
 real models give them is not."""
 
+import math
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -148,6 +149,14 @@ HOSTILE = {
         "n = x.size(0) - 3\n    return x * ((-9223372036854775807 + n) // n)",
         "an integer division that overflows",
     ),
+    "gcd": (
+        "least = (x.size(0) - 3) * 9223372036854775807 - 1\n    return x * math.gcd(2, least)",
+        "divisor that overflows",
+    ),
+    "copy": (
+        "d: Optional[int] = None\n    return x.to(d, False, True)",
+        "a copy of no dtype",
+    ),
     "dtype": ("return torch.zeros([2], dtype=x.size(0) - 3)", "dtype has no value -1"),
     "dtype-to": ("return x.to(x.size(0) + 400)", "dtype has no value 402"),
     "dtype-constant": ("return torch.zeros([2], dtype=77)", "the dtype 77, which is none"),
@@ -199,11 +208,19 @@ HOSTILE = {
 }
 
 
+TENSORS = """\
+    w = torch.zeros([24, 8])
+    b = w[:, 0]
+    n = x.to(torch.int64)
+    v = w[:8]
+    c = w[:8, 0]
+    """
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_arguments_are_an_error(case: str, tmp_path: Path) -> None:
     lines, said = HOSTILE[case]
     module = type("Hostile", (torch.jit.ScriptModule,), {})()
-    weights = "w = torch.zeros([24, 8])\n    b = w[:, 0]\n    n = x.to(torch.int64)\n    v = w[:8]\n    c = w[:8, 0]\n    "
-    module.define(f"def forward(self, x: Tensor):\n    {weights}{lines}\n")
+    module.define(f"def forward(self, x: Tensor):\n{TENSORS}{lines}\n")
     with pytest.raises(RuntimeError, match=said):
         answer("cpp-libtorch", module, tmp_path)

@@ -69,8 +69,10 @@ def test_the_places_that_are_known_to_show_code_are_found() -> None:
 def compiled(snippet: Snippet, source: str, *words: str | Path) -> None:
     compiler, standard = {"c++": ("c++", "c++20"), "c": ("cc", "c11")}[snippet.language]
     done = subprocess.run(
-        [compiler, "-x", snippet.language, f"-std={standard}", "-Wall", "-Werror", "-I", INCLUDE]
-        + ["-Wno-unused", "-", "-x", "none", *map(str, words)],
+        [
+            *(compiler, "-x", snippet.language, f"-std={standard}", "-I", INCLUDE),
+            *("-Wall", "-Werror", "-Wno-unused", "-", "-x", "none", *words),
+        ],
         input=source,
         capture_output=True,
         text=True,
