@@ -1,7 +1,6 @@
 """Arguments that torch's kernels trust are refused by the C++ runner before they get there; what
 real models give them is not."""
 
-import math
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -150,7 +149,7 @@ HOSTILE = {
         "an integer division that overflows",
     ),
     "gcd": (
-        "least = (x.size(0) - 3) * 9223372036854775807 - 1\n    return x * math.gcd(2, least)",
+        "least = (x.size(0) - 3) * 9223372036854775807 - 1\n    return x * torch.gcd(2, least)",
         "divisor that overflows",
     ),
     "copy": (
