@@ -259,9 +259,9 @@ class Guards {
 }  // namespace
 
 void put_guards(const torch::jit::Module& module) {
-  Guards guards;
+  Guards checked;
   for (torch::jit::Function* function : module._ivalue()->compilation_unit()->get_functions()) {
-    guards.put(*function);
+    checked.put(*function);
   }
 }
 
