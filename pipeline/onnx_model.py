@@ -51,7 +51,7 @@ class OnnxModel(nn.Module):
                 f"it was given {len(inputs) + len(named)}: {', '.join(given)}.",
                 "Give [input] shapes under these names, in this order.",
             )
-        feeds = {name: tensor.detach().numpy() for name, tensor in given.items()}
+        feeds = {name: tensor.numpy(force=True) for name, tensor in given.items()}
         try:
             answers = self.session.run(None, feeds)
         except Exception as error:

@@ -26,8 +26,10 @@ class Checker {
   void run() {
     while (at_ < tokens_.size()) {
       if (tokens_[at_].kind == TokenKind::name) {
+        check_keyword();
         check_name();
       } else {
+        count_bracket();
         ++at_;
       }
     }
@@ -41,6 +43,20 @@ class Checker {
   [[nodiscard]] bool is(std::size_t index, std::string_view symbol) const {
     return index < tokens_.size() && tokens_[index].kind == TokenKind::symbol &&
            tokens_[index].text == symbol;
+  }
+
+  void count_bracket() {
+    if (is(at_, "(") || is(at_, "[") || is(at_, "{")) ++depth_;
+    if (is(at_, ")") || is(at_, "]") || is(at_, "}")) --depth_;
+  }
+
+  // torch.add(x, y, out=z): the kernels trust `out`.
+  void check_keyword() const {
+    const bool keyword = depth_ > 0 && is(at_ + 1, "=") && (is(at_ - 1, "(") || is(at_ - 1, ","));
+    if (keyword && is_refused_keyword(tokens_[at_].text)) {
+      refuse("it gives an operator memory to write into, " + quoted(tokens_[at_].text) +
+             ", which is not allowed");
+    }
   }
 
   void check_name() {
@@ -126,6 +142,7 @@ class Checker {
   std::vector<Token> tokens_;
   const Definitions& definitions_;
   std::size_t at_ = 0;
+  std::size_t depth_ = 0;  // brackets that are open
 };
 
 // code/__torch__/torch/nn.py -> __torch__.torch.nn

@@ -12,6 +12,10 @@ namespace edge {
 // of its first argument (`x.record_stream(s)`), so that no attribute may have the name.
 [[nodiscard]] bool is_refused_method(std::string_view name);
 
+// Whether an allowed operator has an argument of that name, given by its name alone, that it writes
+// into: `out`.
+[[nodiscard]] bool is_refused_keyword(std::string_view name);
+
 // Whether it is a class of torch's own that is allowed:
 // "__torch__.torch.classes.quantized.LinearPackedParamsBase".
 [[nodiscard]] bool is_allowed_class(std::string_view name);

@@ -12,14 +12,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 
 #include "runner/backend.hpp"
+#include "runner/libtorch_guards.hpp"
 #include "runner/message.hpp"
 
 namespace edge {
@@ -38,6 +42,39 @@ at::ScalarType element_type(DType dtype) {
     if (ours == dtype) return theirs;
   }
   return at::ScalarType::Undefined;
+}
+
+std::optional<DType> dtype_of(const at::Tensor& tensor) {
+  for (const auto& [ours, theirs] : element_types) {
+    if (theirs == tensor.scalar_type()) return ours;
+  }
+  return std::nullopt;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// Why an output cannot be handed over; empty if it can. Only a dense tensor on the CPU has its
+// numbers in memory, one after the other.
+std::string misfit_of(const at::Tensor& tensor) {
+  if (!tensor.defined()) return "an output is an undefined tensor";
+  if (!tensor.device().is_cpu()) {
+    return "an output is on the device " + tensor.device().str() + "; outputs are on the CPU";
+  }
+  if (tensor.is_nested()) return "an output is a nested tensor; outputs are dense";
+  if (tensor.layout() != at::kStrided) {
+    std::ostringstream layout;
+    layout << tensor.layout();
+    return "an output has the layout " + lower(layout.str()) + "; outputs are dense";
+  }
+  if (!dtype_of(tensor)) {
+    return "an output is " + lower(c10::toString(tensor.scalar_type())) +
+           ", an element type that bundles do not have";
+  }
+  return "";
 }
 
 // Reads the buffer that was hashed.
@@ -243,15 +280,15 @@ class TorchModel final : public Model {
     std::vector<Tensor> copies;
     copies.reserve(tensors.size());
     for (const at::Tensor& tensor : tensors) {
-      const auto* row =
-          std::find_if(element_types.begin(), element_types.end(),
-                       [&](const auto& r) { return r.second == tensor.scalar_type(); });
-      if (row == element_types.end() || tensor.layout() != at::kStrided) {
-        return Error{Code::bad_output, "an output of an element type that bundles do not have"};
-      }
-      const at::Tensor whole = tensor.contiguous();
+      const std::string misfit = misfit_of(tensor);
+      if (!misfit.empty()) return Error{Code::bad_output, misfit};
+      // x.conj().imag is x's memory with a bit that says to turn the sign.
+      const at::Tensor whole = tensor.resolve_conj().resolve_neg().contiguous();
       const auto* data = static_cast<const std::byte*>(whole.const_data_ptr());
-      copies.push_back({row->first, whole.sizes().vec(), Bytes(data, data + whole.nbytes())});
+      if (data == nullptr && whole.nbytes() > 0) {
+        return Error{Code::bad_output, "an output without memory"};
+      }
+      copies.push_back({*dtype_of(tensor), whole.sizes().vec(), Bytes(data, data + whole.nbytes())});
     }
     return copies;
   }
@@ -282,6 +319,7 @@ Result<std::unique_ptr<Model>> open_checked(const Request& request) {
   auto module = torch::jit::load(std::make_shared<Buffer>(request.file), at::Device(at::kCPU),
                                  /*load_debug_files=*/false);
   module.eval();
+  put_guards(module);
   if (!module.find_method("forward")) return failed("it has no method forward");
   auto model = std::make_unique<TorchModel>(std::move(module), request.threads, std::move(hold),
                                             std::move(engine_name));

@@ -3,7 +3,8 @@
 #include <array>
 #include <limits>
 #include <optional>
-#include <regex>
+
+#include "tool/npy_header.hpp"
 
 namespace edge::tool {
 namespace {
@@ -20,9 +21,14 @@ constexpr std::array types = {
     Row{"<f2", DType::float16}, Row{"<f4", DType::float32}, Row{"<f8", DType::float64},
 };
 
+// NumPy writes "<f4" and "|u1"; a reader takes the other ways to say the same.
 std::optional<DType> dtype_of_descr(std::string_view descr) {
+  const char order = descr.empty() ? '\0' : descr.front();
+  const bool ordered = order == '<' || order == '=' || order == '|' || order == '>';
+  const std::string_view kind = ordered ? descr.substr(1) : descr;
+  if (kind == "?") return DType::boolean;
   for (const Row& row : types) {
-    if (row.descr == descr) return row.dtype;
+    if (kind == row.descr.substr(1) && (order != '>' || size_of(row.dtype) == 1)) return row.dtype;
   }
   return std::nullopt;
 }
@@ -33,17 +39,6 @@ std::uint32_t little_endian(std::string_view bytes) {
     value = (value << 8) | static_cast<unsigned char>(bytes[i]);
   }
   return value;
-}
-
-// "3, 4," as sizes; nothing if one is no size that fits.
-std::optional<Shape> parse_shape(const std::string& text) {
-  static const std::regex digits("[0-9]+");
-  Shape shape;
-  for (std::sregex_iterator at(text.begin(), text.end(), digits), end; at != end; ++at) {
-    if (at->length() > 15) return std::nullopt;
-    shape.push_back(std::stoll(at->str()));
-  }
-  return shape;
 }
 
 std::optional<std::size_t> bytes_of(DType dtype, const Shape& shape) {
@@ -64,25 +59,29 @@ Result<Tensor> parse_npy(std::span<const std::byte> file, const std::string& nam
   };
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (!text.starts_with(magic) || text.size() < 12) return bad("is no .npy file");
-  const std::size_t width = text[6] == 1 ? 2 : 4;  // of the header's length, by version
+  const int version = text[6];
+  if (version < 1 || version > 3 || text[7] != 0) {
+    return bad("is of a version of .npy that is not known; 1.0 to 3.0 are");
+  }
+  const std::size_t width = version == 1 ? 2 : 4;  // of the header's length
   const std::size_t start = 8 + width;
   const std::size_t length = little_endian(text.substr(8, width));
+  if (length > longest_npy_header) {
+    return bad("has a header of " + std::to_string(length) + " bytes; at most " +
+               std::to_string(longest_npy_header) + " are read");
+  }
   if (length > text.size() - start) return bad("ends within its header");
-  const std::string header(text.substr(start, length));
-  static const std::regex form(
-      R"(\s*\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}\s*)");
-  std::smatch parts;
-  if (!std::regex_match(header, parts, form)) return bad("has a header of another kind");
-  const auto dtype = dtype_of_descr(parts[1].str());
-  if (!dtype) return bad("holds " + parts[1].str() + ", which is no element type of a bundle");
-  const auto shape = parse_shape(parts[3].str());
-  if (!shape) return bad("has a shape beyond measure");
-  if (parts[2] == "True" && shape->size() > 1) {
+  const auto header = parse_npy_header(text.substr(start, length));
+  if (!header) return bad("has a header of another kind");
+  const auto dtype = dtype_of_descr(header->descr);
+  if (!dtype) return bad("holds " + header->descr + ", which is no element type of a bundle");
+  const Shape& shape = header->shape;
+  if (header->fortran_order && shape.size() > 1) {
     return bad("is in Fortran order; save numpy.ascontiguousarray(x)");
   }
   const auto data = file.subspan(start + length);
-  if (bytes_of(*dtype, *shape) != data.size()) return bad("has not the bytes of its shape");
-  return Tensor{*dtype, *shape, Bytes(data.begin(), data.end())};
+  if (bytes_of(*dtype, shape) != data.size()) return bad("has not the bytes of its shape");
+  return Tensor{*dtype, shape, Bytes(data.begin(), data.end())};
 }
 
 Bytes to_npy(const Tensor& tensor) {

@@ -1,4 +1,5 @@
-// NumPy's file format for arrays, versions 1 to 3: little-endian, C order, the types of a bundle.
+// NumPy's file format for arrays, versions 1 to 3: little-endian, C order, the types of a bundle,
+// headers of up to 10 000 bytes.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #pragma once
 

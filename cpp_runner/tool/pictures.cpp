@@ -12,12 +12,30 @@
 namespace edge::tool {
 namespace {
 
-constexpr std::uint32_t longest_side = 32768;
+// A few bytes can say that they are a picture of gigabytes. Pillow warns above this number, too: 256
+// MiB in RGB. Both formats can have longer sides than this one.
+constexpr std::size_t most_pixels = 89'478'485;
+constexpr std::size_t longest_side = 65'535;
+// libpng keeps comments, each of up to 8 MB once inflated; a picture has no use for them.
+constexpr png_uint_32 most_comments = 16;
 
 struct Pixels {
   std::size_t width = 0, height = 0, channels = 0;
   std::vector<std::uint8_t> data;
 };
+
+bool fits_limit(const Pixels& pixels) {
+  return pixels.width <= longest_side && pixels.height <= longest_side &&
+         pixels.width * pixels.height <= most_pixels;
+}
+
+Error beyond_limit(const Pixels& pixels, const std::string& name) {
+  return {Code::bad_input,
+          name + " is a picture of " + std::to_string(pixels.width) + " x " +
+              std::to_string(pixels.height) + " pixels; at most " + std::to_string(most_pixels) +
+              " in all and " + std::to_string(longest_side) +
+              " a side are decoded: make it smaller"};
+}
 
 // What libpng reads from, and where it leaves its complaint.
 struct PngSource {
@@ -41,8 +59,6 @@ void on_png_warning(png_structp /*png*/, png_const_charp /*message*/) {}
 
 // Grey or RGB of 8 bits, whatever the file has.
 void set_transforms(png_structp png, png_infop info) {
-  png_set_user_limits(png, longest_side, longest_side);
-  png_read_info(png, info);
   const auto type = png_get_color_type(png, info);
   if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
   if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png);
@@ -53,12 +69,21 @@ void set_transforms(png_structp png, png_infop info) {
 }
 
 // Nothing here may need a destructor between setjmp and the last call of libpng.
+bool read_png_size(png_structp png, png_infop info, Pixels& pixels) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_chunk_cache_max(png, most_comments);
+  png_read_info(png, info);
+  pixels.width = png_get_image_width(png, info);
+  pixels.height = png_get_image_height(png, info);
+  return true;
+}
+
+// As before.
 bool read_png_into(png_structp png, png_infop info, Pixels& pixels,
                    std::vector<png_bytep>& row_starts) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   set_transforms(png, info);
-  pixels.width = png_get_image_width(png, info);
-  pixels.height = png_get_image_height(png, info);
   pixels.channels = png_get_channels(png, info);
   const std::size_t row = png_get_rowbytes(png, info);
   pixels.data.resize(row * pixels.height);
@@ -81,8 +106,11 @@ Result<Pixels> decode_png(std::span<const std::byte> file, const std::string& na
   png_set_read_fn(png, &source, read_png);
   Pixels pixels;
   std::vector<png_bytep> row_starts;
-  const bool read = read_png_into(png, info, pixels, row_starts);
+  const bool known = read_png_size(png, info, pixels);
+  const bool fits = known && fits_limit(pixels);
+  const bool read = fits && read_png_into(png, info, pixels, row_starts);
   png_destroy_read_struct(&png, &info, nullptr);
+  if (known && !fits) return beyond_limit(pixels, name);
   if (!read) return Error{Code::bad_input, name + " is a damaged PNG: " + source.complaint};
   return pixels;
 }
@@ -104,9 +132,10 @@ Result<Pixels> decode_jpeg(std::span<const std::byte> file, const std::string& n
                 static_cast<std::size_t>(height),
                 grey ? std::size_t{1} : std::size_t{3},
                 {}};
+  if (!fits_limit(pixels)) return beyond_limit(pixels, name);
   pixels.data.resize(pixels.width * pixels.height * pixels.channels);
   if (tjDecompress2(decoder.get(), data, file.size(), pixels.data.data(), width, 0, height,
-                    grey ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) {
+                    grey ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) != 0) {
     return bad();
   }
   return pixels;

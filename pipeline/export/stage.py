@@ -147,7 +147,7 @@ class Exporter:
             raise ExportFailedError(f"{runtime.name} cannot open {path.name}: {said}") from error
 
         def run(inputs: Tensors) -> list[Tensor]:
-            answers = runner.run([tensor.numpy() for tensor in inputs])
+            answers = runner.run([tensor.numpy(force=True) for tensor in inputs])
             return [torch.from_numpy(answer) for answer in answers]
 
         try:

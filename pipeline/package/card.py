@@ -209,7 +209,7 @@ model = torch.jit.load("FILE").eval()
 with torch.inference_mode():
     answers = model(*(torch.from_numpy(array) for array in inputs))
 answers = answers if isinstance(answers, (tuple, list)) else (answers,)
-answers = [answer.numpy() for answer in answers]
+answers = [answer.numpy(force=True) for answer in answers]
 {COMPARE}"""
 
 ELSEWHERE = (

@@ -15,7 +15,7 @@ from pipeline.quantize.int8_static_torchscript import mapping_of
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.sensitivity import Sensitivity, few_batches, ranked, sqnr_of
 from pipeline.quantize.torchscript import Inputs, Parts, engine_of, quantizing, take_apart
-from pipeline.runtimes import Array
+from pipeline.runtimes import Array, array_of
 from pipeline.wrap import flatten
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -62,4 +62,4 @@ def _stays_float(task: Task, name: str) -> bool:
 
 
 def _answers(parts: Parts, batches: list[Inputs]) -> list[list[Array]]:
-    return [[t.numpy().copy() for t in flatten(parts.core(*batch))] for batch in batches]
+    return [[array_of(t) for t in flatten(parts.core(*batch))] for batch in batches]

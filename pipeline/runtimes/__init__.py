@@ -125,6 +125,13 @@ def usable(names: tuple[str, ...], format: Format, emulate: tuple[str, ...] = ()
     return found
 
 
+def array_of(tensor: Any) -> Array:
+    """A tensor's numbers, in memory of their own. Of x.conj().imag torch keeps x's memory and a bit
+    that says to turn the sign; NumPy knows of no such bit."""
+    array: Array = tensor.resolve_conj().resolve_neg().numpy().copy()
+    return array
+
+
 # torch: "RuntimeError: the cause" is the last line, below a trace of the script.
 CAUSE = re.compile(r"^\w*(?:Error|Exception): (.+)$", re.MULTILINE)
 # onnxruntime: its own source files, and the code of the error in numbers and words.

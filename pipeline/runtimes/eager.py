@@ -10,7 +10,7 @@ import torch
 
 from pipeline.config import Config
 from pipeline.project import build_model
-from pipeline.runtimes import Array
+from pipeline.runtimes import Array, array_of
 from pipeline.samples import Samples, load_samples
 from pipeline.weights import WEIGHTS, load_weights
 from pipeline.wrap import IMAGE, Wrapped, flatten, parameter_names
@@ -45,7 +45,7 @@ class EagerRunner:
         """Raises whatever the user's model raises, UsageError if it returns no tensors."""
         with torch.inference_mode():
             answers = flatten(self.model(*(torch.from_numpy(array) for array in inputs)))
-        return [tensor.numpy().copy() for tensor in answers]
+        return [array_of(tensor) for tensor in answers]
 
     def close(self) -> None:
         del self.model

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pipeline.machine import made_for as machine_kind
-from pipeline.runtimes import Array, Asked, failure
+from pipeline.runtimes import Array, Asked, array_of, failure
 from pipeline.torchscript_file import load_script
 
 # The int8 kernels of LibTorch by kind of CPU; a file does not say which it was calibrated for.
@@ -44,7 +44,7 @@ class TorchScriptRunner:
             with torch.inference_mode():
                 answer = self.module(*(torch.from_numpy(array) for array in inputs))
             answers = answer if isinstance(answer, tuple | list) else (answer,)
-            return [tensor.numpy().copy() for tensor in answers]
+            return [array_of(tensor) for tensor in answers]
         except Exception as error:
             raise failure(error, self.artifact) from error
 

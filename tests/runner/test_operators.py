@@ -23,7 +23,7 @@ def _aten(*, methods: bool = False) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("mark", ["allow", "refuse", "class"])
+@pytest.mark.parametrize("mark", ["allow", "refuse", "class", "keyword"])
 def test_each_part_is_sorted_and_has_nothing_twice(mark: str) -> None:
     lines = _lines(mark)
     assert lines
@@ -32,7 +32,7 @@ def test_each_part_is_sorted_and_has_nothing_twice(mark: str) -> None:
 
 def test_every_line_is_a_comment_or_of_a_part() -> None:
     for line in LIST.read_text(encoding="utf-8").splitlines():
-        assert re.fullmatch(r"(#.*|(allow|refuse|class) \S+)?", line), line
+        assert re.fullmatch(r"(#.*|(allow|refuse|class|keyword) \S+)?", line), line
 
 
 def test_every_method_of_aten_is_allowed_or_refused() -> None:
@@ -41,6 +41,23 @@ def test_every_method_of_aten_is_allowed_or_refused() -> None:
     assert not allowed & refused
     assert allowed <= _aten()
     assert _aten(methods=True) - allowed - refused == set()
+
+
+def test_every_argument_by_name_that_is_written_into_is_refused() -> None:
+    """`out`, and what else code could give by its name; no argument that is only read has such a
+    name where it must be given by it."""
+    allowed = set(_lines("allow"))
+    written, read = set(), set()
+    for schema in torch._C._jit_get_all_schemas():
+        if schema.name in allowed:
+            for argument in schema.arguments:
+                alias = argument.alias_info
+                names = written if alias is not None and alias.is_write else read
+                if argument.kwarg_only:
+                    names.add(argument.name)
+    refused = set(_lines("keyword"))
+    assert written == refused
+    assert not read & refused
 
 
 def test_what_writes_reads_or_starts_anything_is_not_allowed() -> None:

@@ -3,11 +3,13 @@
  *   edge_error error;
  *   edge_runner* runner = NULL;
  *   if (edge_open("digits.bundle", NULL, &runner, &error) != EDGE_OK) puts(error.message);
+ *   uint8_t pixels[28 * 28] = {0};
+ *   int64_t shape[] = {1, 28, 28, 1};
  *   edge_tensor input = {EDGE_UINT8, shape, 4, pixels, sizeof pixels};
  *   edge_outputs* outputs = NULL;
  *   if (edge_run(runner, &input, 1, &outputs, &error) == EDGE_OK) {
  *     edge_tensor answer = edge_output(outputs, 0);
- *     ...
+ *     printf("%f\n", ((const float*)answer.data)[0]);
  *     edge_outputs_free(outputs);
  *   }
  *   edge_free(runner);

@@ -1,5 +1,6 @@
 // Runs an artifact of a bundle. This header is the manual.
 //
+//   std::vector<std::uint8_t> pixels(28 * 28);  // row by row
 //   auto bundle = edge::Bundle::open("digits.bundle");
 //   auto runner = edge::Runner::open(*bundle, {});
 //   auto answer = runner->run({edge::Tensor::of<std::uint8_t>({1, 28, 28, 1}, pixels)});
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -90,6 +92,12 @@ class Runner {
   // Inputs are only read, outputs belong to the caller.
   // Codes: bad_input, backend_failed, bad_output, not_finite, closed, out_of_memory.
   [[nodiscard]] Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) const noexcept;
+
+  // The same of inputs in braces: run({image, mask}).
+  [[nodiscard]] Result<std::vector<Tensor>> run(
+      std::initializer_list<Tensor> inputs) const noexcept {
+    return run(std::span<const Tensor>(inputs.begin(), inputs.size()));
+  }
 
   // These three, and `bundle`, are not to be asked of a Runner that was moved from.
   [[nodiscard]] const Artifact& artifact() const noexcept;

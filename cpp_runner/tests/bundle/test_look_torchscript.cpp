@@ -131,6 +131,15 @@ TEST(LookAtTorchScript, RefusesOtherWaysToAnOperator) {
                "something besides classes and functions");
 }
 
+TEST(LookAtTorchScript, RefusesMemoryToWriteInto) {
+  EXPECT_PRED2(contains, line_says("y = torch.add(x, x, out=x)"),
+               "line 6: it gives an operator memory to write into, 'out', which is not allowed");
+  EXPECT_PRED2(contains, line_says("y = torch.add(x, x, alpha=1, out =x)"), "'out'");
+  EXPECT_PRED2(contains, line_says("y = [torch.topk(x, 1, values=x, indices=x)]"), "'values'");
+  EXPECT_PRED2(contains, line_says("y = (x).add(x,\n      out=x)"), "'out'");
+  EXPECT_EQ(line_says("values, out, = torch.topk(x, 1)\n    out = torch.relu(out)"), kAccepted);
+}
+
 TEST(LookAtTorchScript, AllowsWhatTorchWrites) {
   EXPECT_EQ(line_says("y = \"torch.save(x) \\\" # \"\n    z = torch.add(x, CONSTANTS.c0, alpha=1)"),
             kAccepted);

@@ -18,9 +18,13 @@ Bytes bytes_of(const std::string& text) {
   return {bytes.begin(), bytes.end()};
 }
 
-std::string header(const std::string& dict) {
-  std::string text = dict + "\n";
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(text.size()) + '\0' + text;
+std::string header(const std::string& dict, char version = 1) {
+  const std::string text = dict + "\n";
+  std::string start = std::string("\x93NUMPY") + version + '\0';
+  for (int i = 0; i < (version == 1 ? 2 : 4); ++i) {
+    start += static_cast<char>((text.size() >> (8 * i)) & 0xFF);
+  }
+  return start + text;
 }
 
 void refused(const Result<Tensor>& read, const std::string& because) {
@@ -66,6 +70,77 @@ TEST(Npy, WhatIsNone) {
   Bytes cut = to_npy(test::picture());
   cut.resize(40);
   refused(parse_npy(cut, "x"), "ends within its header");
+}
+
+// The format lets a writer choose what NumPy always writes in one way.
+TEST(Npy, WhatOtherWritersMayWrite) {
+  for (const std::string dict : {
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }",
+           "{'shape': (2, 1), 'descr': '<f4', 'fortran_order': False}",
+           "{\"fortran_order\":False,\"shape\":(2,1,),\"descr\":\"f4\"}",
+           " {\n'descr' : '=f4' ,\t'fortran_order' : False , 'shape' : ( 2 , 1 ) , } ",
+       }) {
+    for (const char version : {char{1}, char{2}, char{3}}) {
+      const auto read = parse_npy(bytes_of(header(dict, version) + "12345678"), "x");
+      ASSERT_TRUE(read) << dict << ": " << read.error().message;
+      EXPECT_EQ(read->dtype, DType::float32);
+      EXPECT_EQ(read->shape, (Shape{2, 1}));
+      EXPECT_EQ(read->data, bytes_of("12345678"));
+    }
+  }
+  const auto one = parse_npy(
+      bytes_of(header("{'descr': '>u1', 'fortran_order': True, 'shape': (3,)}") + "abc"), "x");
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(one->dtype, DType::uint8);
+  const auto none = parse_npy(
+      bytes_of(header("{'descr': '|b1', 'fortran_order': False, 'shape': ()}") + "\x01"), "x");
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_EQ(none->shape, Shape{});
+}
+
+TEST(Npy, HeadersOfAnotherKind) {
+  const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1)}";
+  for (std::size_t cut = 0; cut < good.size(); ++cut) {
+    refused(parse_npy(bytes_of(header(good.substr(0, cut)) + "12345678"), "x"), "another kind");
+  }
+  for (const std::string dict : {
+           "{'descr': '<f4', 'fortran_order': False}",
+           "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2, 1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), 'more': 1}",
+           "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 1)}",
+           "{'descr': '<\\x66', 'fortran_order': False, 'shape': (2, 1)}",
+           "{'descr': '<f4', 'fortran_order': 0, 'shape': (2, 1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2 1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (,)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2,, 1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1000000000000000)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1)} + 1",
+           "{, 'descr': '<f4', 'fortran_order': False, 'shape': (2, 1)}",
+       }) {
+    refused(parse_npy(bytes_of(header(dict) + "12345678"), "x"), "another kind");
+  }
+  std::string axes;
+  for (int i = 0; i < 65; ++i) axes += "1, ";
+  refused(
+      parse_npy(
+          bytes_of(header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + axes + ")}")),
+          "x"),
+      "another kind");
+  refused(parse_npy(bytes_of(header(good, 4) + "12345678"), "x"), "a version of .npy");
+}
+
+TEST(Npy, LongHeaders) {
+  const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1)}";
+  const auto padded = [&](std::size_t blanks, char version) {
+    return bytes_of(header(good + std::string(blanks, ' '), version) + "12345678");
+  };
+  EXPECT_TRUE(parse_npy(padded(10'000 - good.size() - 1, 1), "x"));
+  refused(parse_npy(padded(10'000 - good.size(), 1), "x.npy"),
+          "x.npy: has a header of 10001 bytes; at most 10000 are read");
+  refused(parse_npy(padded(51'000, 1), "x"), "at most 10000");
+  refused(parse_npy(padded(10'000'000, 2), "x"), "at most 10000");
 }
 
 Bytes png(const std::vector<std::uint8_t>& pixels, unsigned width, unsigned height,
@@ -148,6 +223,46 @@ TEST(Pictures, Damaged) {
   refused(decode_picture(file, 3, "x.png"), "x.png is a damaged PNG");
   refused(decode_picture(bytes_of("GIF89a"), 3, "x.jpg"), "x.jpg is a damaged JPEG");
   refused(decode_picture(file, 4, "x.png"), "1 or 3 channels");
+}
+
+// A PNG of `size` bytes whose header, with its right checksum, says that it is this large.
+Bytes png_that_claims(std::uint32_t width, std::uint32_t height) {
+  Bytes file = png(rgb, 3, 2, PNG_FORMAT_RGB);
+  const auto put = [&](std::size_t at, std::uint32_t value) {
+    for (std::size_t i = 0; i < 4; ++i) file[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
+  };
+  put(16, width);
+  put(20, height);
+  std::uint32_t crc = ~0U;  // of the chunk's name and data
+  for (std::size_t i = 12; i < 29; ++i) {
+    crc ^= std::to_integer<std::uint32_t>(file[i]);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320U : 0);
+  }
+  put(29, ~crc);
+  return file;
+}
+
+// A JPEG whose header says that it is this large.
+Bytes jpeg_that_claims(unsigned width, unsigned height) {
+  Bytes file = jpeg(std::vector<std::uint8_t>(64, 50), 8, 8, TJPF_GRAY, TJSAMP_GRAY);
+  const std::array start = {std::byte{0xFF}, std::byte{0xC0}};
+  const auto frame = std::search(file.begin(), file.end(), start.begin(), start.end());
+  frame[5] = static_cast<std::byte>(height >> 8);
+  frame[6] = static_cast<std::byte>(height);
+  frame[7] = static_cast<std::byte>(width >> 8);
+  frame[8] = static_cast<std::byte>(width);
+  return file;
+}
+
+TEST(Pictures, TooLargeToBeDecoded) {
+  const std::string most = "at most 89478485 in all and 65535 a side are decoded";
+  refused(decode_picture(png_that_claims(32768, 32768), 3, "x.png"),
+          "x.png is a picture of 32768 x 32768 pixels; " + most);
+  refused(decode_picture(png_that_claims(0x7FFFFFFF, 0x7FFFFFFF), 3, "x.png"), most);
+  refused(decode_picture(png_that_claims(65536, 1), 3, "x.png"), most);
+  refused(decode_picture(jpeg_that_claims(65500, 65500), 3, "x.jpg"),
+          "x.jpg is a picture of 65500 x 65500 pixels; " + most);
+  refused(decode_picture(jpeg_that_claims(9460, 9459), 3, "x.jpg"), most);
 }
 
 TEST(Files, WhatThePortTakes) {

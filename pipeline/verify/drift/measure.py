@@ -181,7 +181,7 @@ def _distance(reference: Array, value: Array) -> float:
 def plain(value: Any) -> Array:
     """Any floating-point tensor of torch's as float32."""
     value = value.dequantize() if value.is_quantized else value
-    array: Array = value.float().numpy()
+    array: Array = value.float().resolve_neg().numpy()
     return array
 
 

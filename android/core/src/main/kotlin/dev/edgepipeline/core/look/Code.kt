@@ -48,11 +48,32 @@ private class CodeChecker(
     private val file: String, private val tokens: List<Token>, private val definitions: Definitions,
 ) {
     private var at = 0
+    private var open = 0 // brackets
 
     fun run() {
         while (at < tokens.size) {
-            if (tokens[at].kind == TokenKind.NAME) checkName()
+            if (tokens[at].kind == TokenKind.NAME) {
+                checkKeyword()
+                checkName()
+            } else {
+                countBracket()
+            }
             at++
+        }
+    }
+
+    private fun countBracket() {
+        if (tokens[at].kind != TokenKind.SYMBOL) return
+        if (tokens[at].text in OPENING) open++
+        if (tokens[at].text in CLOSING) open--
+    }
+
+    // torch.add(x, y, out=z): the kernels trust `out`.
+    private fun checkKeyword() {
+        val isKeyword = open > 0 && isSymbol(at + 1, "=") && (isSymbol(at - 1, "(") || isSymbol(at - 1, ","))
+        val name = tokens[at].text
+        if (isKeyword && Operators.isRefusedKeyword(name)) {
+            refuse("it gives an operator memory to write into, ${quoted(name)}, which is not allowed")
         }
     }
 

@@ -23,6 +23,9 @@ internal object Operators {
      */
     fun isRefusedMethod(name: String): Boolean = name in words.getValue("refuse")
 
+    /** Whether an allowed operator has an argument of that name, given by its name alone, that it writes into: `out`. */
+    fun isRefusedKeyword(name: String): Boolean = name in words.getValue("keyword")
+
     /** A class of torch's own: `__torch__.torch.classes.quantized.LinearPackedParamsBase`. */
     fun isAllowedClass(name: String): Boolean = name in words.getValue("class")
 }

@@ -109,6 +109,16 @@ class TorchLookTest {
     }
 
     @Test
+    fun `memory to write into`() {
+        val said = "line 6: it gives an operator memory to write into, 'out', which is not allowed"
+        assertSays(said, lineSays("y = torch.add(x, x, out=x)"))
+        assertSays("'out'", lineSays("y = torch.add(x, x, alpha=1, out =x)"))
+        assertSays("'values'", lineSays("y = [torch.topk(x, 1, values=x, indices=x)]"))
+        assertSays("'out'", lineSays("y = (x).add(x,\n      out=x)"))
+        assertSays(ACCEPTED, lineSays("values, out, = torch.topk(x, 1)\n    out = torch.relu(out)"))
+    }
+
+    @Test
     fun `what torch writes`() {
         assertSays(ACCEPTED, lineSays("y = \"torch.save(x) \\\" # \"\n    z = torch.add(x, CONSTANTS.c0, alpha=1)"))
         assertSays(ACCEPTED, lineSays("y = getattr(self, \"0\")"))
