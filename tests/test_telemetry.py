@@ -1,0 +1,122 @@
+"""Nothing calls home: ONNX Runtime's telemetry does not even start, in any program that loads it.
+
+Started, it writes into the home and the temporary folder, asks a shell for the disk's id, and looks
+up a host of its maker's.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.runner.program import program
+from pipeline.runner.sources import sources
+from tests.tracing import Traced, traced
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden" / "bundle-v1"
+ARTIFACT = "onnx-fp32"
+
+RUNTIME = f"""
+from pathlib import Path
+import numpy as np
+from pipeline.runtimes import RUNTIMES, Asked
+from pipeline.signature import Signature, TensorSpec
+
+signature = Signature(
+    (TensorSpec("image", "uint8", (None, None, None, 1)),),
+    (TensorSpec("probabilities", "float32", (None, 3)),),
+)
+artifact = Path({str(GOLDEN / "artifacts" / "model.fp32.onnx")!r})
+runner = RUNTIMES["onnxruntime"].open(artifact, Asked(signature, 1))
+(answer,) = runner.run([np.zeros((1, 8, 8, 1), np.uint8)])
+print(answer.sum())
+"""
+
+
+FOREIGN = r"""
+#include <edge_runner/edge_runner.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int count, char** words) {
+  edge_options options = {0};
+  edge_runner* runner = NULL;
+  edge_error error;
+  if (count == 4) unsetenv(words[3]);
+  options.artifact = words[2];
+  if (edge_open(words[1], &options, &runner, &error) != EDGE_OK) {
+    puts(error.message);
+    return 1;
+  }
+  puts(edge_artifact_id(runner));
+  edge_free(runner);
+  return 0;
+}
+"""
+
+
+def check(found: Traced, *, own: tuple[str, ...] = ()) -> None:
+    """`own` begin the paths that a program itself writes, beside what the kernel shows as files."""
+    assert found.code == 0, found.out + found.err
+    assert found.network == []
+    assert found.programs[1:] == []
+    assert [path for path in found.written if not path.startswith(("/dev/", "/proc/", *own))] == []
+    assert found.left() == []
+
+
+def test_the_runtime_in_python(tmp_path: Path) -> None:
+    found = traced([sys.executable, "-B", "-c", RUNTIME], tmp_path)
+    check(found)
+    assert float(found.out) == pytest.approx(1, abs=1e-5)
+
+
+def test_it_is_off_whatever_was_asked_for(tmp_path: Path) -> None:
+    asked = {"ORT_DISABLE_TELEMETRY": "0"}
+    check(traced([sys.executable, "-B", "-c", RUNTIME], tmp_path / "python", more=asked))
+    words = [program(), "verify", GOLDEN, "--artifact", ARTIFACT]
+    check(traced(words, tmp_path / "edge-runner", more=asked))
+
+
+def test_without_the_variable_it_would_start(tmp_path: Path) -> None:
+    """What these tests look for is there to be found: a program that is not of ours."""
+    model = GOLDEN / "artifacts" / "model.fp32.onnx"
+    code = f"import onnxruntime; onnxruntime.InferenceSession({str(model)!r})"
+    found = traced([sys.executable, "-B", "-c", code], tmp_path)
+    assert any("mat-debug" in path for path in found.written)
+    assert any(path.name == "deviceid" for path in found.left())
+
+
+@pytest.mark.parametrize("command", ["verify", "bench"])
+def test_edge_runner(command: str, tmp_path: Path) -> None:
+    quick = ["--seconds", "0.1", "--warm-up", "0.1"] if command == "bench" else []
+    found = traced([program(), command, GOLDEN, "--artifact", ARTIFACT, *quick], tmp_path)
+    check(found)
+    assert ARTIFACT in found.out
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program of somebody's, in C, that links to the library."""
+    folder = tmp_path_factory.mktemp("foreign")
+    (folder / "main.c").write_text(FOREIGN, encoding="utf-8")
+    library = program().parents[1] / "lib"
+    words = ["gcc", folder / "main.c", "-o", folder / "main", "-I", sources() / "include"]
+    done = subprocess.run(
+        [*words, "-L", library, f"-Wl,-rpath,{library}", "-ledge_runner"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "main"
+
+
+@pytest.mark.parametrize("cleared", [[], ["ORT_DISABLE_TELEMETRY"]], ids=["linked", "cleared"])
+def test_a_program_that_links_to_the_library(
+    foreign: Path, cleared: list[str], tmp_path: Path
+) -> None:
+    found = traced([foreign, GOLDEN, ARTIFACT, *cleared], tmp_path)
+    check(found)
+    assert found.out == f"{ARTIFACT}\n"
