@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.android import jvm
+from pipeline.progress import Silent
 from pipeline.runner.program import program
-from pipeline.runner.sources import sources
+from pipeline.runner.sources import cache, sources
 from tests.tracing import Traced, traced
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "bundle-v1"
+MODEL = GOLDEN / "artifacts" / "model.fp32.onnx"
 ARTIFACT = "onnx-fp32"
 
-RUNTIME = f"""
+RUNTIME = """
 from pathlib import Path
 import numpy as np
 from pipeline.runtimes import RUNTIMES, Asked
@@ -28,11 +31,17 @@ signature = Signature(
     (TensorSpec("image", "uint8", (None, None, None, 1)),),
     (TensorSpec("probabilities", "float32", (None, 3)),),
 )
-artifact = Path({str(GOLDEN / "artifacts" / "model.fp32.onnx")!r})
-runner = RUNTIMES["onnxruntime"].open(artifact, Asked(signature, 1))
+runner = RUNTIMES[{name!r}].open(Path({artifact!r}), Asked(signature, 1))
 (answer,) = runner.run([np.zeros((1, 8, 8, 1), np.uint8)])
+runner.close()
 print(answer.sum())
 """
+
+
+def asking(name: str) -> list[str]:
+    """A process that asks a runtime once, by its name, and prints the sum of probabilities."""
+    code = RUNTIME.format(name=name, artifact=str(MODEL))
+    return [sys.executable, "-B", "-c", code]
 
 
 FOREIGN = r"""
@@ -57,32 +66,32 @@ int main(int count, char** words) {
 """
 
 
-def check(found: Traced, *, own: tuple[str, ...] = ()) -> None:
-    """`own` begin the paths that a program itself writes, beside what the kernel shows as files."""
-    assert found.code == 0, found.out + found.err
+def check(found: Traced, *, code: int = 0, programs: int = 1, own: tuple[str, ...] = ()) -> None:
+    """`programs` are how many were to be executed; `own` begin the paths that they write, beside
+    what the kernel shows as files."""
+    assert found.code == code, found.out + found.err
     assert found.network == []
-    assert found.programs[1:] == []
+    assert len(found.programs) == programs, found.programs
     assert [path for path in found.written if not path.startswith(("/dev/", "/proc/", *own))] == []
     assert found.left() == []
 
 
 def test_the_runtime_in_python(tmp_path: Path) -> None:
-    found = traced([sys.executable, "-B", "-c", RUNTIME], tmp_path)
+    found = traced(asking("onnxruntime"), tmp_path)
     check(found)
     assert float(found.out) == pytest.approx(1, abs=1e-5)
 
 
 def test_it_is_off_whatever_was_asked_for(tmp_path: Path) -> None:
     asked = {"ORT_DISABLE_TELEMETRY": "0"}
-    check(traced([sys.executable, "-B", "-c", RUNTIME], tmp_path / "python", more=asked))
+    check(traced(asking("onnxruntime"), tmp_path / "python", more=asked))
     words = [program(), "verify", GOLDEN, "--artifact", ARTIFACT]
     check(traced(words, tmp_path / "edge-runner", more=asked))
 
 
 def test_without_the_variable_it_would_start(tmp_path: Path) -> None:
     """What these tests look for is there to be found: a program that is not of ours."""
-    model = GOLDEN / "artifacts" / "model.fp32.onnx"
-    code = f"import onnxruntime; onnxruntime.InferenceSession({str(model)!r})"
+    code = f"import onnxruntime; onnxruntime.InferenceSession({str(MODEL)!r})"
     found = traced([sys.executable, "-B", "-c", code], tmp_path)
     assert any("mat-debug" in path for path in found.written)
     assert any(path.name == "deviceid" for path in found.left())
@@ -120,3 +129,30 @@ def test_a_program_that_links_to_the_library(
     found = traced([foreign, GOLDEN, ARTIFACT, *cleared], tmp_path)
     check(found)
     assert found.out == f"{ARTIFACT}\n"
+
+
+# What every JVM writes, and the libraries that ONNX Runtime's archive for it unpacks.
+JAVA = ("/tmp/hsperfdata_", "/tmp/onnxruntime-java")
+
+
+@pytest.fixture(scope="module")
+def core() -> None:
+    jvm.build(Silent())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("core")
+def test_the_core_on_a_jvm(tmp_path: Path) -> None:
+    where = {"XDG_CACHE_HOME": str(cache().parent)}
+    found = traced(asking("jvm-onnxruntime"), tmp_path, more=where)
+    drafts = str(found.temporary / "edge-pipeline-")
+    check(found, programs=2, own=(*JAVA, drafts, str(found.temporary)))
+    assert float(found.out) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("core")
+def test_a_jvm_that_was_started_otherwise_loads_nothing(tmp_path: Path) -> None:
+    found = traced(jvm.command(GOLDEN, ARTIFACT, 1), tmp_path)
+    check(found, code=1, own=JAVA[:1])
+    assert "start this program with ORT_DISABLE_TELEMETRY=1" in found.out
