@@ -19,7 +19,7 @@ SCRIPTS = HERE.parent / "scripts"
 LAYERS = [
     {"errors", "progress", "silence"},
     {"config", "config_file", "signature", "machine", "parity", "timing"},
-    {"artifacts", "onnx_file", "onnx_look", "torchscript_file"},
+    {"artifacts", "onnx_file", "onnx_look", "torchscript_file", "tracing"},
     {"stage", "workspace", "weights", "bundle", "readback"},
     {"project", "onnx_model", "wrap"},
     {"samples", "task_metric", "runner", "android", "ray_cluster"},

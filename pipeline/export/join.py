@@ -10,7 +10,8 @@ from pipeline import onnx_look
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.export.shapes import Axes
-from pipeline.onnx_file import clean_onnx, graphs_of, load_onnx, opset_of
+from pipeline.onnx_file import clean_onnx, load_onnx, opset_of
+from pipeline.onnx_look import graphs_of
 from pipeline.onnx_model import OnnxModel
 from pipeline.wrap import Wrapped
 
