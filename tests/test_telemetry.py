@@ -4,16 +4,21 @@ Started, it writes into the home and the temporary folder, asks a shell for the 
 up a host of its maker's.
 """
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 from pipeline.android import jvm
 from pipeline.progress import Silent
 from pipeline.runner.program import program
 from pipeline.runner.sources import cache, sources
+from tests.conftest import write_tiny
 from tests.tracing import Traced, traced
 
 ROOT = Path(__file__).parents[1]
@@ -156,3 +161,51 @@ def test_a_jvm_that_was_started_otherwise_loads_nothing(tmp_path: Path) -> None:
     found = traced(jvm.command(GOLDEN, ARTIFACT, 1), tmp_path)
     check(found, code=1, own=JAVA[:1])
     assert "start this program with ORT_DISABLE_TELEMETRY=1" in found.out
+
+
+def copied_with_libraries(root: Path, *files: Path) -> None:
+    """Files, and what the linker loads for them, at their own places below a new root."""
+    for file in files:
+        done = subprocess.run(["ldd", file], capture_output=True, text=True, check=True)
+        needed = re.findall(r"(?:=> )?(/[^ ]+) \(0x", done.stdout)
+        for path in [file, *map(Path, needed)]:
+            there = root / path.relative_to("/")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, there)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a root of its own needs the rights of root")
+def test_edge_runner_in_a_root_without_a_shell(tmp_path: Path) -> None:
+    """Where telemetry looks for the disk's and the machine's id, without either: it would end by
+    SIGSEGV."""
+    library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"))
+    module = program().parents[1] / "lib" / "libedge_backend_onnxruntime.so"
+    root = tmp_path / "root"
+    copied_with_libraries(root, program(), module, library.resolve())
+    shutil.copytree(GOLDEN, root / "bundle")
+    for folder in ("proc", "tmp"):
+        (root / folder).mkdir()
+    inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    words = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", inside, root]
+    verify = [program(), "verify", "/bundle", "--artifact", ARTIFACT]
+    quiet = {"PATH": os.environ["PATH"], "EDGE_RUNNER_ONNXRUNTIME": str(library.resolve())}
+    done = subprocess.run(
+        [*words, *verify], env=quiet, capture_output=True, text=True, check=False, timeout=60
+    )
+    if "unshare failed" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"a root of its own cannot be made here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert ARTIFACT in done.stdout
+    assert [path.name for path in (root / "tmp").iterdir()] == []
+
+
+@pytest.mark.slow
+def test_a_whole_run(tmp_path: Path) -> None:
+    """Every stage, with the processes that it starts: bench's, the C++ runner, a bundle's check."""
+    project = write_tiny(tmp_path / "tiny", [("epochs = 6", "epochs = 1")])
+    words = ["-m", "pipeline.cli", "run", "--set", "package.allow_failed=true", "-c", project]
+    found = traced([sys.executable, *words], tmp_path / "traced")
+    assert found.code == 0, found.out + found.err
+    assert found.network == []
+    assert not any(Path(path).name == "blkid" for path in found.programs)
+    assert not any("mat-debug" in path or "Microsoft" in path for path in found.written)
