@@ -1,6 +1,6 @@
-// ONNX Runtime collects telemetry: it writes a log into the temporary folder and an id into the home
-// folder, asks a shell for the disk's id, and looks up its maker's host. What it begins when its
-// library is loaded no call ends; one variable of the environment, set before, keeps it from
+// ONNX Runtime collects telemetry: it writes a log into the temporary folder and an id into the
+// home folder, asks a shell for the disk's id, and looks up its maker's host. What it begins when
+// its library is loaded no call ends; one variable of the environment, set before, keeps it from
 // beginning.
 #pragma once
 
