@@ -1,13 +1,14 @@
 """ONNX files: read, checked, and cleaned of what tells of the machine that made them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
+from pipeline import onnx_look
 from pipeline.errors import DamagedError, UsageError
+from pipeline.onnx_look import graphs_of
 
 KEPT_METADATA = ("pkg.torch.onnx.name_scopes",)
 """What nodes keep: the modules that a node comes from, such as `['', 'model', 'model.conv1']`."""
@@ -29,7 +30,8 @@ def load_onnx(path: Path) -> ModelProto:
 
 
 def check_onnx(model: ModelProto, what: str) -> None:
-    """onnx.checker's full check, shapes inferred and compared. Raises UsageError."""
+    """onnx.checker's full check, shapes inferred and compared, and what a bundle's runners look for
+    beside it. Raises UsageError."""
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
@@ -38,6 +40,13 @@ def check_onnx(model: ModelProto, what: str) -> None:
             f"{what} fails the ONNX checker: {said[:400]}",
             "The graph is outside the standard: try another [export] opset or exporter.",
         ) from error
+    refused = onnx_look.refusal(model)
+    if refused:
+        raise UsageError(
+            f"{what} is refused by the runners of a bundle: {refused}.",
+            "Write it with operators of the standard, or leave ONNX out: "
+            '[export] formats = ["torchscript"].',
+        )
 
 
 def onnx_bytes(model: ModelProto, what: str) -> bytes:
@@ -57,7 +66,9 @@ def onnx_bytes(model: ModelProto, what: str) -> bytes:
 
 
 def clean_onnx(model: ModelProto) -> None:
-    """Drops stack traces, paths, producers and comments; stores equal weights once. In place."""
+    """Drops stack traces, paths, producers and comments; stores equal weights once; imports each
+    domain once, and says nothing else that a runner refuses and need not be said. In place."""
+    onnx_look.tidy(model)
     model.ClearField("doc_string")
     model.ClearField("producer_name")
     model.ClearField("producer_version")
@@ -108,16 +119,6 @@ def share_weights(graph: GraphProto) -> None:
     nodes = [*turned, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def graphs_of(graph: GraphProto) -> Iterator[GraphProto]:
-    """A graph and the graphs inside its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.ByteSize():
-                    yield from graphs_of(inner)
 
 
 def opset_of(model: ModelProto) -> int:

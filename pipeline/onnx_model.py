@@ -65,4 +65,5 @@ class OnnxModel(nn.Module):
 
 
 def _known(shape: list[int | str | None]) -> tuple[int | None, ...]:
-    return tuple(size if isinstance(size, int) else None for size in shape)
+    """A size that is no number, or negative as some converters write it, is any."""
+    return tuple(size if isinstance(size, int) and size >= 0 else None for size in shape)

@@ -128,7 +128,6 @@ def child(project: Path, artifact: str, part: str) -> dict[str, float]:
 
 def measured(project: Path, artifact: str, part: str) -> None:
     """In a process of its own, since a peak never goes down."""
-    import onnxruntime  # noqa: F401
     import torch
 
     from pipeline.config_file import load_config
@@ -137,6 +136,9 @@ def measured(project: Path, artifact: str, part: str) -> None:
     from pipeline.runtimes.eager import wrapped_model
     from pipeline.verify.drift import run as drift
     from pipeline.workspace import Workspace
+
+    # isort: split
+    import onnxruntime  # noqa: F401  behind pipeline, which switches its telemetry off
 
     torch.set_num_threads(1)
     torch.ones(8, 8) @ torch.ones(8, 8)

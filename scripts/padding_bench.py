@@ -9,12 +9,14 @@ thread; as it is and with its channels padded take turns. The rule that
 """
 
 import numpy as np
-import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from pipeline.quantize import onnx_pad
 from pipeline.timing.contest import ratio_of_medians, turns
 from pipeline.timing.loop import measure, warm_up
+
+# isort: split
+import onnxruntime as ort  # behind pipeline, which switches its telemetry off
 
 ROUNDS = 12
 SECONDS = 0.04  # of a turn

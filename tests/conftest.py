@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import pipeline  # noqa: F401  before a test imports onnxruntime, whose telemetry it switches off
+
 # What a shell starts in the background inherits that SIGINT is ignored, and hands that on: the
 # programs that tests interrupt would never hear of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

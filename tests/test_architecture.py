@@ -12,12 +12,14 @@ import pipeline
 from pipeline.stage import STAGES
 
 HOME = Path(pipeline.__file__).parent
+HERE = Path(__file__).parent
+SCRIPTS = HERE.parent / "scripts"
 
 # A module imports only from its own layer and those above it in this list.
 LAYERS = [
     {"errors", "progress", "silence"},
     {"config", "config_file", "signature", "machine", "parity", "timing"},
-    {"artifacts", "onnx_file"},
+    {"artifacts", "onnx_file", "onnx_look", "tracing"},
     {"stage", "workspace", "weights", "bundle", "readback", "formats", "torchscript_file"},
     {"project", "onnx_model", "wrap"},
     {"samples", "task_metric", "runner", "android", "ray_cluster"},
@@ -81,6 +83,22 @@ def test_only_the_command_line_prints_or_exits(file: Path) -> None:
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in ("print", "sys.exit", "exit", "os._exit"), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "file", [*sorted(SCRIPTS.glob("*.py")), HERE / "conftest.py"], ids=lambda file: file.name
+)
+def test_pipeline_is_imported_before_onnxruntime(file: Path) -> None:
+    """What is imported first has its telemetry as it likes. Tests come after their conftest."""
+    lines: dict[str, int] = {}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            for name in [node.module or ""] if isinstance(node, ast.ImportFrom) else names:
+                top = name.partition(".")[0]
+                lines[top] = min(node.lineno, lines.get(top, node.lineno))
+    if file.name == "conftest.py" or "onnxruntime" in lines:
+        assert lines["pipeline"] < lines.get("onnxruntime", sys.maxsize)
 
 
 def loaded_by(arguments: list[str]) -> set[str]:

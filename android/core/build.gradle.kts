@@ -18,4 +18,7 @@ tasks.processResources {
     from("$rootDir/../cpp_runner/bundle/operators.txt") { into("dev/edgepipeline/core/look") }
 }
 
-tasks.test { systemProperty("repository", rootDir.parent) }
+tasks.test {
+    systemProperty("repository", rootDir.parent)
+    environment("ORT_DISABLE_TELEMETRY", "1") // as every JVM must be started that runs this: Telemetry.kt
+}

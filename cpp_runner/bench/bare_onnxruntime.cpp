@@ -4,10 +4,13 @@
 #include <onnxruntime_cxx_api.h>
 #include <onnxruntime_session_options_config_keys.h>
 
+#include <cstdlib>
+
 #include "bare.hpp"
 
 int main(int, char** argv) {
   bare::Arguments given(argv);
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1);  // nothing of ours calls home
   void* library = dlopen(ONNXRUNTIME_LIBRARY, RTLD_NOW);
   const auto get = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(library, "OrtGetApiBase"));
   Ort::InitApi(get()->GetApi(ORT_API_VERSION));

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "runner/folders.hpp"  // where the libraries were when this was configured
+#include "runner/telemetry.hpp"
 
 namespace edge {
 namespace {
@@ -105,6 +106,8 @@ Error not_loaded(const Row& row) {
 
 // The library by its path, the module then: that needs it by name, and finds it there already.
 Result<Loaded> load_files(const Row& row, const Found& files) {
+  // Once more: the program may have taken it out of its environment since this library was loaded.
+  if (!telemetry_off()) return Error{Code::out_of_memory, "out of memory"};
   void* library = dlopen(files.library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) return not_loaded(row);
   void* handle = dlopen(files.module.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

@@ -74,6 +74,8 @@ class OnnxModel final : public Model {
         input_names_(names_of(request.manifest.inputs)),
         output_names_(names_of(request.manifest.outputs)),
         about_{Backend::onnxruntime, std::move(version), request.threads, request.spinning, {}} {
+    // Telemetry is off before this is loaded (telemetry.hpp), unless the program had loaded ONNX
+    // Runtime by itself, before: then what has begun goes on, and this leaves out most events.
     env_.DisableTelemetryEvents();
     session_ = Ort::Session(env_, request.file.data(), request.file.size(), options(request));
     for (const auto& name : input_names_) inputs_.push_back(name.c_str());

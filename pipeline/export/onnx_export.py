@@ -18,6 +18,7 @@ from onnx import ModelProto
 from torch import nn
 from torch.export import Dim
 
+from pipeline import onnx_look
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.export.heard import Heard, first_sentence, listening
@@ -105,7 +106,7 @@ def _dynamo(
             dynamic_shapes=(shapes,) if isinstance(module, Wrapped) else shapes,
         )
     assert program is not None
-    exported = program.model_proto
+    exported = onnx_look.inlined(program.model_proto)
     clean_onnx(exported)
     return Graph(exported, heard)
 

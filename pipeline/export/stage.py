@@ -1,6 +1,6 @@
 """What the export stage does: the reference is probed, captured in each format, and read back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from pipeline.runtimes.eager import wrapped_model
 from pipeline.samples import load_samples
 from pipeline.stage import Job, Summary
 from pipeline.torchscript_file import save_clean
+from pipeline.tracing import buffers_kept
 from pipeline.wrap import Wrapped
 
 SAMPLES = 8  # that the probe makes its inputs of
@@ -53,11 +54,18 @@ ANDROID_HINT = (
 
 
 class Exporter:
-    """One run of the stage. A TorchScript capture is made once, for whichever format needs it."""
+    """One run of the stage. A TorchScript capture is made once, for whichever format needs it.
 
-    def __init__(self, job: Job, model: Wrapped, probe: Probe, bar: Bar) -> None:
+    `model` is the one that was probed, `fresh` builds another: a forward may keep what it saw, and
+    what is exported has seen nothing.
+    """
+
+    def __init__(
+        self, job: Job, model: Wrapped, fresh: Callable[[], Wrapped], probe: Probe, bar: Bar
+    ) -> None:
         self.job = job
         self.model = model
+        self.fresh = fresh
         self.probe = probe
         self.bar = bar
         self._captured: Captured | None = None
@@ -65,7 +73,7 @@ class Exporter:
     def captured(self) -> Captured:
         if self._captured is None:
             self.bar.advance(0, "TorchScript: capturing")
-            self._captured = capture(self.job.config, self.model, self.probe)
+            self._captured = capture(self.job.config, self.fresh, self.probe)
             tell(self.job.report, "TorchScript", self._captured.heard)
         return self._captured
 
@@ -118,13 +126,14 @@ class Exporter:
     def _graph(self, how: str) -> Graph:
         config = self.job.config
         if how == "dynamo":
-            return by_dynamo(config, self.model, self.probe)
+            return by_dynamo(config, self.fresh(), self.probe)
         if how == "legacy":
             try:
                 core = self.captured().core
             except UsageError as error:
                 raise ExportFailedError(error.message) from error
-            return by_legacy(config, self.model, core, self.probe)
+            with buffers_kept(core):  # it runs what it exports
+                return by_legacy(config, self.model, core, self.probe)
         names = [spec.name for spec in self.probe.signature.outputs]
         given = graph_of_file(config, self.model, self.probe.axes, names)
         if self.model.pre is None:
@@ -205,12 +214,16 @@ def export(job: Job) -> Summary:
     config = job.config
     samples = load_samples(config, "validation", SAMPLES)
     with _threads(threads_or_all(config.export.threads)):
-        model = wrapped_model(config, job.inputs["train"], samples).requires_grad_(False)
+
+        def fresh() -> Wrapped:
+            return wrapped_model(config, job.inputs["train"], samples).requires_grad_(False)
+
+        model = fresh()
         with job.report.bar("export", 1 + len(config.formats)) as bar:
             bar.advance(0, "trying the model on other sizes")
             probed = probe(config, model, samples)
             bar.advance(1)
-            exporter = Exporter(job, model, probed, bar)
+            exporter = Exporter(job, model, fresh, probed, bar)
             makers = {"torchscript": exporter.torchscript, "onnx": exporter.onnx}
             artifacts = [makers[format]() for format in config.formats]
     if config.model.onnx:

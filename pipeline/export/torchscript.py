@@ -10,7 +10,7 @@ The shell is written in TorchScript itself, because torch.jit.script takes no `*
 import inspect
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from pipeline.errors import UsageError
 from pipeline.export.agree import SAME_KERNELS, Agreement, agreement
 from pipeline.export.heard import Heard, first_sentence, listening
 from pipeline.export.probe import Case, Probe, Tensors
+from pipeline.tracing import buffers_kept, sizes_as_keys
 from pipeline.wrap import Preprocess, Wrapped
 
 How = Literal["trace", "script", "file"]
@@ -57,11 +58,14 @@ class Exported(torch.jit.ScriptModule):
         self.model = model
 
 
-def capture(config: Config, model: Wrapped, probe: Probe) -> Captured:
+def capture(config: Config, fresh: Callable[[], Wrapped], probe: Probe) -> Captured:
     """Traces, scripts, or takes the model as it is, and compares on every case of the probe.
 
-    Raises UsageError that names what was found in the model's way.
+    `fresh` gives a model that nothing has run through: what a forward keeps from one call for the
+    next, such as a grid of the last size, would be written as a constant. Raises UsageError that
+    names what was found in the model's way.
     """
+    model = fresh()
     if isinstance(model.model, torch.jit.ScriptModule):
         return _from_file(config, model, probe)
     wanted = config.export.capture
@@ -78,7 +82,8 @@ def capture(config: Config, model: Wrapped, probe: Probe) -> Captured:
         failures[-1] += f"\n  lines whose outcome depends on the input:{places}"
     if wanted in ("auto", "script"):
         with listening() as script_heard:
-            scripted = _attempt("script", model, probe)
+            # Behind a trace, another: that one has run.
+            scripted = _attempt("script", fresh() if failures else model, probe)
         if isinstance(scripted, Captured):
             why = "\n".join(failures)
             return Captured(
@@ -101,13 +106,14 @@ def _remedy(wanted: str) -> str:
 
 def _attempt(how: How, model: Wrapped, probe: Probe) -> Captured | str:
     """What a capture gives, or why it does not do."""
-    try:
-        body = _trace(model, probe) if how == "trace" else torch.jit.script(model.model)
-        shell = _shell(how, model, body, probe, pre=True)
-        core = _shell(how, model, body, probe, pre=False)
-    except Exception as error:
-        return compiler_error(str(error)) or type(error).__name__
-    found = _check(shell, probe.cases)
+    with buffers_kept(model):
+        try:
+            body = _trace(model, probe) if how == "trace" else torch.jit.script(model.model)
+            shell = _shell(how, model, body, probe, pre=True)
+            core = _shell(how, model, body, probe, pre=False)
+        except Exception as error:
+            return compiler_error(str(error)) or type(error).__name__
+        found = _check(shell, probe.cases)
     return Captured(how, shell, core, Heard(), found) if found.holds else str(found)
 
 
@@ -122,7 +128,8 @@ def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
                 f"{compiler_error(str(error))}",
                 "Its forward must take tensors and give a tensor, or a tuple or dict of them.",
             ) from error
-    found = _check(shell, probe.cases)
+    with buffers_kept(shell):
+        found = _check(shell, probe.cases)
     if not found.holds:
         raise UsageError(f"{config.model.torchscript}: {found}.", "The file itself answers so.")
     return Captured("file", shell, core, heard, found)
@@ -162,7 +169,7 @@ def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
         target = _ByName(target, model.input_names)
     else:
         inputs = tuple(inputs[index] for index in order)
-    with torch.no_grad():
+    with torch.no_grad(), sizes_as_keys():
         # strict=False takes dicts and lists for outputs; the comparison is ours (check_trace).
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             target, inputs, check_trace=False, strict=False

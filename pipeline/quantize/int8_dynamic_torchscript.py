@@ -31,10 +31,7 @@ RECURRENT = (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 def apply(task: Task) -> Quantized:
     engine = engine_of(task)
     with quantizing(task, engine):
-        parts = take_apart(task)
-        if isinstance(parts.core.model, nn.Linear):  # torch replaces children alone
-            parts.core.model = nn.Sequential(parts.core.model)
-        _with_plain_layers(parts.core.model)
+        parts = _take_apart(task)
         settings = _settings(task, parts)
         if settings:
             model = parts.core.model
@@ -49,13 +46,24 @@ def apply(task: Task) -> Quantized:
     return Quantized(data, ENGINE_CPUS[engine], details)
 
 
+def _take_apart(task: Task) -> Parts:
+    """With a model whose layers torch.ao can replace."""
+    parts = take_apart(task)
+    if isinstance(parts.core.model, nn.Linear):  # torch replaces children alone
+        parts.core.model = nn.Sequential(parts.core.model)
+    _with_plain_layers(parts.core.model)
+    return parts
+
+
 def _settings(task: Task, parts: Parts) -> dict[str, object]:
     """What torch.ao is to do, by the name of each layer that does not stay float."""
-    read = _read_elsewhere(task, parts)
+    tried = _take_apart(task)  # the one that is captured has run nothing: it might keep what it saw
+    elsewhere = _read_elsewhere(task, tried)
+    read = {name for name, module in tried.core.model.named_modules() if module in elsewhere}
     found: dict[str, object] = {}
     for name, module in parts.core.model.named_modules():
         names = [PREFIX + part for part in ancestors(name)] if name else []
-        if module in read or excluded(task.config.quantize.exclude, names):
+        if name in read or excluded(task.config.quantize.exclude, names):
             continue
         if type(module) is nn.Linear:
             found[name] = per_channel_dynamic_qconfig

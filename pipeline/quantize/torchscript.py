@@ -20,6 +20,7 @@ from pipeline.runtimes import Array
 from pipeline.runtimes.eager import reference_model
 from pipeline.silence import silence
 from pipeline.torchscript_file import save_clean
+from pipeline.tracing import sizes_as_keys
 from pipeline.wrap import Wrapped, flatten
 
 Inputs = tuple[Tensor, ...]
@@ -137,7 +138,7 @@ def _of_one_path(model: nn.Module) -> nn.Module:
 
 
 def _trace(core: nn.Module, batch: Inputs) -> torch.jit.ScriptModule:
-    with torch.no_grad():
+    with torch.no_grad(), sizes_as_keys():
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             core, tuple(tensor.clone() for tensor in batch), check_trace=False, strict=False
         )

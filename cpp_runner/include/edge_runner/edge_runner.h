@@ -21,6 +21,9 @@
  * Threads: edge_run may be called from any number of threads on one runner, edge_close as well; it
  * waits for runs that are under way. edge_free must be the last call.
  *
+ * Environment: this library sets ORT_DISABLE_TELEMETRY to 1; runner.hpp says when, and what threads
+ * must know of it.
+ *
  * Ownership: inputs are only read, and only during the call. Texts, ports and the artifact's id
  * live as long as their runner, an output's shape and data as long as their edge_outputs.
  */

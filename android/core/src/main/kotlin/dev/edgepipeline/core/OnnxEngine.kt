@@ -22,6 +22,7 @@ class OnnxKind private constructor(
     override fun open(bundle: Bundle, artifact: Artifact, threads: Int): Engine {
         require(artifact.format == Format.ONNX) { "${artifact.id} is no ONNX artifact" }
         val model = bundle.loadModel(artifact)
+        val environment = environment // before the options, which load the library, too
         val session = options(threads).use { environment.createSession(model, it) }
         return OnnxEngine(this, session, bundle.manifest, threads, warningsFor(bundle.manifest, artifact))
     }
@@ -44,8 +45,9 @@ class OnnxKind private constructor(
 
     companion object {
         private val environment: OrtEnvironment by lazy {
+            Telemetry.checkOff()
             OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "edge-pipeline")
-                .apply { setTelemetry(false) }
+                .apply { setTelemetry(false) } // where another part of the program had loaded it before
         }
 
         val CPU = OnnxKind("cpu", false, null)

@@ -15,7 +15,8 @@ import kotlin.system.exitProcess
 /**
  * The app's core on a desktop's JVM, asked as `edge-runner exec` is: `BUNDLE ARTIFACT THREADS`, then
  * frames on the standard input, each answered by one on the standard output. docs/cpp-runner.md has
- * the frames. It ends where its input does.
+ * the frames. It ends where its input does. It must be started with ORT_DISABLE_TELEMETRY=1 in its
+ * environment, which Java cannot change: else it answers with an error, and loads nothing.
  */
 fun main(args: Array<String>) {
     val answers = Frames(BufferedInputStream(System.`in`), BufferedOutputStream(System.out))
