@@ -39,7 +39,7 @@ class Parts:
 
     def prepare(self, batch: Sequence[Array]) -> Inputs:
         """Arrays of a caller → what the core takes."""
-        tensors = tuple(torch.from_numpy(array) for array in batch)
+        tensors = tuple(torch.from_numpy(array.copy()) for array in batch)
         with torch.no_grad():
             return tensors if self.pre is None else (self.pre(*tensors),)
 

@@ -43,8 +43,9 @@ class EagerRunner:
 
     def run(self, inputs: list[Array]) -> list[Array]:
         """Raises whatever the user's model raises, UsageError if it returns no tensors."""
+        given = [torch.from_numpy(array.copy()) for array in inputs]  # a model may write into them
         with torch.inference_mode():
-            answers = flatten(self.model(*(torch.from_numpy(array) for array in inputs)))
+            answers = flatten(self.model(*given))
         return [array_of(tensor) for tensor in answers]
 
     def close(self) -> None:

@@ -38,15 +38,19 @@ class TorchScriptRunner:
         except Exception as error:
             self._restore()
             raise failure(error, artifact) from error
+        self.copies = _writes(self.module.inlined_graph)
 
     def run(self, inputs: list[Array]) -> list[Array]:
         try:
             with torch.inference_mode():
-                answer = self.module(*(torch.from_numpy(array) for array in inputs))
+                answer = self.module(*(self._tensor(array) for array in inputs))
             answers = answer if isinstance(answer, tuple | list) else (answer,)
             return [array_of(tensor) for tensor in answers]
         except Exception as error:
             raise failure(error, self.artifact) from error
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        return torch.from_numpy(array.copy() if self.copies else array)
 
     def close(self) -> None:
         del self.module
@@ -64,6 +68,15 @@ class TorchScriptRunner:
         threads, engine = self.before
         torch.set_num_threads(threads)
         torch.backends.quantized.engine = engine
+
+
+def _writes(block: Any) -> bool:
+    """Whether an operator of a graph writes into one of its arguments, which may be a view of what
+    the caller gave."""
+    return any(
+        "!" in node.schema().partition("->")[0] or any(_writes(inner) for inner in node.blocks())
+        for node in block.nodes()
+    )
 
 
 def engine_for(made_for: str) -> str:

@@ -27,12 +27,14 @@ class OutputFound:
 @dataclass(frozen=True)
 class EdgeFound:
     """One edge case. `wrong` is a sentence if there is no answer to compare, `refused` one if the
-    reference itself gives none; else one Parity for each output."""
+    reference itself gives none; else one Parity for each output. `scale` is the largest magnitude
+    of the reference's answer."""
 
     edge: Edge
     wrong: str | None = None
     refused: str | None = None
     parity: tuple[Parity, ...] = ()
+    scale: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,18 @@ def _edge(
     wanted = reference.answers(edge.key, len(questions.signature.outputs))
     if not all(np.isfinite(ref).all() for ref in wanted):
         return EdgeFound(edge, "the model itself gives NaN or infinity, before any export")
+    scale = max((float(np.abs(ref).max()) for ref in wanted if ref.size), default=0.0)
     answers, wrong = _ask(runner, questions, edge.inputs, wanted)
     if not wrong and not all(np.isfinite(x).all() for x in answers):
         wrong = "gives NaN or infinity where the reference is finite"
     if wrong:
-        return EdgeFound(edge, wrong)
+        return EdgeFound(edge, wrong, scale=scale)
     found = []
     for ref, x in zip(wanted, answers, strict=True):
         sums = ParitySums()
         sums.update(ref, x, list(range(len(ref))))
         found.append(sums.result())
-    return EdgeFound(edge, parity=tuple(found))
+    return EdgeFound(edge, parity=tuple(found), scale=scale)
 
 
 def _ask(

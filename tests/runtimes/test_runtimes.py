@@ -13,6 +13,7 @@ from torch import nn
 from pipeline.errors import SetupError, UsageError
 from pipeline.machine import made_for
 from pipeline.runtimes import RUNTIMES, Asked, Runtime, failure, usable
+from pipeline.runtimes.eager import EagerRunner
 from pipeline.runtimes.torchscript import engine_for
 from pipeline.signature import Signature, TensorSpec
 from pipeline.torchscript_file import save_clean
@@ -84,6 +85,31 @@ def test_answers_belong_to_the_caller(runtime: Runtime, artifact: Path) -> None:
     assert (first[0] == 7.0).all()
     runner.close()
     assert second[1].tolist() == [0.0, 1.0, 2.0]
+
+
+class Writes(nn.Module):
+    """Changes what it is given, through a view."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x[..., 1:].mul_(2.0)
+        return x, x[0]
+
+
+@pytest.mark.parametrize("name", ["eager", "torchscript", "cpp-libtorch"])
+def test_inputs_stay_as_the_caller_has_them(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "writes.pt"
+    path.write_bytes(save_clean(torch.jit.trace(Writes(), torch.ones(2, 3))))
+    if name == "eager":
+        runner: Any = EagerRunner(Writes(), 1)  # type: ignore[arg-type]
+    elif lack := RUNTIMES[name].why_not():
+        pytest.skip(lack)
+    else:
+        runner = RUNTIMES[name].open(path, Asked(SIGNATURE, 1))
+    given = np.ones((2, 3), np.float32)
+    for _ in range(2):
+        assert runner.run([given])[0].tolist() == [[1.0, 2.0, 2.0]] * 2
+        assert (given == 1.0).all()
+    runner.close()
 
 
 def test_it_says_what_it_runs_on(runtime: Runtime, artifact: Path) -> None:

@@ -63,6 +63,11 @@ def _add_definitions(file: bytes, tokens: list[Token], definitions: set[str]) ->
         definitions.add(name)
 
 
+def _opened(symbol: bytes) -> int:
+    """1 for a bracket that opens, -1 for one that closes, else 0."""
+    return (symbol in b"([{") - (symbol in b")]}")
+
+
 class _Checker:
     """Goes through the tokens of one file."""
 
@@ -71,16 +76,31 @@ class _Checker:
         self.tokens = tokens
         self.definitions = definitions
         self.at = 0
+        self.depth = 0  # brackets that are open
 
     def run(self) -> None:
         while self.at < len(self.tokens):
-            if self.tokens[self.at].kind == NAME:
-                self._name(self.tokens[self.at].text)
+            token = self.tokens[self.at]
+            if token.kind == NAME:
+                self._keyword(token.text)
+                self._name(token.text)
+            elif token.kind == SYMBOL:
+                self.depth += _opened(token.text)
             self.at += 1
+
+    def _keyword(self, name: bytes) -> None:
+        """torch.add(x, y, out=z): the kernels trust `out`."""
+        before = self._is(self.at - 1, b"(") or self._is(self.at - 1, b",")
+        if not (self.depth > 0 and before and self._is(self.at + 1, b"=")):
+            return
+        if name.decode("ascii") in operators().keywords:
+            self._refuse(
+                f"it gives an operator memory to write into, {quoted(name)}, which is not allowed"
+            )
 
     def _name(self, name: bytes) -> None:
         """Leaves `at` on the last token that belongs to the name."""
-        if self.at > 0 and self._is(self.at - 1, b"."):
+        if self._is(self.at - 1, b"."):
             self._attribute(name)
         elif name == b"torch":
             self._operator(b"aten")
@@ -129,8 +149,7 @@ class _Checker:
         depth = 0
         for index in range(self.at + 1, len(self.tokens)):
             if self.tokens[index].kind == SYMBOL:
-                text = self.tokens[index].text
-                depth += (text in b"([{") - (text in b")]}")
+                depth += _opened(self.tokens[index].text)
             if depth == 0:
                 break
             if depth == 1 and self._is(index, b","):
@@ -147,7 +166,7 @@ class _Checker:
         return self._kind(index) == SYMBOL and self.tokens[index].text == symbol
 
     def _kind(self, index: int) -> str | None:
-        return self.tokens[index].kind if index < len(self.tokens) else None
+        return self.tokens[index].kind if 0 <= index < len(self.tokens) else None
 
     def _refuse(self, why: str) -> NoReturn:
         line = self.tokens[min(self.at, len(self.tokens) - 1)].line

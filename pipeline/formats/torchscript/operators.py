@@ -1,4 +1,4 @@
-"""cpp_runner/bundle/operators.txt, the list that all readers share, as three sets."""
+"""cpp_runner/bundle/operators.txt, the list that all readers share, as sets of names."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,10 +10,12 @@ from pipeline.errors import SetupError
 @dataclass(frozen=True)
 class Operators:
     """`allowed` names of operators (`aten::relu`), `refused` ones that code could call as a method
-    of their first argument (`set_`), `classes` of torch's own (`__torch__.torch.classes...`)."""
+    of their first argument (`set_`), `keywords` arguments that one writes into (`out`), `classes`
+    of torch's own (`__torch__.torch.classes...`)."""
 
     allowed: frozenset[str]
     refused: frozenset[str]
+    keywords: frozenset[str]
     classes: frozenset[str]
 
 
@@ -25,7 +27,7 @@ def operators() -> Operators:
     return Operators(*(parts[mark] for mark in _MARKS))
 
 
-_MARKS = ("allow", "refuse", "class")
+_MARKS = ("allow", "refuse", "keyword", "class")
 
 
 def _file() -> Path:

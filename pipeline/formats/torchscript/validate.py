@@ -85,8 +85,8 @@ class Archive:
 
 
 def read_archive(path: Path) -> Archive:
-    """Raises SetupError for what cannot be read, DamagedError for what is no TorchScript archive, or
-    is one that is broken or built otherwise than torch builds it."""
+    """Raises SetupError for what cannot be read, DamagedError for what is no TorchScript archive,
+    is broken, or built otherwise than torch builds it."""
     try:
         with path.open("rb") as file:
             return _read(path, file)

@@ -31,7 +31,7 @@ class EagerSource:
         self._run(_Recorder(visit), inputs)
 
     def _run(self, recorder: "_Recorder", inputs: list[Array]) -> None:
-        given = [torch.from_numpy(array) for array in inputs]
+        given = [torch.from_numpy(array.copy()) for array in inputs]
         with torch.no_grad(), _paths(self.model, recorder), recorder:
             self.model(*given)
 

@@ -53,7 +53,7 @@ class _Walk:
         self.origins = Origins()
 
     def run(self, module: Any, inputs: list[Array]) -> list[Tensor]:
-        arrays = [torch.from_numpy(array) for array in inputs]
+        arrays = [torch.from_numpy(array.copy()) for array in inputs]
         with torch.no_grad():
             given = self._method(_Module(module, ""), "forward", arrays)
         return list(given) if isinstance(given, tuple | list) else [given]
