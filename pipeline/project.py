@@ -110,15 +110,20 @@ def user_code(what: str, root: Path) -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:
-        lines = []
-        for frame in traceback.extract_tb(error.__traceback__):
-            if _is_below(Path(frame.filename), root):
-                file = Path(frame.filename).resolve().relative_to(root)
-                lines.append(f"\n  {file}:{frame.lineno} in {frame.name}: {frame.line}")
-        if isinstance(error, SyntaxError) and error.filename:
-            lines.append(f"\n  {Path(error.filename).name}:{error.lineno}: {error.text}".rstrip())
         said = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{what} raised {said}{''.join(lines)}") from error
+        raise UsageError(f"{what} raised {said}{their_lines(error, root)}") from error
+
+
+def their_lines(error: BaseException, root: Path) -> str:
+    """The user's lines, below `root`, that an exception came through: each on a line of its own."""
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if _is_below(Path(frame.filename), root):
+            file = Path(frame.filename).resolve().relative_to(root)
+            lines.append(f"\n  {file}:{frame.lineno} in {frame.name}: {frame.line}")
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append(f"\n  {Path(error.filename).name}:{error.lineno}: {error.text}".rstrip())
+    return "".join(lines)
 
 
 def source_hashes(config: Config) -> dict[str, str]:
