@@ -66,7 +66,7 @@ def _without_symbols(task: Task, source: Path, path: Path) -> None:
 
 @contextmanager
 def quantizing(recipe: str) -> Iterator[None]:
-    """Around ONNX Runtime's quantizer: without its log lines, and what it raises is a UsageError."""
+    """Around ONNX Runtime's quantizer: without its log lines; what it raises is a UsageError."""
     instead = f'Leave "{recipe}" out of [quantize] recipes, or name layers in [quantize] exclude.'
     with quiet(), library(f"{recipe}: ONNX Runtime's quantizer", None, instead):
         yield

@@ -110,8 +110,8 @@ def chosen_nodes(graph: GraphProto, kept_float: Collection[str]) -> list[str]:
 
 
 def _is_grouped_transposed(node: NodeProto) -> bool:
-    """With a bias: ONNX Runtime's quantizer gives it the scales of one group's channels, where there
-    are as many channels again for each group."""
+    """With a bias: ONNX Runtime's quantizer gives that the scales of one group's channels, where
+    there are as many channels again for each group."""
     groups = next((a.i for a in node.attribute if a.name == "group"), 1)
     biased = len(node.input) > 2 and bool(node.input[2])
     return node.op_type == "ConvTranspose" and groups > 1 and biased

@@ -12,6 +12,7 @@ from torch.ao.nn.quantized.dynamic import Linear as DynamicLinear
 
 from pipeline.config import threads_or_all
 from pipeline.errors import UsageError
+from pipeline.inline import inlined_functions, python_calls
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.library import brief, library
 from pipeline.quantize.recipes import Task
@@ -94,7 +95,9 @@ def to_file(task: Task, parts: Parts, recipe: str, branches: bool) -> bytes:
     script_only = branches and task.source.details.get("capture") == "script"
     traced = _captured(task, parts.core, batch, recipe, script_only)
     names = [port.name for port in read_back(task.path, "torchscript").inputs]
-    with library(f"torchscript {recipe}: putting it behind the preprocessing", root, _instead(recipe)):
+    with library(
+        f"torchscript {recipe}: putting it behind the preprocessing", root, _instead(recipe)
+    ):
         shell = _shell(parts.pre, traced, names)
     return save_clean(shell)
 
@@ -112,7 +115,7 @@ def _captured(
             candidate._modules = {**core._modules, "model": model}
             with silence():
                 traced = _trace(candidate, batch)
-                wrong = _difference(task, core, traced, batch)
+                wrong = _no_file(traced) or _difference(task, core, traced, batch)
         except Exception as error:
             wrong = brief(error).rstrip(":")
         if wrong is None:
@@ -122,6 +125,11 @@ def _captured(
         f"TorchScript cannot capture the model quantized by {recipe}.\n  " + "\n  ".join(failures),
         _instead(recipe),
     )
+
+
+def _no_file(traced: torch.jit.ScriptModule) -> str | None:
+    calls = python_calls(traced)
+    return f"it calls {calls[0]} in Python, which no file can hold" if calls else None
 
 
 def _instead(recipe: str) -> str:
@@ -142,7 +150,7 @@ def _of_one_path(model: nn.Module) -> nn.Module:
 
 
 def _trace(core: nn.Module, batch: Inputs) -> torch.jit.ScriptModule:
-    with torch.no_grad():
+    with torch.no_grad(), inlined_functions():
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             core, tuple(tensor.clone() for tensor in batch), check_trace=False, strict=False
         )
@@ -191,4 +199,3 @@ def _shell(
     if not hasattr(shell, "forward"):
         shell.define(f"def forward(self, {declared}):\n    return self.core({passed})\n")
     return shell.eval()
-

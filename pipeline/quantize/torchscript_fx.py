@@ -14,15 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.ao.nn.quantized import FloatFunctional, FXFloatFunctional
 from torch.ao.quantization import QConfigMapping
-from torch.ao.quantization.fx import fuse, prepare
+from torch.ao.quantization.fx.fuse import fuse
+from torch.ao.quantization.fx.prepare import prepare
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import GraphModule
 
 from pipeline.errors import UsageError
-from pipeline.quantize.fx_writes import lines_that_write, read_through
+from pipeline.inline import inlined_functions
 from pipeline.quantize.library import library
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.torchscript import SAME, Inputs, Parts
+from pipeline.quantize.torchscript_writes import lines_that_write, read_through
 from pipeline.wrap import flatten
 
 Answers = list[tuple[Tensor, ...]]
@@ -55,7 +57,8 @@ class Traced:
         tracer = QuantizationTracer([], [])
         with library(f"{RECIPE}: tracing the model symbolically (torch.fx)", root, UNTRACEABLE):
             _swap_functionals(model)
-            self.graph = GraphModule(model, tracer.trace(model))
+            with inlined_functions():
+                self.graph = GraphModule(model, tracer.trace(model))
             self._scopes = tracer.node_name_to_scope
             lost = read_through(self.graph, self._arguments(), root)
         if lost:

@@ -29,9 +29,9 @@ class Write:
 def read_through(graph: GraphModule, inputs: Sequence[Any], root: Path) -> str | None:
     """Lets what reads a tensor after a write read what the write gives, in place.
 
-    That is the same object, so that nothing changes for a graph that runs as it stands; but no write
-    is without a reader any more. Gives a sentence for what cannot be said so: a write that
-    is seen under another name, such as a view. Writes show on `inputs`, those of the placeholders.
+    That is the same object, so that nothing changes for a graph that runs as it stands, but no
+    write is without a reader any more. Gives a sentence for what cannot be said so: a write that is
+    seen under another name, such as a view. Writes show on `inputs`, those of the placeholders.
     """
     watch = _Watch(graph)
     with torch.no_grad():
@@ -88,9 +88,9 @@ class _Watch(Interpreter):
         return result
 
 
-class _Noted(TorchDispatchMode):
+class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, root: Path) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.root = root
         self.lines: dict[str, None] = {}
 
