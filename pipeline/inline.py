@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.autograd import Function
 from torch.autograd.function import _SingleLevelFunction
 
 
@@ -35,7 +34,6 @@ class _Context:
 @contextmanager
 def inlined_functions() -> Iterator[None]:
     """Within it `Function.apply` runs the forward as any other code of the model's."""
-    known = Function.__dict__["apply"]
 
     def apply(cls: Any, *args: Any, **named: Any) -> Any:
         if cls.setup_context is not _SingleLevelFunction.setup_context:  # the forward has no ctx
@@ -44,14 +42,15 @@ def inlined_functions() -> Iterator[None]:
         context.needs_input_grad = (False,) * len(args)
         return cls.forward(context, *args, **named)
 
-    Function.apply = classmethod(apply)  # type: ignore[assignment,method-assign]
+    # Where `Function.apply` itself goes on, so that a bound one, kept by a module, comes here too.
+    _SingleLevelFunction.apply = classmethod(apply)  # type: ignore[assignment]
     try:
         yield
     finally:
-        Function.apply = known  # type: ignore[method-assign]
+        del _SingleLevelFunction.apply
 
 
 def python_calls(module: torch.jit.ScriptModule) -> list[str]:
-    """Calls of Python functions that a trace has kept: a file cannot hold them."""
-    nodes = module.inlined_graph.findAllNodes("prim::PythonOp")
-    return [str(node.pyname()) for node in nodes]
+    """Calls of Python that a trace has kept, by name: a file cannot hold them."""
+    graph = module.inlined_graph  # nodes live as long as it does
+    return [str(node.pyname()) for node in graph.findAllNodes("prim::PythonOp")]

@@ -100,7 +100,8 @@ def _unreadable(path: Path, error: Exception) -> str:
     if archive and not _is_torchs(path):
         return "is a zip archive, but not one that torch has saved"
     if isinstance(error, pickle.UnpicklingError) and "GLOBAL " in str(error):
-        return "holds more than tensors, such as a whole pickled model: loading it would run code"
+        more = "holds more than tensors, such as a whole pickled model"
+        return f"{more}, and cannot be loaded without running code from it"
     return f"cannot be loaded as weights saved by torch ({type(error).__name__}: {first})"
 
 
