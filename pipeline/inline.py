@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.autograd import Function
 from torch.autograd.function import _SingleLevelFunction
 
 
@@ -34,6 +35,8 @@ class _Context:
 @contextmanager
 def inlined_functions() -> Iterator[None]:
     """Within it `Function.apply` runs the forward as any other code of the model's."""
+    patched: Any = Function
+    known = Function.__dict__["apply"]
 
     def apply(cls: Any, *args: Any, **named: Any) -> Any:
         if cls.setup_context is not _SingleLevelFunction.setup_context:  # the forward has no ctx
@@ -42,15 +45,14 @@ def inlined_functions() -> Iterator[None]:
         context.needs_input_grad = (False,) * len(args)
         return cls.forward(context, *args, **named)
 
-    # Where `Function.apply` itself goes on, so that a bound one, kept by a module, comes here too.
-    _SingleLevelFunction.apply = classmethod(apply)  # type: ignore[assignment]
+    patched.apply = classmethod(apply)
     try:
         yield
     finally:
-        del _SingleLevelFunction.apply
+        patched.apply = known
 
 
 def python_calls(module: torch.jit.ScriptModule) -> list[str]:
     """Calls of Python that a trace has kept, by name: a file cannot hold them."""
-    graph = module.inlined_graph  # nodes live as long as it does
+    graph: Any = module.inlined_graph  # nodes live as long as it does
     return [str(node.pyname()) for node in graph.findAllNodes("prim::PythonOp")]
