@@ -129,9 +129,12 @@ def _named(
 
 def _skip(job: Job, choice: Choice, error: UsageError) -> Skipped:
     """A recipe that was named without a format is left out of those that cannot take it."""
+    recipe = choice.recipe
     reason = error.message.removesuffix(".")
-    job.report.warn(f"{choice.recipe.format}: {choice.recipe.name} left out: {reason}.")
-    return Skipped(choice.recipe.name, choice.recipe.format, reason)
+    for start in (f"{recipe.format} {recipe.name}: ", f"{recipe}: ", f"{recipe} "):
+        reason = reason.removeprefix(start)
+    job.report.warn(f"{recipe.format}: {recipe.name} left out: {reason}.")
+    return Skipped(recipe.name, recipe.format, reason)
 
 
 def _subject(outcome: Outcome) -> str:
