@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UsageError
+from pipeline.weights import check_content
 
 _CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # the error's code, in numbers and words
 
@@ -23,6 +24,7 @@ class OnnxModel(nn.Module):
         super().__init__()
         if not path.is_file():
             raise UsageError(f"There is no {path}.", "Check [model] onnx.")
+        check_content(path)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifacts import sha256_of
 from pipeline.config import Config
 from pipeline.errors import PipelineError, SetupError, UsageError
-from pipeline.weights import load_weights
+from pipeline.weights import check_content, load_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 ZOOS = ("timm", "torchvision")  # entries such as timm:resnet18
 
 
-def build_model(config: Config) -> "nn.Module":
+Prepare = Callable[["nn.Module"], None]
+
+
+def build_model(config: Config, prepare: Prepare | None = None) -> "nn.Module":
     """The user's model with its starting weights, in evaluation mode.
 
-    A model that is a file: a TorchScript module, or an ONNX file behind a module's face.
+    A model that is a file: a TorchScript module, or an ONNX file behind a module's face. `prepare`
+    sees the model before its weights are loaded.
     Raises UsageError if it cannot be made, with the user's own traceback shortened.
     """
     model = _make_model(config)
+    if prepare is not None:
+        prepare(model)
     if config.model.weights:
         load_weights(model, config.path(config.model.weights))
     return model.eval()
@@ -110,15 +116,20 @@ def user_code(what: str, root: Path) -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:
-        lines = []
-        for frame in traceback.extract_tb(error.__traceback__):
-            if _is_below(Path(frame.filename), root):
-                file = Path(frame.filename).resolve().relative_to(root)
-                lines.append(f"\n  {file}:{frame.lineno} in {frame.name}: {frame.line}")
-        if isinstance(error, SyntaxError) and error.filename:
-            lines.append(f"\n  {Path(error.filename).name}:{error.lineno}: {error.text}".rstrip())
         said = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{what} raised {said}{''.join(lines)}") from error
+        raise UsageError(f"{what} raised {said}{their_lines(error, root)}") from error
+
+
+def their_lines(error: BaseException, root: Path) -> str:
+    """The user's lines, below `root`, that an exception came through: each on a line of its own."""
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if _is_below(Path(frame.filename), root):
+            file = Path(frame.filename).resolve().relative_to(root)
+            lines.append(f"\n  {file}:{frame.lineno} in {frame.name}: {frame.line}")
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append(f"\n  {Path(error.filename).name}:{error.lineno}: {error.text}".rstrip())
+    return "".join(lines)
 
 
 def source_hashes(config: Config) -> dict[str, str]:
@@ -198,10 +209,11 @@ def _open_torchscript(path: Path) -> "nn.Module":
 
     if not path.is_file():
         raise UsageError(f"There is no {path}.", "Check [model] torchscript.")
+    check_content(path)
     try:
         return load_script(path)
     except RuntimeError as error:
-        said = str(error).strip().splitlines()[0]
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UsageError(
             f"{path} cannot be loaded by torch: {said}", "Check [model] torchscript."
         ) from error

@@ -1,5 +1,7 @@
 """Weights as safetensors: no pickled code, tied tensors stored once."""
 
+import pickle
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS = "weights.safetensors"
+
+_POINTER = b"version https://git-lfs"
+_ZIP = b"PK\x03\x04"
+_SAVE_ALONE = "Save the weights alone: torch.save(model.state_dict(), path), or as safetensors."
 
 
 def save_weights(module: "nn.Module", path: Path) -> None:
@@ -54,6 +60,7 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
 
     if not path.is_file():
         raise UsageError(f"There is no weights file {path}.", "Check [model] weights.")
+    check_content(path)
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
@@ -62,16 +69,45 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise DamagedError(
-            f"{path} cannot be loaded without running code from it: {str(error).splitlines()[0]}",
-            "Save the weights alone: torch.save(model.state_dict(), path), or as safetensors.",
-        ) from error
+        raise DamagedError(f"{path} {_unreadable(path, error)}.", _SAVE_ALONE) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
         raise UsageError(
             f"{path} holds no state dict.", "Save it with torch.save(model.state_dict(), path)."
         )
     return state
+
+
+def check_content(path: Path) -> None:
+    """Raises DamagedError for a file that is empty, or a Git LFS pointer to what it names."""
+    with path.open("rb") as file:
+        start = file.read(len(_POINTER))
+    if not start:
+        raise DamagedError(f"{path} is empty.", "Copy or save the file again.")
+    if start == _POINTER:
+        raise DamagedError(
+            f"{path} is a Git LFS pointer, not the file that it stands for.", "Run: git lfs pull"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a file that torch does not load as weights alone."""
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    with path.open("rb") as file:
+        archive = file.read(4) == _ZIP
+    if archive and not zipfile.is_zipfile(path):
+        return "is damaged: an archive of torch's whose end is missing, as in a download cut short"
+    if archive and not _is_torchs(path):
+        return "is a zip archive, but not one that torch has saved"
+    if isinstance(error, pickle.UnpicklingError) and "GLOBAL " in str(error):
+        more = "holds more than tensors, such as a whole pickled model"
+        return f"{more}, and cannot be loaded without running code from it"
+    return f"cannot be loaded as weights saved by torch ({type(error).__name__}: {first})"
+
+
+def _is_torchs(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("data.pkl") for name in archive.namelist())
 
 
 def _aliases(module: "nn.Module") -> dict[str, str]:

@@ -22,6 +22,7 @@ from pipeline.errors import UsageError
 from pipeline.export.agree import SAME_KERNELS, Agreement, agreement
 from pipeline.export.heard import Heard, first_sentence, listening
 from pipeline.export.probe import Case, Probe, Tensors
+from pipeline.inline import inlined_functions, python_calls
 from pipeline.tracing import buffers_kept, sizes_as_keys
 from pipeline.wrap import Preprocess, Wrapped
 
@@ -113,6 +114,8 @@ def _attempt(how: How, model: Wrapped, probe: Probe) -> Captured | str:
             core = _shell(how, model, body, probe, pre=False)
         except Exception as error:
             return compiler_error(str(error)) or type(error).__name__
+        if calls := python_calls(core):
+            return f"it calls {calls[0]} in Python, which no file can hold"
         found = _check(shell, probe.cases)
     return Captured(how, shell, core, Heard(), found) if found.holds else str(found)
 
@@ -169,7 +172,7 @@ def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
         target = _ByName(target, model.input_names)
     else:
         inputs = tuple(inputs[index] for index in order)
-    with torch.no_grad(), sizes_as_keys():
+    with torch.no_grad(), sizes_as_keys(), inlined_functions():
         # strict=False takes dicts and lists for outputs; the comparison is ours (check_trace).
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             target, inputs, check_trace=False, strict=False

@@ -1,11 +1,14 @@
 """Calibration samples, a batch at a time: the memory does not grow with their number."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
+from pipeline.progress import Silent
 from pipeline.quantize.recipes import Task
 from pipeline.runtimes import Array
 from pipeline.samples import stream_batches
@@ -25,6 +28,12 @@ def calibration_batches(task: Task) -> Iterator[list[Array]]:
         _check(task.signature, batch)
         yield [_filled(array, fixed) for array in batch] if fixed else batch
         task.bar.advance(len(batch[0]), "calibrating")
+
+
+def first_batches(task: Task, count: int) -> list[list[Array]]:
+    """The first `count` of `calibration_batches`, fewer where there are not so many."""
+    with Silent().bar("", None) as nobody:
+        return list(islice(calibration_batches(replace(task, bar=nobody)), count))
 
 
 def one_batch(task: Task) -> list[Array]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from pipeline.quantize.candidates import Candidate
+from pipeline.quantize.library import RefusedError
 from pipeline.quantize.search import SECOND, Repair, Search
 from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.quantize.trial import Trial
@@ -20,7 +21,10 @@ def exclusion(rank: Rank) -> Repair:
         base = best_base(run, trials)
         if base is None:
             return []
-        run.ranking = rank(base.candidate)
+        try:
+            run.ranking = rank(base.candidate)
+        except RefusedError:  # as a whole it can be quantized, layer by layer it cannot
+            return []
         layers = [one.layer for one in run.ranking if one.sqnr_db is not None]
         found, kept = _until_it_holds(run, base.candidate, layers)
         if kept:

@@ -12,6 +12,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, defs, helper, numpy_helper
 
 from pipeline.onnx_file import load_onnx, onnx_bytes
+from pipeline.quantize.library import library
 from pipeline.quantize.onnx_graph import (
     constants,
     excluded_nodes,
@@ -100,7 +101,9 @@ def _drop_unread_weights(model: ModelProto, read: set[str]) -> None:
 
 def _float_tensors(model: ModelProto) -> set[str]:
     """Names of the float32 tensors of the main graph."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
+    hint = 'Leave "fp16" out of [quantize] recipes.'
+    with library("fp16: finding the types of tensors (onnx)", None, hint):
+        graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.input, *graph.output, *graph.value_info)
     found = {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     stored = constants(graph).items()

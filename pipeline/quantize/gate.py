@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.fused import fused
 from pipeline.quantize.goal import goal_of
+from pipeline.quantize.library import first_line
 from pipeline.quantize.outcome import Outcome, point, record
 from pipeline.quantize.reasons import named_held_back, named_sentence
 from pipeline.quantize.recipes import Quantized, Recipe, Task
@@ -46,7 +47,7 @@ def _tried(trial: Trial, judge: Judge, rung: Rung, path: Path, made: Quantized) 
     try:
         accuracy = judge.accuracy(path, made.made_for)
     except (RuntimeError, ValueError) as error:
-        return replace(trial, failed=str(error))
+        return replace(trial, failed=first_line(error))
     speed = judge.speed(path, made.made_for, rung)
     drop = judge.drop(accuracy)
     return replace(trial, accuracy=accuracy, drop=drop, speed=speed, rounds=rung.rounds)

@@ -12,7 +12,7 @@ from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
 
 from pipeline.onnx_file import onnx_bytes
 from pipeline.quantize.onnx_graph import excluded_nodes, regions, sort_nodes, weighted
-from pipeline.quantize.onnx_prepare import prepared, quiet
+from pipeline.quantize.onnx_prepare import prepared, quantizing
 from pipeline.quantize.recipes import Quantized, Task, needs_reduced_range
 
 TYPES = ("MatMul", "LSTM")  # a Gemm is taken apart into MatMul and Add first
@@ -48,7 +48,7 @@ def with_dynamic_layers(
         if node.op_type in SOURCES and node.name in weights and node.name not in kept
     ]
     if names:
-        with quiet():
+        with quantizing("onnx:int8-dynamic"):
             quantizer = ONNXQuantizer(
                 model=model,
                 per_channel=True,

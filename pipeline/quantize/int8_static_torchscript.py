@@ -3,7 +3,6 @@
 The preprocessing and the output's activation stay float: they lie outside the model.
 """
 
-import copy
 from typing import Any
 
 import torch
@@ -16,20 +15,20 @@ from torch.ao.quantization import (
     QConfigMapping,
     get_default_qconfig_mapping,
 )
-from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+from torch.ao.quantization.quantize_fx import convert_fx
 
-from pipeline.quantize.calibration import calibration_batches, one_batch
+from pipeline.quantize.calibration import calibration_batches, first_batches
 from pipeline.quantize.exclude import PREFIX, ancestors, excluded
+from pipeline.quantize.library import library
 from pipeline.quantize.recipes import Quantized, Task, needs_reduced_range
 from pipeline.quantize.torchscript import (
     ENGINE_CPUS,
-    Inputs,
-    calling,
     engine_of,
     quantizing,
     take_apart,
     to_file,
 )
+from pipeline.quantize.torchscript_fx import RECIPE, UNTRACEABLE, Traced
 
 # Layers with weights, and what torch fuses into them.
 LAYERS = (
@@ -43,10 +42,7 @@ OBSERVERS: dict[str, Any] = {"histogram": HistogramObserver, "minmax": MinMaxObs
 PASSING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Dropout, nn.Identity, nn.Flatten)
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
-_UNTRACEABLE = (
-    'Write "onnx:int8-static" in [quantize] recipes instead of "int8-static", or build the model '
-    "without Python branches on values and shapes of tensors."
-)
+COMPARED = 2  # batches on which the graph is compared with the model
 
 
 def apply(task: Task) -> Quantized:
@@ -54,23 +50,18 @@ def apply(task: Task) -> Quantized:
     with quantizing(task, engine):
         parts = take_apart(task)
         mapping = mapping_of(task, engine, parts.core.model)
-        example = parts.prepare(one_batch(task))
-        prepared: Any = calling(
-            task,
-            "torchscript int8-static: tracing the model symbolically (torch.fx)",
-            lambda: _prepared(parts.core.model, mapping, example),
-            _UNTRACEABLE,
-        )
+        inputs = [parts.prepare(batch) for batch in first_batches(task, COMPARED)]
+        traced = Traced(task, parts, inputs)
+        prepared = _prepared(traced, mapping)
         parts.core.model = prepared
-        with torch.no_grad():
-            for batch in calibration_batches(task):
-                parts.core(*parts.prepare(batch))
-        parts.core.model = calling(
-            task,
-            "torchscript int8-static: converting the calibrated model",
-            lambda: convert_fx(prepared),
-            _UNTRACEABLE,
-        ).eval()
+        root = task.config.root
+        for number, batch in enumerate(calibration_batches(task)):
+            given = parts.prepare(batch)
+            with library(f"{RECIPE}: calibrating", root, UNTRACEABLE), torch.no_grad():
+                answers = parts.core(*given)
+            traced.check_fused(number, answers)
+        with library(f"{RECIPE}: converting the calibrated model (torch.ao)", root, UNTRACEABLE):
+            parts.core.model = convert_fx(prepared).eval()
         data = to_file(task, parts, "int8-static", branches=False)
     details = {
         "activations": "uint8",
@@ -125,18 +116,17 @@ def _keep_layers_alone(mapping: QConfigMapping) -> None:
     mapping.set_global(None)
 
 
-def _prepared(model: nn.Module, mapping: QConfigMapping, example: Inputs) -> nn.Module:
+def _prepared(traced: Traced, mapping: QConfigMapping) -> Any:
     """The model with observers. Layers whose weight it also reads by itself, as in
     `self.layer.weight.device`, stay float: a quantized layer has no such tensor."""
-    first: Any = prepare_fx(copy.deepcopy(model), mapping, example)
+    first = traced.observed(mapping)
     called = {node.target for node in first.graph.nodes if node.op == "call_module"}
     tensors = [str(node.target) for node in first.graph.nodes if node.op == "get_attr"]
     kept = sorted(called & {name.rpartition(".")[0] for name in tensors})
     kept += _passing_on(first)
     for name in kept:
         mapping.set_module_name(name, None)
-    prepared: nn.Module = prepare_fx(model, mapping, example) if kept else first
-    return prepared
+    return traced.observed(mapping) if kept else first
 
 
 def _passing_on(prepared: Any) -> list[str]:

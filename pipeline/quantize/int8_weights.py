@@ -15,7 +15,7 @@ from pipeline.quantize.onnx_graph import (
     sort_nodes,
     weighted,
 )
-from pipeline.quantize.onnx_prepare import quiet
+from pipeline.quantize.onnx_prepare import quantizing
 from pipeline.quantize.onnx_stream import load_lean
 from pipeline.quantize.onnx_weights import layers_of, put
 from pipeline.quantize.recipes import Quantized, Task
@@ -51,7 +51,7 @@ def _quantized(task: Task, bits: int) -> bytes:
         if node.op_type == "MatMul" and node.name in weights and node.name not in kept
     ]
     if names:
-        with quiet():
+        with quantizing("onnx:int8-weights"):
             quantizer = MatMulNBitsQuantizer(
                 model,
                 bits=bits,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from pipeline.errors import UsageError
 from pipeline.quantize.calibration import calibration_batches
 from pipeline.quantize.candidates import Candidate, Transform
+from pipeline.quantize.library import RefusedError
 from pipeline.quantize.recipes import RECIPES, Quantized, Task
 
 
@@ -26,7 +27,7 @@ class OnnxMaker:
     def __init__(self, task: Task) -> None:
         self.task = task
         self._grounds: dict[Transform, Any] = {}
-        self._unfit: UsageError | None = None
+        self._unfit: UsageError | None = None  # why no static candidate can be made
 
     def prepare(self) -> None:
         """Runs the calibration samples, if the file can be quantized statically at all. Raises
@@ -35,10 +36,13 @@ class OnnxMaker:
 
         try:
             model, note = folded(self.task)
-        except UsageError as error:  # each static candidate will fail with it
+        except UsageError as error:
             self._unfit = error
             return
-        self._grounds[""] = ground(self.task, model, note)
+        try:
+            self._grounds[""] = ground(self.task, model, note)
+        except RefusedError as error:  # samples that do not fit are no candidate's fault
+            self._unfit = error
 
     def make(self, candidate: Candidate) -> Quantized:
         if candidate.how is None:

@@ -17,10 +17,13 @@ from pipeline.config import threads_or_all
 from pipeline.errors import SetupError, UsageError
 from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.histogram import Histogram
+from pipeline.quantize.library import library
 from pipeline.quantize.onnx_graph import weighted
 from pipeline.quantize.recipes import Task
 from pipeline.runtimes import Array
 
+CALIBRATING = "Calibration with ONNX Runtime"
+INSTEAD = "Leave the static ONNX recipes out; pipeline verify shows whether the fp32 file runs."
 LIMIT = 256 * 2**20  # bytes of activations at once; a batch is cut into parts that fit
 
 Floats = NDArray[np.float64]
@@ -81,7 +84,7 @@ def observe(task: Task, model: ModelProto, nodes: list[str]) -> Observed:
     wanted, rows = _probe(task, session, candidates, inputs, found)
     for batch in calibration_batches(task):
         for part in _parts(batch, rows):
-            answers = session.run(wanted, dict(zip(inputs, part, strict=True)))
+            answers = _run(session, wanted, inputs, part)
             for name, values in zip(wanted, answers, strict=True):
                 found.add(name, values, name in by_channel)
             found.samples += len(part[0])
@@ -114,7 +117,8 @@ def _open(
     options.log_severity_level = 3
     path = task.scratch / "observed.onnx"
     path.write_bytes(augmented.SerializeToString())
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with library(f"{CALIBRATING}, opening {task.path.name}", None, INSTEAD):
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     path.unlink()
     return session, list(wanted)
 
@@ -130,7 +134,7 @@ def _probe(
     fixed = task.signature.inputs[0].shape[0]
     batch = one_batch(task)
     part = batch if fixed else [array[:1] for array in batch]
-    answers = session.run(candidates, dict(zip(inputs, part, strict=True)))
+    answers = _run(session, candidates, inputs, part)
     wanted = [
         name
         for name, values in zip(candidates, answers, strict=True)
@@ -148,6 +152,14 @@ def _probe(
     if fixed:
         return wanted, None
     return wanted, max(1, min(LIMIT, available // 2) // max(1, each))
+
+
+def _run(
+    session: ort.InferenceSession, wanted: list[str], inputs: list[str], part: list[Array]
+) -> list[Array]:
+    with library(CALIBRATING, None, INSTEAD):
+        answers: list[Array] = session.run(wanted, dict(zip(inputs, part, strict=True)))
+    return answers
 
 
 def _parts(batch: list[Array], rows: int | None) -> Iterator[list[Array]]:

@@ -11,6 +11,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from pipeline.errors import UsageError
 from pipeline.onnx_file import clean_onnx, load_onnx
+from pipeline.quantize.library import brief, library
 from pipeline.quantize.onnx_graph import name_nodes, opset
 from pipeline.quantize.recipes import Task
 
@@ -57,16 +58,23 @@ def _without_symbols(task: Task, source: Path, path: Path) -> None:
     try:
         quant_pre_process(source, path, skip_symbolic_shape=True)
     except Exception as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
         raise UsageError(
-            f"ONNX Runtime cannot prepare {task.path.name} for quantization: {said[0]}",
+            f"ONNX Runtime cannot prepare {task.path.name} for quantization: {brief(error)}",
             "Drop the ONNX recipes; pipeline verify shows whether the fp32 file runs at all.",
         ) from error
 
 
 @contextmanager
+def quantizing(recipe: str) -> Iterator[None]:
+    """Around ONNX Runtime's quantizer: without its log lines; what it raises is a UsageError."""
+    instead = f'Leave "{recipe}" out of [quantize] recipes, or name layers in [quantize] exclude.'
+    with quiet(), library(f"{recipe}: ONNX Runtime's quantizer", None, instead):
+        yield
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
-    """Without the log lines of ONNX Runtime's quantizer, which says all that matters by raising."""
+    """Without the log lines of ONNX Runtime's tools, which say all that matters by raising."""
     logging.disable(logging.CRITICAL)
     try:
         yield

@@ -33,7 +33,7 @@ from pipeline.quantize.onnx_graph import (
 )
 from pipeline.quantize.onnx_pad import pad_channels
 from pipeline.quantize.onnx_pool import pool_means
-from pipeline.quantize.onnx_prepare import prepared, quiet
+from pipeline.quantize.onnx_prepare import prepared, quantizing
 from pipeline.quantize.recipes import Task
 
 # Layers whose outputs stay float: ONNX Runtime fuses them with a float output too, and neither
@@ -96,6 +96,8 @@ def chosen_nodes(graph: GraphProto, kept_float: Collection[str]) -> list[str]:
         if node.name in kept_float or node.name in places.before:
             continue
         if node.op_type in LAYERS and node.name in weights:
+            if _is_grouped_transposed(node):
+                continue
             names.append(node.name)
             if node.op_type not in FLOAT_OUTPUTS:
                 narrow.update(node.output)
@@ -105,6 +107,14 @@ def chosen_nodes(graph: GraphProto, kept_float: Collection[str]) -> list[str]:
             if node.op_type in BETWEEN and not last:
                 names.append(node.name)
     return names
+
+
+def _is_grouped_transposed(node: NodeProto) -> bool:
+    """With a bias: ONNX Runtime's quantizer gives that the scales of one group's channels, where
+    there are as many channels again for each group."""
+    groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+    biased = len(node.input) > 2 and bool(node.input[2])
+    return node.op_type == "ConvTranspose" and groups > 1 and biased
 
 
 def _is_between(node: NodeProto, narrow: set[str], stored: set[str]) -> bool:
@@ -125,7 +135,7 @@ def qdq(floor: Ground, how: How, kept_float: Collection[str] = ()) -> ModelProto
         return model
     if how.bias:
         correct_biases(graph, set(names), floor.observed, how)
-    with quiet():
+    with quantizing("onnx:int8-static"):
         quantizer = QDQQuantizer(
             model=model,
             per_channel=how.per_channel,

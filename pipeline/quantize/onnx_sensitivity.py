@@ -7,6 +7,8 @@ from pipeline.config import threads_or_all
 from pipeline.onnx_file import LAYERS
 from pipeline.progress import Bar
 from pipeline.quantize.how import How
+from pipeline.quantize.library import library
+from pipeline.quantize.onnx_calibration import INSTEAD
 from pipeline.quantize.onnx_graph import names_of
 from pipeline.quantize.onnx_qdq import Ground, qdq
 from pipeline.quantize.recipes import Task
@@ -43,7 +45,7 @@ def _answers(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads_or_all(task.config.quantize.threads)
     options.log_severity_level = 4
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return [session.run(None, dict(zip(names, batch, strict=True))) for batch in batches]
+    data = model.SerializeToString()
+    with library("The sensitivity of layers, by ONNX Runtime", None, INSTEAD):
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return [session.run(None, dict(zip(names, batch, strict=True))) for batch in batches]

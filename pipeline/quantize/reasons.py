@@ -17,6 +17,7 @@ def sentence(run: Search, judge: Judge, target: str) -> str:
         if run.timed_out
         else ""
     )
+    late += _left_out(run)
     if run.best is not None:
         return f"{_best(run.best, judge, target)}{late}"
     tried = [trial for trial in run.trials.values() if not trial.failed]
@@ -89,10 +90,25 @@ def _worst(best: Trial, goal: Goal, name: str) -> str:
     return f"the answers have an SQNR of {sqnr if sqnr is not None else 0:.0f} dB"
 
 
+def _left_out(run: Search) -> str:
+    """The candidates that failed where others did not, and each reason once."""
+    failed: dict[str, str] = {}
+    for trial in run.trials.values():
+        if trial.failed:
+            failed.setdefault(_one_line(trial.failed), trial.name)
+    if not failed or all(trial.failed for trial in run.trials.values()):
+        return ""
+    return "".join(f" Left out: {name} ({reason})." for reason, name in failed.items())
+
+
+def _one_line(reason: str) -> str:
+    return reason.partition("\n")[0].removesuffix(".")
+
+
 def _untried(run: Search) -> str:
     failed = next(iter(run.trials.values()), None)
-    if failed is not None:
-        return f"no candidate could be made ({failed.failed})"
+    if failed is not None and failed.failed:
+        return f"no candidate could be made ({_one_line(failed.failed)})"
     return TOO_SHORT if run.timed_out else NOTHING
 
 

@@ -93,10 +93,12 @@ AUTO = "auto"  # no recipe of its own: the search tries them
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe that the configuration asks for, on the artifact that it starts from."""
+    """A recipe that the configuration asks for, on the artifact that it starts from. `strict`: by
+    its format, so that it may not be left out."""
 
     recipe: Recipe
     source: Artifact
+    strict: bool = False
 
     @property
     def artifact_id(self) -> str:
@@ -136,7 +138,8 @@ def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[
         elif left_out := _left_out(config, given, source):
             skipped.append(left_out)
         else:
-            choices[recipe] = Choice(recipe, source)
+            strict = ":" in given or (recipe in choices and choices[recipe].strict)
+            choices[recipe] = Choice(recipe, source, strict)
     return list(choices.values()), list(dict.fromkeys(skipped))
 
 

@@ -32,7 +32,16 @@ from pipeline.quantize.calibration import all_alike, one_batch
 from pipeline.quantize.exclude import PREFIX, check_patterns
 from pipeline.quantize.gate import GATED, gate
 from pipeline.quantize.outcome import Outcome
-from pipeline.quantize.recipes import RECIPES, Choice, Quantized, Recipe, Task, choose, searched
+from pipeline.quantize.recipes import (
+    RECIPES,
+    Choice,
+    Quantized,
+    Recipe,
+    Skipped,
+    Task,
+    choose,
+    searched,
+)
 from pipeline.quantize.score import Judge
 from pipeline.readback import android_pytorch
 from pipeline.runtimes import RUNTIMES, Asked
@@ -61,21 +70,7 @@ def quantize(job: Job) -> Summary:
     for outcome in searches:
         if outcome.file is not None:
             made.add(*_ship(job, outcome, signature), outcome.found["seconds"])
-    judges: dict[Format, Judge] = {}  # fp32 answers the gate's samples once for each format
-    for choice in choices:
-        if choice.artifact_id in made.accounts:
-            job.report.note(f"{choice.artifact_id} is what auto has made; named, it is made once.")
-            continue
-        start = time.perf_counter()
-        artifact, told, passage = _apply(job, choice, signature, judges)
-        if passage is not None:
-            searches.append(passage)
-        if passage is not None and passage.file is None:
-            why = f"{artifact.format}: {passage.why}"
-            job.report.warn(f"{why} With [quantize] gate = false it would all the same.")
-            continue
-        made.add(artifact, choice.source, told, time.perf_counter() - start)
-        job.report.note(f"{artifact.file}: {told}")
+    skipped += _named(job, choices, signature, made, searches)
     report = {
         "artifacts": made.accounts,
         "skipped": [vars(skip) for skip in skipped],
@@ -89,6 +84,57 @@ def quantize(job: Job) -> Summary:
     said = {_subject(outcome): outcome.why for outcome in searches}
     headline = ", ".join(made.accounts) or "float alone ships"
     return {**brief, "headline": headline, "seconds": made.seconds, "why": said}
+
+
+def _named(
+    job: Job, choices: list[Choice], signature: Signature, made: "Made", searches: list[Outcome]
+) -> list[Skipped]:
+    """Adds what the named recipes make to `made` and `searches`; gives what is left out.
+
+    Raises UsageError for a recipe that its own format, or none of the formats, can take.
+    """
+    judges: dict[Format, Judge] = {}  # fp32 answers the gate's samples once for each format
+    refused: dict[str, UsageError] = {}  # by recipe: what the first format said
+    taken: set[str] = set()
+    skipped = []
+    for choice in choices:
+        name = choice.recipe.name
+        if choice.artifact_id in made.accounts:
+            taken.add(name)
+            job.report.note(f"{choice.artifact_id} is what auto has made; named, it is made once.")
+            continue
+        start = time.perf_counter()
+        try:
+            artifact, told, passage = _apply(job, choice, signature, judges)
+        except UsageError as error:
+            if choice.strict:
+                raise
+            refused.setdefault(name, error)
+            skipped.append(_skip(job, choice, error))
+            continue
+        taken.add(name)
+        if passage is not None:
+            searches.append(passage)
+        if passage is not None and passage.file is None:
+            why = f"{artifact.format}: {passage.why}"
+            job.report.warn(f"{why} With [quantize] gate = false it would all the same.")
+            continue
+        made.add(artifact, choice.source, told, time.perf_counter() - start)
+        job.report.note(f"{artifact.file}: {told}")
+    for name, said in refused.items():
+        if name not in taken:
+            raise said
+    return skipped
+
+
+def _skip(job: Job, choice: Choice, error: UsageError) -> Skipped:
+    """A recipe that was named without a format is left out of those that cannot take it."""
+    recipe = choice.recipe
+    reason = error.message.removesuffix(".")
+    for start in (f"{recipe.format} {recipe.name}: ", f"{recipe}: ", f"{recipe} "):
+        reason = reason.removeprefix(start)
+    job.report.warn(f"{recipe.format}: {recipe.name} left out: {reason}.")
+    return Skipped(recipe.name, recipe.format, reason)
 
 
 def _subject(outcome: Outcome) -> str:
@@ -173,11 +219,11 @@ def _apply(
     job.scratch.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="quantize.", dir=job.scratch))
     total = job.config.quantize.calibration_samples if recipe.calibrates else None
+    path = job.out / file_name(source.format, recipe.name)
     try:
         with job.report.bar(str(recipe), total) as bar:
             task = _task(job, source, signature, scratch, bar)
             made = recipe.apply(task)
-            path = job.out / file_name(source.format, recipe.name)
             path.write_bytes(made.data)
             bar.advance(0, "reading back")
             found = account(recipe, task.path, path)
@@ -195,6 +241,9 @@ def _apply(
                 outcome = gate(task, judges[source.format], recipe, path, made)
                 if outcome.file is None:
                     path.unlink()
+    except UsageError:
+        path.unlink(missing_ok=True)  # no half of what is left out
+        raise
     finally:
         shutil.rmtree(scratch)
     return artifact, found, outcome

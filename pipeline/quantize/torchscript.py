@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ from torch.ao.nn.quantized.dynamic import Linear as DynamicLinear
 
 from pipeline.config import threads_or_all
 from pipeline.errors import UsageError
-from pipeline.project import user_code
+from pipeline.inline import inlined_functions, python_calls
 from pipeline.quantize.calibration import one_batch
+from pipeline.quantize.library import brief, library
 from pipeline.quantize.recipes import Task
 from pipeline.readback import read_back
 from pipeline.runtimes import Array
@@ -91,11 +92,15 @@ def to_file(task: Task, parts: Parts, recipe: str, branches: bool) -> bytes:
 
     `branches`: the model is still the user's code, so that a trace may fix what depends on values.
     """
-    batch = parts.prepare(one_batch(task))
+    batch, root = parts.prepare(one_batch(task)), task.config.root
     script_only = branches and task.source.details.get("capture") == "script"
     traced = _captured(task, parts.core, batch, recipe, script_only)
     names = [port.name for port in read_back(task.path, "torchscript").inputs]
-    return save_clean(_shell(parts.pre, traced, names))
+    with library(
+        f"torchscript {recipe}: putting it behind the preprocessing", root, _instead(recipe)
+    ):
+        shell = _shell(parts.pre, traced, names)
+    return save_clean(shell)
 
 
 def _captured(
@@ -111,17 +116,25 @@ def _captured(
             candidate._modules = {**core._modules, "model": model}
             with silence():
                 traced = _trace(candidate, batch)
-                wrong = _difference(task, core, traced, batch)
+                wrong = _no_file(traced) or _difference(task, core, traced, batch)
         except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            wrong = lines[0].rstrip(":") if lines else type(error).__name__
+            wrong = brief(error).rstrip(":")
         if wrong is None:
             return traced
         failures.append(f"{how}: {wrong}")
     raise UsageError(
         f"TorchScript cannot capture the model quantized by {recipe}.\n  " + "\n  ".join(failures),
-        f'Write "onnx:{recipe}" in [quantize] recipes, or leave {recipe} out.',
+        _instead(recipe),
     )
+
+
+def _no_file(traced: torch.jit.ScriptModule) -> str | None:
+    calls = python_calls(traced)
+    return f"it calls {calls[0]} in Python, which no file can hold" if calls else None
+
+
+def _instead(recipe: str) -> str:
+    return f'Write "onnx:{recipe}" in [quantize] recipes, or leave {recipe} out.'
 
 
 def _of_one_path(model: nn.Module) -> nn.Module:
@@ -138,7 +151,7 @@ def _of_one_path(model: nn.Module) -> nn.Module:
 
 
 def _trace(core: nn.Module, batch: Inputs) -> torch.jit.ScriptModule:
-    with torch.no_grad(), sizes_as_keys():
+    with torch.no_grad(), sizes_as_keys(), inlined_functions():
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             core, tuple(tensor.clone() for tensor in batch), check_trace=False, strict=False
         )
@@ -155,7 +168,9 @@ def _difference(
         cases.append(tuple(torch.cat([tensor, tensor, tensor[:1]]) for tensor in batch))
     for inputs in cases:
         with torch.no_grad():
-            given, expected = flatten(traced(*inputs)), flatten(core(*inputs))
+            given, expected = (
+                flatten(module(*(tensor.clone() for tensor in inputs))) for module in (traced, core)
+            )
         for one, other in zip(given, expected, strict=True):
             if one.shape != other.shape:
                 return f"a batch of {len(inputs[0])} gives the shape {list(one.shape)}"
@@ -185,12 +200,3 @@ def _shell(
     if not hasattr(shell, "forward"):
         shell.define(f"def forward(self, {declared}):\n    return self.core({passed})\n")
     return shell.eval()
-
-
-def calling(task: Task, what: str, step: Callable[[], nn.Module], hint: str) -> nn.Module:
-    """Runs a step of torch.ao on the user's model; what it raises becomes a UsageError."""
-    try:
-        with user_code(what, task.config.root):
-            return step()
-    except UsageError as error:
-        raise UsageError(error.message, hint) from error

@@ -1,13 +1,12 @@
 """The sensitivity of the layers of a PyTorch model: FX quantizes each alone, with what it fuses to
 it."""
 
-import copy
 from typing import Any
 
 import torch
 from torch import nn
 from torch.ao.quantization import QConfigMapping
-from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+from torch.ao.quantization.quantize_fx import convert_fx
 
 from pipeline.progress import Bar
 from pipeline.quantize.exclude import PREFIX, ancestors, excluded
@@ -15,6 +14,7 @@ from pipeline.quantize.int8_static_torchscript import mapping_of
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.sensitivity import Sensitivity, few_batches, ranked, sqnr_of
 from pipeline.quantize.torchscript import Inputs, Parts, engine_of, quantizing, take_apart
+from pipeline.quantize.torchscript_fx import Traced
 from pipeline.runtimes import Array, array_of
 from pipeline.wrap import flatten
 
@@ -28,6 +28,7 @@ def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
         parts = take_apart(task)
         model = parts.core.model
         batches = [parts.prepare(batch) for batch in few_batches(task)]
+        traced = Traced(task, parts, batches)
         reference = _answers(parts, batches)
         usual: Any = mapping_of(task, engine, model)
         found = []
@@ -37,7 +38,7 @@ def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
             known = usual.object_type_qconfigs.get(type(module)) or usual.global_qconfig
             alone = QConfigMapping().set_global(None).set_module_name(name, known)
             try:
-                answers = _alone(parts, model, alone, batches)
+                answers = _alone(parts, traced, alone, batches)
             except Exception:  # noqa: S112 - FX refuses a layer by raising whatever it stumbles over
                 continue
             sqnr = sqnr_of(reference, iter(answers))
@@ -47,10 +48,10 @@ def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
 
 
 def _alone(
-    parts: Parts, model: nn.Module, mapping: QConfigMapping, batches: list[Inputs]
+    parts: Parts, traced: Traced, mapping: QConfigMapping, batches: list[Inputs]
 ) -> list[list[Array]]:
     """The answers of the model with what `mapping` names quantized."""
-    prepared: Any = prepare_fx(copy.deepcopy(model), mapping, batches[0])
+    prepared = traced.observed(mapping)
     parts.core.model = prepared
     _answers(parts, batches)
     parts.core.model = convert_fx(prepared)
@@ -62,4 +63,9 @@ def _stays_float(task: Task, name: str) -> bool:
 
 
 def _answers(parts: Parts, batches: list[Inputs]) -> list[list[Array]]:
-    return [[array_of(t) for t in flatten(parts.core(*batch))] for batch in batches]
+    return [[array_of(t) for t in flatten(parts.core(*_copies(batch)))] for batch in batches]
+
+
+def _copies(batch: Inputs) -> Inputs:
+    """A model may write into what it is given."""
+    return tuple(tensor.clone() for tensor in batch)

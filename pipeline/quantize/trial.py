@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.fused import fused
+from pipeline.quantize.library import first_line
 from pipeline.quantize.make import Maker
 from pipeline.quantize.score import Accuracy, Judge, Rung, Speed
 from pipeline.readback import android_pytorch
@@ -68,7 +69,7 @@ class Bench:
         except PipelineError as error:
             found = Trial(candidate, failed=error.message)
         except (RuntimeError, ValueError) as error:
-            found = Trial(candidate, failed=str(error))
+            found = Trial(candidate, failed=first_line(error))
         self._keep(found, rung)
         return found
 

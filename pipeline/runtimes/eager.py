@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pipeline.config import Config
+from pipeline.lazy import by_first_sample
 from pipeline.project import build_model
 from pipeline.runtimes import Array, array_of
 from pipeline.samples import Samples, load_samples
@@ -24,7 +25,7 @@ def reference_model(config: Config, train: Path) -> Wrapped:
 
 def wrapped_model(config: Config, train: Path, samples: Samples) -> Wrapped:
     """As `reference_model`, where samples are loaded already."""
-    model = build_model(config)
+    model = build_model(config, by_first_sample(config))
     if config.model.entry is not None:
         load_weights(model, train / WEIGHTS)
     names = samples.names or parameter_names(model, len(samples.inputs[0]))

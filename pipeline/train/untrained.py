@@ -5,6 +5,7 @@ from contextlib import closing
 
 from torch import nn
 
+from pipeline.lazy import by_first_sample
 from pipeline.project import build_model
 from pipeline.stage import Job, Summary
 from pipeline.train import rng
@@ -24,7 +25,7 @@ def keep_weights(job: Job) -> Summary:
         rng.seed_all(config.train.seed)
         datasets = load_splits(config, "validation") if config.data.entry else []
         rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
-        model = build_model(config).to(here.device)
+        model = build_model(config, by_first_sample(config)).to(here.device)
         validation = Validation(config, model, datasets[0], here) if datasets else None
         value = _score(job, model, validation) if validation else None
         if not foreign and here.world.first:

@@ -59,3 +59,15 @@ def test_extremes_and_constants(values: list[float]) -> None:
     for method in METHODS:
         low, high = value_range(histogram, method, symmetric=False)
         assert np.isfinite([low, high]).all() and low <= 0 <= high
+
+
+@pytest.mark.parametrize("rest", [[1.0, 2.0], [-1.0, 3e38], [-(2.0**-90)]])
+def test_zeros_come_first(rest: list[float]) -> None:
+    first, second = np.zeros(5, np.float32), np.array(rest, np.float32)
+    grown, at_once = Histogram(), Histogram()
+    grown.add(first)
+    grown.add(second)
+    at_once.add(np.concatenate([first, second]))
+    assert grown.counts.sum() == 5 + len(rest)
+    for method in METHODS:
+        assert value_range(grown, method, False) == value_range(at_once, method, False)
