@@ -53,6 +53,12 @@ ANDROID_HINT = (
 )
 
 
+_NO_RUNNER = (
+    "No runner takes such a file. Write the model with operators that only compute and give what "
+    'they compute back, or leave TorchScript out: [export] formats = ["onnx"].'
+)
+
+
 class Exporter:
     """One run of the stage. A TorchScript capture is made once, for whichever format needs it.
 
@@ -86,7 +92,10 @@ class Exporter:
             )
         self.bar.advance(0, "TorchScript: reading back")
         path = self._write("torchscript", save_clean(captured.shell))
-        found = self._read_back("torchscript", path, SAME_KERNELS)
+        try:
+            found = self._read_back("torchscript", path, SAME_KERNELS)
+        except ExportFailedError as error:
+            raise UsageError(f"TorchScript: {error}", _NO_RUNNER) from error
         if not found.holds:
             raise UsageError(f"{path.name}, read back, does not answer as PyTorch does: {found}.")
         return self._artifact("torchscript", path, {"capture": captured.how}, found)

@@ -126,9 +126,9 @@ def usable(names: tuple[str, ...], format: Format, emulate: tuple[str, ...] = ()
 
 
 def array_of(tensor: Any) -> Array:
-    """A tensor's numbers, in memory of their own. Of x.conj().imag torch keeps x's memory and a bit
-    that says to turn the sign; NumPy knows of no such bit."""
-    array: Array = tensor.resolve_conj().resolve_neg().numpy().copy()
+    """A tensor's numbers, in memory of their own; it may be a parameter. Of x.conj().imag torch
+    keeps x's memory and a bit that says to turn the sign; NumPy knows of no such bit."""
+    array: Array = tensor.detach().resolve_conj().resolve_neg().numpy().copy()
     return array
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.errors import UsageError
+from pipeline.errors import DamagedError, PipelineError, UsageError
 from tests.export.conftest import IMAGE, export
 
 CLASSES = {"kind": "classification"}
@@ -148,10 +148,10 @@ def test_a_wrong_element_type_is_told(folder: Path) -> None:
     assert "ONNXRuntimeError" not in caught.value.message
 
 
-@pytest.mark.parametrize("key", ["onnx", "torchscript"])
-def test_a_damaged_file_is_told(folder: Path, key: str) -> None:
+@pytest.mark.parametrize(("key", "error"), [("onnx", UsageError), ("torchscript", DamagedError)])
+def test_a_damaged_file_is_told(folder: Path, key: str, error: type[PipelineError]) -> None:
     folder.mkdir(parents=True)
     (folder / "bad.bin").write_bytes(b"not a model")
-    with pytest.raises(UsageError, match=r"bad\.bin"):
+    with pytest.raises(error, match=r"bad\.bin"):
         export(folder, {key: "bad.bin"}, input=IMAGE)
     assert "bad" not in sys.modules

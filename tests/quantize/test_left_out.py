@@ -158,6 +158,13 @@ def test_onnx_keeps_grouped_transposed_convolutions_float(tmp_path: Path) -> Non
     assert layers == {"quantized": 2, "of": 3}
 
 
+def test_torchscript_keeps_transposed_convolutions_float(tmp_path: Path) -> None:
+    """Kernels of x86 answer them wrongly, without a word."""
+    result = project(tmp_path, "Up", "planes").quantize('quantize.engine="x86"')
+    layers = result.summary["artifacts"]["torchscript-int8-static"]["layers"]["convolutions"]
+    assert layers == {"quantized": 2, "of": 3}
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [(KeyError(8), "KeyError: 8"), (RuntimeError("first\ngraph():\n  %x"), "RuntimeError: first")],

@@ -70,7 +70,6 @@ def project(folder: Path, body: str) -> Exported:
         "h.clamp_(max=0.1)",
         "F.relu(h, inplace=True)",
         "self.cut(h)",
-        "torch.mul(h, 3, out=h)",
         "h.sub_(0.5).clamp_(max=0.1); h.mul_(2)",
         "a, b = h.split(4, 1); h = torch.cat([a, b], 1); h.clamp_(max=0.1)",
         "h += 1",
@@ -101,3 +100,10 @@ def test_a_write_under_another_name_is_refused(tmp_path: Path, body: str, said: 
     with pytest.raises(UsageError, match=said) as caught:
         project(tmp_path, body).quantize()
     assert "onnx:int8-static" in str(caught.value.hint)
+
+
+def test_memory_given_to_an_operator_is_refused_before_that(tmp_path: Path) -> None:
+    """No runner takes `out=`, so that export says it, and not the first device."""
+    with pytest.raises(UsageError, match="TorchScript: .*memory to write into, 'out'") as caught:
+        project(tmp_path, "torch.mul(h, 3, out=h)")
+    assert 'formats = ["onnx"]' in str(caught.value.hint)
