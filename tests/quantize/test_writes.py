@@ -104,6 +104,6 @@ def test_a_write_under_another_name_is_refused(tmp_path: Path, body: str, said: 
 
 def test_memory_given_to_an_operator_is_refused_before_that(tmp_path: Path) -> None:
     """No runner takes `out=`, so that export says it, and not the first device."""
-    with pytest.raises(UsageError, match="TorchScript: .*memory to write into, 'out'") as caught:
+    with pytest.raises(UsageError, match=r"TorchScript: .*memory to write into, 'out'") as caught:
         project(tmp_path, "torch.mul(h, 3, out=h)")
     assert 'formats = ["onnx"]' in str(caught.value.hint)
