@@ -51,6 +51,7 @@ def _model(path: Path, format: Format) -> dict[str, Any]:
     facts = read_back(path, format)
     return {
         "format": format,
+        **({"unsafe": facts.unsafe} if facts.unsafe else {}),
         "precision": precision_of(facts),
         "version": facts.version,
         "inputs": [_port(port) for port in facts.inputs],

@@ -42,6 +42,7 @@ class Facts:
     weight_bytes  bytes by element type over all stored tensors
     layers        every stored tensor, largest first
     provenance    producer and versions, as far as the format has them
+    unsafe        why no runner loads the file, None where they do as far as was looked
     """
 
     operators: dict[str, int]
@@ -51,6 +52,7 @@ class Facts:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    unsafe: str | None = None
 
 
 def weight_bytes(layers: tuple[Layer, ...]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from pipeline.readback.facts import DAMAGED_HINT, Facts, Layer, Port, by_size, w
 
 
 def read_torchscript(path: Path) -> Facts:
-    """What is unsafe in the file is in its provenance. Raises DamagedError."""
+    """Raises DamagedError for what is no TorchScript file."""
     archive = read_archive(path)
     try:
         calls = Calls(archive.code)
@@ -27,7 +27,6 @@ def read_torchscript(path: Path) -> Facts:
             f"{path} is not a readable TorchScript file: it has no method forward.", DAMAGED_HINT
         )
     layers = by_size(_layers(archive))
-    unsafe = archive.unsafe()
     return Facts(
         operators=dict(sorted(calls.operators(forward).items())),
         version=archive.version,
@@ -35,7 +34,8 @@ def read_torchscript(path: Path) -> Facts:
         layers=layers,
         inputs=tuple(Port(argument.arg, None, None) for argument in forward.args.args[1:]),
         outputs=_outputs(forward.returns),
-        provenance={"archive_version": archive.version} | ({"unsafe": unsafe} if unsafe else {}),
+        provenance={"archive_version": archive.version},
+        unsafe=archive.unsafe(),
     )
 
 
