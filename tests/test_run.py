@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, alive, write_tiny
+from tests.conftest import PINNED, Cli, alive, write_tiny
 
 pytestmark = pytest.mark.slow
-
-
-# Else what was fastest comes first, and so a measurement decides about the order.
-PINNED = [("golden = 2", 'golden = 2\nfirst = "onnx-int8-static"')]
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from typing import Any
 from pipeline.bundle.manifest import Artifact, Manifest
 from pipeline.package.card import plain
 from pipeline.package.measured import Timing, surely_slower
-from pipeline.package.order import Order, Why
+from pipeline.package.order import Order, Why, fits
 
 WHY: dict[Why, str] = {
-    "alone": "the only artifact there is",
+    "alone": "as the only artifact",
     "pinned": "as the project's configuration says (`[package] first`)",
     "measured": "since no other that passed was surely faster where they were measured",
     "rule": "by rule (the recipe, then ONNX before TorchScript), since no measurement decides",
@@ -37,10 +37,7 @@ def figures(
 def doubt(order: Order, bench: Mapping[str, Any], timings: Mapping[str, Timing]) -> str | None:
     """A warning where the rule has put first what a measurement should have. What is made for
     another kind of CPU cannot be measured here."""
-    if order.why != "rule" or order.first.artifact.made_for not in (
-        "any",
-        bench["machine"]["arch"],
-    ):
+    if order.why != "rule" or not fits(order.first, bench["machine"]["arch"]):
         return None
     first, faster = order.first.artifact.id, _faster(order, timings)
     if bench.get("void"):
@@ -53,7 +50,7 @@ def doubt(order: Order, bench: Mapping[str, Any], timings: Mapping[str, Timing])
 
 def _opening(order: Order) -> str:
     artifact = order.first.artifact
-    said = f"**First comes {plain(artifact.id)}**, {WHY[order.why]}"
+    said = f"**{plain(artifact.id)} ships first**, {WHY[order.why]}"
     if order.first.verdict == "pass":
         return said
     return f"{said}; its verdict is {order.first.verdict}, so that no program takes it by itself"

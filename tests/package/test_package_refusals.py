@@ -121,7 +121,7 @@ def test_the_fastest_comes_first(made: Made, tmp_path: Path) -> None:
     ids, warnings, page, card = packed(made, tmp_path / "out")
     assert ids == ["torchscript-fp32", "onnx-fp32"]
     assert warnings == []
-    assert "**First comes torchscript-fp32**, since no other that passed was surely" in page
+    assert "**torchscript-fp32 ships first**, since no other that passed was surely" in page
     assert "0.5 ms" not in page
     assert ": 0.5 ms (p50 in torchscript), " in card
     measured(made, onnx=1.0, torchscript=0.97)
@@ -135,7 +135,7 @@ def test_a_void_measurement_orders_nothing_and_it_is_said(made: Made, tmp_path: 
     [said] = warnings
     assert "onnx-fp32 comes first in the bundle by rule, since the measurement is void" in said
     assert "torchscript-fp32 was faster in it: pipeline bench --force" in said
-    assert "**First comes onnx-fp32**, by rule" in page
+    assert "**onnx-fp32 ships first**, by rule" in page
     assert "1 ms (p50 in onnxruntime) in a void measurement" in card
     assert "while torchscript-fp32 takes 0.5 ms" in card
 
@@ -162,7 +162,7 @@ def test_the_configuration_names_what_comes_first(made: Made, tmp_path: Path) ->
     ids, warnings, page, card = packed(pinned, tmp_path / "out")
     assert ids == ["torchscript-fp32", "onnx-fp32"]
     assert warnings == []
-    assert "**First comes torchscript-fp32**, as the project's configuration says" in page
+    assert "**torchscript-fp32 ships first**, as the project's configuration says" in page
     assert "while onnx-fp32 takes 0.1 ms" in card
     with pytest.raises(UsageError, match="There are: onnx-fp32, torchscript-fp32"):
         made.with_package(first="onnx-int8").pack(tmp_path / "unknown")
