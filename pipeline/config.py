@@ -364,6 +364,10 @@ class PackageConfig(Section):
     """A sentence for the model card."""
     license: str = ""
     """Of the model, for the model card: `Apache-2.0`."""
+    first: Annotated[str, Field(min_length=1)] | None = None
+    """Id of the artifact that a program takes by default: `onnx-fp32`. Default: the fastest that
+    passed, as measured here. Named, so that the others follow by a fixed rule, no measurement of
+    `bench` decides about the bundle's bytes."""
     allow_failed: bool = False
     """Pack in spite of a failed verdict; the manifest says so."""
 

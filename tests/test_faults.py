@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.stage import STAGES
 from pipeline.workspace import Workspace
-from tests.conftest import Cli, write_tiny
+from tests.conftest import PINNED, Cli, write_tiny
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +36,9 @@ def bundle_bytes(root: Path) -> dict[str, bytes]:
 
 @pytest.mark.full
 def test_killed_again_and_again(tmp_path: Path, cli: Cli) -> None:
-    calm = write_tiny(tmp_path / "calm")
+    calm = write_tiny(tmp_path / "calm", PINNED)
     assert cli("run", "-c", calm).returncode == 0
-    folder = write_tiny(tmp_path / "killed")
+    folder = write_tiny(tmp_path / "killed", PINNED)
     root = folder / "runs" / "tiny"
     rng = random.Random(5)
     reached = set()

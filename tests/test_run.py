@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, alive, write_tiny
+from tests.conftest import PINNED, Cli, alive, write_tiny
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
     """A tiny project after `pipeline run`. Tests that change it take a copy."""
-    folder = write_tiny(tmp_path_factory.mktemp("whole way") / "tiny prøject")
+    folder = write_tiny(tmp_path_factory.mktemp("whole way") / "tiny prøject", PINNED)
     done = cli("run", "-c", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -122,7 +122,7 @@ def test_a_flipped_byte_is_found_and_rebuilt(copy: Path, cli: Cli) -> None:
 
 
 def test_two_folders_give_the_same_bundle(finished: Path, tmp_path: Path, cli: Cli) -> None:
-    other = write_tiny(tmp_path / "elsewhere")
+    other = write_tiny(tmp_path / "elsewhere", PINNED)
     env = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "HOME": str(tmp_path)}
     done = cli("run", "-c", "elsewhere", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stdout + done.stderr

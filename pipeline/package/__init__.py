@@ -1,4 +1,4 @@
-"""Artifacts and verdict → NAME.bundle, the same bytes for the same inputs."""
+"""Artifacts, verdict and timings → NAME.bundle, the same bytes for the same inputs."""
 
 from pipeline.stage import Job, Summary
 

@@ -1,4 +1,4 @@
-"""The model card, a Markdown page made of the manifest alone: same manifest, same page."""
+"""The model card, a Markdown page made of the manifest, and of why its first artifact is first."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,10 +8,11 @@ ANY_SIZE = "any"
 SHOWN_LABELS = 12
 
 
-def model_card(manifest: Manifest, labels: Sequence[str] | None) -> str:
-    """README.md of the bundle. Timings would differ from run to run, so it has none."""
+def model_card(manifest: Manifest, labels: Sequence[str] | None, first: str) -> str:
+    """README.md of the bundle. `first` is Markdown for its head: what ships first and why, without
+    a time, since timings differ from run to run; `MODEL-CARD.md` has it with the time."""
     sections = (
-        _title(manifest),
+        _title(manifest, first),
         _signature(manifest, labels),
         _artifacts(manifest),
         _accuracy(manifest),
@@ -39,7 +40,7 @@ def figure(value: float | None, spec: str) -> str:
     return "–" if value is None else format(value, spec)
 
 
-def _title(manifest: Manifest) -> list[str]:
+def _title(manifest: Manifest, first: str) -> list[str]:
     says = {
         "pass": "**Verdict: pass.** Every artifact here answers as the PyTorch model does.",
         "fail": "**Verdict: fail.** Not every artifact here answers as the PyTorch model does; "
@@ -50,7 +51,7 @@ def _title(manifest: Manifest) -> list[str]:
     head = [f"# {manifest.name} {manifest.version}", ""]
     if manifest.description:
         head += [*(plain(line) for line in manifest.description.split("\n")), ""]
-    return [*head, says[manifest.verdict], ""]
+    return [*head, says[manifest.verdict], "", first, ""]
 
 
 def _signature(manifest: Manifest, labels: Sequence[str] | None) -> list[str]:
@@ -96,8 +97,8 @@ def _artifacts(manifest: Manifest) -> list[str]:
     ]
     header = ("artifact", "file", "precision", "made for", "bytes", "verdict")
     order = (
-        "In the order of preference, the fastest first as a rule: a program takes the first one "
-        "that was made for its CPU and that it can run."
+        "In the order of preference: a program takes the first one that passed, that was made for "
+        "its CPU and that it can run."
     )
     return ["## Artifacts", "", order, "", *table(header, rows)]
 
@@ -218,9 +219,9 @@ ELSEWHERE = (
     "compare size and SHA-256 of every file with `manifest.json`: a damaged model often loads and "
     "answers wrongly.",
     "",
-    "How fast it runs is not said here, because a timing differs from run to run and the same "
-    "model always gives the same bundle: measure on the device itself, with the code above in a "
-    "loop or with `pipeline bench` in the project that it comes from.",
+    "How fast it runs is not said here, because a timing differs from run to run and from machine "
+    "to machine: measure on the device itself, with the code above in a loop or with "
+    "`pipeline bench` in the project that it comes from.",
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, Format, read_index, read_json
+from pipeline.artifacts import Artifact, read_index, read_json
 from pipeline.bundle import manifest
 from pipeline.bundle.values import Verdict
 from pipeline.errors import UsageError, VerdictError
@@ -22,14 +22,6 @@ ABSOLUTE = re.compile(r"(?<=['\"])(?:[A-Za-z]:)?[/\\][^'\"]*[/\\]|(?<![\w.])(?:/
 LONGEST = 1000  # characters of a reason
 
 Row = Mapping[str, Any]
-
-# What a program takes that is not told otherwise: the fastest first, as a rule. Timings do not
-# decide because they differ from run to run, and the bundle must not. Static int8 computes on
-# integers throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its
-# inputs at every run, which for convolutions costs more than it saves. ONNX Runtime starts faster
-# and holds less memory than LibTorch.
-ORDER = ("int8-static", "int8-mixed", None, "int8-weights", "int4-weights", "fp16", "int8-dynamic")
-FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ class Choice:
 def choose(
     folders: Mapping[str, Path], verdict: Mapping[str, Any], allow_failed: bool
 ) -> list[Choice]:
-    """Every artifact, in the order of preference.
+    """Every artifact, those of export first.
 
     Raises VerdictError if the verdict, or that of an artifact, is `fail`, or no runtime ran it,
     unless `allow_failed`; UsageError if there is none. What is inconclusive is packed as that, and
@@ -68,7 +60,7 @@ def choose(
         raise UsageError("There is no artifact to pack: export made none.", "[export] formats.")
     if not allow_failed:
         _refuse_what_did_not_pass(verdict["verdict"], found)
-    return sorted(found, key=_preference)
+    return found
 
 
 def held_back(quantize: Path) -> list[str]:
@@ -76,11 +68,6 @@ def held_back(quantize: Path) -> list[str]:
     path = quantize / "quantize.json"
     searches = read_json(path).get("searches", []) if path.is_file() else []
     return [search["held_back"] for search in searches if search["held_back"]]
-
-
-def _preference(choice: Choice) -> tuple[int, int]:
-    recipe, format = choice.artifact.recipe, choice.artifact.format
-    return ORDER.index(recipe), FORMATS.index(format)
 
 
 def _refuse_what_did_not_pass(verdict: str, found: Sequence[Choice]) -> None:

@@ -15,9 +15,12 @@ from pipeline.config import Config
 from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.package.card import model_card
 from pipeline.package.choice import VERDICT, Choice, choose, entry, finite, held_back
+from pipeline.package.first import doubt, figures, reason
 from pipeline.package.golden import write_golden
+from pipeline.package.measured import Timing, best_timings
+from pipeline.package.order import Order, fits, order
 from pipeline.package.proof import failures, program_failures
-from pipeline.package.timings import latency, not_the_fastest
+from pipeline.package.timings import latency
 from pipeline.progress import Bar
 from pipeline.project import version_of
 from pipeline.signature import Signature
@@ -44,7 +47,11 @@ def package(job: Job) -> Summary:
     config = job.config
     verdict = read_json(job.inputs["verify"] / VERDICT)
     signature = read_signature(job.inputs["export"])
-    choices = choose(job.inputs, verdict, config.package.allow_failed)
+    bench = read_json(job.inputs["bench"] / BENCH)
+    chosen = choose(job.inputs, verdict, config.package.allow_failed)
+    timings = _timings(job, bench, chosen)
+    ordered = _ordered(job, bench, chosen, timings)
+    choices = ordered.choices
     labels = _labels(config, signature)
     _check_count(config, signature, len(choices))
     folder = job.out / f"{config.name}.bundle"
@@ -61,17 +68,33 @@ def package(job: Job) -> Summary:
             files.append(write_file(folder, LABELS, text.encode("utf-8")))
         held = held_back(job.inputs["quantize"])
         packed = Packed(tuple(artifacts), tuple(golden), tuple(files))
-        card = _finish(folder, _manifest(config, signature, verdict, packed, held), labels)
+        draft = _manifest(config, signature, verdict, packed, held)
+        _finish(folder, draft, model_card(draft, labels, reason(ordered)))
         bundle = read_bundle(folder)
         bar.advance(1, "read back")
         _prove(job, bundle, bar)
-    bench = read_json(job.inputs["bench"] / BENCH)
-    slower = not_the_fastest(bundle.manifest, bench)
-    if slower:
-        job.report.warn(slower)
-    timings = latency(bench)
-    (job.out / CARD).write_bytes((card + timings).encode("utf-8"))
+    doubtful = doubt(ordered, bench, timings)
+    if doubtful:
+        job.report.warn(doubtful)
+    head = figures(ordered, draft, bench, timings)
+    card = model_card(draft, labels, head) + latency(bench)
+    (job.out / CARD).write_bytes(card.encode("utf-8"))
     return _summary(bundle)
+
+
+def _timings(job: Job, bench: Mapping[str, Any], choices: Sequence[Choice]) -> Mapping[str, Timing]:
+    """Of what was made for the CPU that `bench` ran on, or for any."""
+    here = bench["machine"]["arch"]
+    ids = {choice.artifact.id for choice in choices if fits(choice, here)}
+    return best_timings(bench, job.inputs["bench"], ids)
+
+
+def _ordered(
+    job: Job, bench: Mapping[str, Any], choices: Sequence[Choice], timings: Mapping[str, Timing]
+) -> Order:
+    """A void measurement orders nothing: it cannot tell an artifact from itself."""
+    counted = {} if bench.get("void") else timings
+    return order(choices, counted, bench["machine"]["arch"], job.config.package.first)
 
 
 def _prove(job: Job, bundle: Bundle, bar: Bar) -> None:
@@ -123,13 +146,11 @@ def _description(config: Config, held: Sequence[str]) -> str:
     return "\n\n".join(part for part in (config.package.description.strip(), *held) if part)
 
 
-def _finish(folder: Path, draft: Manifest, labels: tuple[str, ...] | None) -> str:
-    """Writes the last two files, and gives the text of the card."""
-    card = model_card(draft, labels)
+def _finish(folder: Path, draft: Manifest, card: str) -> None:
+    """Writes the last two files."""
     readme = write_file(folder, README, card.encode("utf-8"))
     files = sorted([*draft.files, readme], key=lambda file: file.file)
     write_manifest(folder, draft.model_copy(update={"files": tuple(files)}))
-    return card
 
 
 def _summary(bundle: Bundle) -> Summary:
@@ -137,8 +158,8 @@ def _summary(bundle: Bundle) -> Summary:
     artifacts = [artifact.id for artifact in manifest.artifacts]
     size = sum(entry.bytes for entry in manifest.entries)
     return {
-        "headline": f"{bundle.path.name}: {len(artifacts)} artifacts, {len(manifest.golden)} "
-        f"golden samples, {size / 1e6:.2f} MB",
+        "headline": f"{bundle.path.name}: {len(artifacts)} artifacts, {artifacts[0]} first, "
+        f"{len(manifest.golden)} golden samples, {size / 1e6:.2f} MB",
         "bundle": bundle.path.name,
         "digest": bundle.digest,
         "bytes": size,

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.bundle import Manifest
 from pipeline.package.card import figure, table
-
-CLEARLY = 1.25  # times as long: more than one measurement differs from the next
 
 
 def latency(bench: Mapping[str, Any]) -> str:
@@ -30,25 +27,6 @@ def latency(bench: Mapping[str, Any]) -> str:
         there = [_latency_row(row) for row in bench["rows"] if row.get("device") == device]
         lines += ["", f"## Latency on {device}", "", *table(header, there)]
     return "\n".join(lines)
-
-
-def not_the_fastest(manifest: Manifest, bench: Mapping[str, Any]) -> str | None:
-    """Where the order of preference is clearly not what was measured here: a warning."""
-    p50: dict[str, float] = {}
-    for row in bench["rows"]:
-        if row["p50_ms"] is not None and "device" not in row:
-            name = row["artifact"]
-            p50[name] = min(row["p50_ms"], p50.get(name, row["p50_ms"]))
-    names = [artifact.id for artifact in manifest.artifacts if artifact.id in p50]
-    if not names:
-        return None
-    first, fastest = names[0], min(names, key=lambda name: p50[name])
-    if p50[first] <= CLEARLY * p50[fastest]:
-        return None
-    return (
-        f"Programs take {first} where they are not told otherwise; {fastest} was faster here: "
-        f"{p50[fastest]:.3g} ms, not {p50[first]:.3g} ms."
-    )
 
 
 def _latency_row(row: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parent / "project"
 
 
 def make(folder: Path) -> None:
-    """Runs every stage but bench, of which nothing goes into a bundle."""
+    """Runs every stage but bench, of which no figure goes into a bundle: the rule orders it."""
     config = load_config(PROJECT)
     with tempfile.TemporaryDirectory() as work:
         done: dict[str, Path] = {}

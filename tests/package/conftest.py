@@ -14,6 +14,7 @@ from pipeline import export, package, verify
 from pipeline.artifacts import read_json, write_index, write_json
 from pipeline.config import Config
 from pipeline.config_file import load_config
+from pipeline.machine import made_for
 from pipeline.progress import Silent
 from pipeline.project import build_model
 from pipeline.stage import Job
@@ -21,7 +22,8 @@ from pipeline.weights import WEIGHTS, save_weights
 from tests.conftest import write_tiny
 
 BENCH = {
-    "machine": {"cpu": "A processor", "cores": 2, "os": "A system"},
+    "machine": {"cpu": "A processor", "arch": made_for(), "cores": 2, "os": "A system"},
+    "void": False,
     "rows": [
         {
             "artifact": "onnx-fp32", "runtime": "onnxruntime", "threads": 1, "load_ms": 4.0,

@@ -7,6 +7,7 @@ import pytest
 from pipeline.artifacts import read_index, read_json, write_index, write_json
 from pipeline.bundle import read_bundle
 from pipeline.errors import DamagedError, UsageError, VerdictError
+from pipeline.package.stage import CARD
 from pipeline.progress import Silent
 from tests.package.conftest import Made, contents
 
@@ -97,20 +98,74 @@ def test_what_would_fail_in_a_readers_hands_is_not_packed(made: Made, tmp_path: 
     assert "On the golden samples alone" in report.warnings[0]
 
 
-def test_a_slow_first_choice_is_said(made: Made, tmp_path: Path) -> None:
+# What comes first
+
+
+def measured(made: Made, void: bool = False, **p50_ms: float) -> None:
+    """Rows of bench for `onnx` and `torchscript`, without an error."""
     bench = read_json(made.inputs["bench"] / "bench.json")
-    bench["rows"][1] |= {"p50_ms": 0.5, "error": None}
-    write_json(made.inputs["bench"] / "bench.json", bench)
-    report = Silent()
-    made.pack(tmp_path / "out", report)
-    assert report.warnings == [
-        "Programs take onnx-fp32 where they are not told otherwise; torchscript-fp32 was faster "
-        "here: 0.5 ms, not 1 ms."
-    ]
-    bench["rows"][1]["p50_ms"] = 0.9
-    write_json(made.inputs["bench"] / "bench.json", bench)
-    made.pack(tmp_path / "nearly", silent := Silent())
-    assert silent.warnings == []
+    for row in bench["rows"]:
+        row |= {"p50_ms": p50_ms[row["artifact"].partition("-")[0]], "error": None}
+    write_json(made.inputs["bench"] / "bench.json", bench | {"void": void})
+
+
+def packed(made: Made, out: Path) -> tuple[list[str], list[str], str, str]:
+    """The artifacts in their order, the warnings, the bundle's page and the card beside it."""
+    bundle = made.pack(out, report := Silent())
+    ids = [artifact.id for artifact in read_bundle(bundle).manifest.artifacts]
+    return ids, report.warnings, (bundle / "README.md").read_text(), (out / CARD).read_text()
+
+
+def test_the_fastest_comes_first(made: Made, tmp_path: Path) -> None:
+    measured(made, onnx=1.0, torchscript=0.5)
+    ids, warnings, page, card = packed(made, tmp_path / "out")
+    assert ids == ["torchscript-fp32", "onnx-fp32"]
+    assert warnings == []
+    assert "**torchscript-fp32 ships first**, since no other that passed was surely" in page
+    assert "0.5 ms" not in page
+    assert ": 0.5 ms (p50 in torchscript), " in card
+    measured(made, onnx=1.0, torchscript=0.97)
+    assert packed(made, tmp_path / "nearly")[0] == ["onnx-fp32", "torchscript-fp32"]
+
+
+def test_a_void_measurement_orders_nothing_and_it_is_said(made: Made, tmp_path: Path) -> None:
+    measured(made, void=True, onnx=1.0, torchscript=0.5)
+    ids, warnings, page, card = packed(made, tmp_path / "out")
+    assert ids == ["onnx-fp32", "torchscript-fp32"]
+    [said] = warnings
+    assert "onnx-fp32 comes first in the bundle by rule, since the measurement is void" in said
+    assert "torchscript-fp32 was faster in it: pipeline bench --force" in said
+    assert "**onnx-fp32 ships first**, by rule" in page
+    assert "1 ms (p50 in onnxruntime) in a void measurement" in card
+    assert "while torchscript-fp32 takes 0.5 ms" in card
+
+
+def test_without_a_measurement_the_rule_decides_and_it_is_said(made: Made, tmp_path: Path) -> None:
+    bench = read_json(made.inputs["bench"] / "bench.json")
+    write_json(made.inputs["bench"] / "bench.json", bench | {"rows": []})
+    ids, [said], _, card = packed(made, tmp_path / "out")
+    assert ids == ["onnx-fp32", "torchscript-fp32"]
+    assert "by rule, since it was not measured here" in said
+    assert "no time measured here" in card
+
+
+def test_the_fastest_that_failed_does_not_come_first(made: Made, tmp_path: Path) -> None:
+    measured(made, onnx=0.1, torchscript=0.5)
+    failing(made, "onnx-fp32")
+    ids, *_ = packed(made.with_package(allow_failed=True), tmp_path / "out")
+    assert ids == ["torchscript-fp32", "onnx-fp32"]
+
+
+def test_the_configuration_names_what_comes_first(made: Made, tmp_path: Path) -> None:
+    measured(made, onnx=0.1, torchscript=0.5)
+    pinned = made.with_package(first="torchscript-fp32")
+    ids, warnings, page, card = packed(pinned, tmp_path / "out")
+    assert ids == ["torchscript-fp32", "onnx-fp32"]
+    assert warnings == []
+    assert "**torchscript-fp32 ships first**, as the project's configuration says" in page
+    assert "while onnx-fp32 takes 0.1 ms" in card
+    with pytest.raises(UsageError, match="There are: onnx-fp32, torchscript-fp32"):
+        made.with_package(first="onnx-int8").pack(tmp_path / "unknown")
 
 
 # Wrong input
@@ -129,6 +184,9 @@ def test_a_changed_artifact_is_refused(made: Made, tmp_path: Path) -> None:
 def test_artifacts_stand_in_the_order_of_preference(
     made: Made, tmp_path: Path, recipe: str, precision: str, place: int
 ) -> None:
+    """Of the rule, where no measurement decides."""
+    bench = read_json(made.inputs["bench"] / "bench.json")
+    write_json(made.inputs["bench"] / "bench.json", bench | {"rows": []})
     onnx = next(a for a in read_index(made.inputs["export"]) if a.format == "onnx")
     file = f"model.{recipe}.onnx"
     (made.inputs["quantize"] / file).write_bytes((made.inputs["export"] / onnx.file).read_bytes())

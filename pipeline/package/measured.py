@@ -1,0 +1,72 @@
+"""How long each artifact takes here, as `bench` measured it: what the order of a bundle goes by."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.runtimes import RUNTIMES
+from pipeline.timing.contest import ratio_of_medians
+
+LATENCIES = "latencies.npz"
+NOISE = 1.05  # times as long: where no rounds are at hand, less is within noise
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row: the runtime, the median of its runs at batch 1 in ms, and all of them in ms, round
+    by round (empty where `latencies.npz` lacks them)."""
+
+    runtime: str
+    p50_ms: float
+    turns_ms: tuple[Sequence[float], ...] = ()
+
+
+def surely_slower(one: Timing, other: Timing) -> bool:
+    """Whether `one` takes longer than `other` by more than noise.
+
+    That is what `Ratio.tells` says of their rounds, as in every contest of `bench`: the 95 %
+    interval of the ratio of medians lies above 1.02. Without rounds 5 % of p50 is taken for noise.
+    """
+    if len(one.turns_ms) == len(other.turns_ms) >= 2:
+        return ratio_of_medians(one.turns_ms, other.turns_ms).tells == "slower"
+    return one.p50_ms > NOISE * other.p50_ms
+
+
+def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -> dict[str, Timing]:
+    """Of each of the artifacts `ids` that was measured here, its fastest row (by p50).
+
+    The rows of the C++ runner count, since programs run a bundle in it, without Python around the
+    call; those of Python where fewer artifacts have a row in C++. The two are never mixed: the C++
+    runner sees the pictures of one size alone, so that its figures are of other work. Peers, the
+    eager model, phones, and rows that ended in an error never count. `folder` has `latencies.npz`.
+    """
+    rows: tuple[dict[str, Timing], dict[str, Timing]] = ({}, {})
+    for name, timing in _rows(bench, folder / LATENCIES):
+        if name in ids:
+            found = rows[RUNTIMES[timing.runtime].program]
+            if name not in found or timing.p50_ms < found[name].p50_ms:
+                found[name] = timing
+    python, cpp = rows
+    return cpp if len(cpp) >= len(python) else python
+
+
+def _rows(bench: Mapping[str, Any], latencies: Path) -> list[tuple[str, Timing]]:
+    arrays = dict(np.load(latencies)) if latencies.is_file() else {}
+    return [
+        (row["artifact"], Timing(row["runtime"], row["p50_ms"], _turns(arrays, number)))
+        for number, row in enumerate(bench["rows"])
+        if row["runtime"] in RUNTIMES
+        and row["p50_ms"] is not None
+        and not (row["error"] or row.get("peer") or "device" in row)
+    ]
+
+
+def _turns(arrays: Mapping[str, Any], number: int) -> tuple[Sequence[float], ...]:
+    """The runs of row `number`, cut into its rounds."""
+    if f"{number}.rounds" not in arrays:
+        return ()
+    ends = np.cumsum(arrays[f"{number}.rounds"])
+    return tuple(part.tolist() for part in np.split(arrays[f"{number}.ms"], ends[:-1]))
