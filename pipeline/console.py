@@ -1,26 +1,18 @@
 """All that a person sees: progress, notes, error panels. Only this and `cli.py` print."""
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
+from pipeline.bars import Bars
 from pipeline.errors import PipelineError
 from pipeline.progress import Bar
 
@@ -35,51 +27,56 @@ class Terminal:
     """
 
     def __init__(self, json_only: bool = False) -> None:
+        if json_only:
+            _claim_output()
         self.console = _console(stderr=json_only)
+        self._bars = Bars(self.console)
         self._warned: set[str] = set()
 
     def note(self, text: str) -> None:
-        self.console.print(f"  {escape(text)}", soft_wrap=True)
+        self._say(Text(text), "  ")
 
     def warn(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self.console.print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
+            self._say(Text(text), "  [yellow]![/] ")
 
-    @contextmanager
-    def bar(self, description: str, total: float | None) -> Iterator[Bar]:
-        with Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as progress:
-            yield _RichBar(progress, progress.add_task(escape(description), total=total, text=""))
+    def bar(self, description: str, total: float | None) -> AbstractContextManager[Bar]:
+        return self._bars.bar(description, total)
 
     def show(self, item: Any) -> None:
-        self.console.print(item)
+        """A table, or a line with markup."""
+        self.console.print(item, soft_wrap=isinstance(item, str))
 
-
-class _RichBar:
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
-
-    def advance(self, steps: float = 1, text: str = "") -> None:
-        if text:
-            self._progress.update(self._task, advance=steps, text=escape(text))
-        else:
-            self._progress.update(self._task, advance=steps)
+    def _say(self, text: Text, head: str) -> None:
+        """Wrapped between words where a person reads, and never in a log, which is searched."""
+        first = Text.from_markup(head)
+        room = self.console.width - first.cell_len
+        longest = max(map(cell_len, text.plain.split()), default=0)
+        if not self.console.is_terminal or longest > room:  # a path must stay whole
+            self.console.print(first + text, soft_wrap=True)
+            return
+        for line in text.wrap(self.console, room):
+            line.rstrip()
+            self.console.print(first + line, soft_wrap=True)
+            first = Text(" " * first.cell_len)
 
 
 def print_json(data: Any) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    """One JSON document on standard output, and nothing else."""
+    out = _claim_output()
+    out.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    out.flush()
+
+
+@functools.cache
+def _claim_output() -> TextIO:
+    """Standard output, for a document alone: what anything else prints, a library in C or a child
+    process among them, goes to standard error from now on."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
 
 
 def show_error(error: PipelineError) -> None:
@@ -99,7 +96,8 @@ def show_error(error: PipelineError) -> None:
 
 
 def _console(stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False)
+    """Bound to the stream of now: what is put in its place later must not take bars away."""
+    console = Console(file=sys.stderr if stderr else sys.stdout, stderr=stderr, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _LOG_WIDTH
     return console

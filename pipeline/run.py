@@ -80,7 +80,7 @@ SHARED = (
 # Folders that only these import; the C++ runner is asked by means of a bundle.
 BESIDES = {"verify": ("bundle", "android"), "bench": ("bundle",), "package": ("bundle",)}
 # Modules that no stage imports, and every cli*.py.
-ABOVE = ("config_file", "console", "tables", "run", "doctor", "inspection")
+ABOVE = ("bars", "fitted", "config_file", "console", "tables", "run", "doctor", "inspection")
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,75 @@
-"""Keeps libraries that print from printing."""
+"""Stands between libraries that print and the streams that they print to."""
 
 import contextlib
 import io
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 
-class _Quiet(io.TextIOBase):
-    """Drops what one thread prints; a progress bar that another one draws goes on."""
+class Stream(io.TextIOBase):
+    """A text stream in front of another; `write` is for a subclass to say.
+
+    Whoever asks for its encoding, its number or its bytes finds them, since libraries do.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self.thread = threading.get_ident()
-
-    def write(self, text: str) -> int:
-        if threading.get_ident() != self.thread:
-            self.stream.write(text)
-        return len(text)
 
     def flush(self) -> None:
         self.stream.flush()
 
     def isatty(self) -> bool:
         return self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self.stream.errors
+
+    @property
+    def buffer(self) -> "Any":
+        return _Bytes(self)
+
+
+class _Bytes(io.RawIOBase):
+    """Where `print` would write its bytes: as text to the stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.stream.write(bytes(data).decode(self.stream.encoding, "replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+class _Quiet(Stream):
+    """Drops what one thread prints."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self.thread:
+            self.stream.write(text)
+        return len(text)
 
 
 @contextlib.contextmanager

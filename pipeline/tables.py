@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
+
+from pipeline.fitted import Column, FittedTable
 
 COLOURS = {
     "pass": "green",
@@ -23,6 +24,8 @@ COLOURS = {
     "slower": "bold red",
     "can't tell": "yellow",
 }
+# Columns whose cells are names or single words, and are not wrapped.
+WHOLE = ("artifact", "runtime", "stage", "state", "verdict", "status")
 _SHORT_LIST = 12
 _LONG_TABLE = 60  # rows, beyond which only what matters is shown
 
@@ -32,19 +35,20 @@ def word(state: str) -> str:
     return f"[{COLOURS.get(state, 'white')}]{state}[/]"
 
 
-def status_table(states: Sequence[Mapping[str, Any]]) -> Table:
+def status_table(states: Sequence[Mapping[str, Any]]) -> FittedTable:
     table = _table("stage", "state", "why")
     for state in states:
         table.add_row(state["stage"], word(state["state"]), escape("\n".join(state["why"])))
     return table
 
 
-def verdict_table(verdict: Mapping[str, Any]) -> Table:
+def verdict_table(verdict: Mapping[str, Any]) -> FittedTable:
     """One row for each artifact in each runtime; every figure is in verdict.json."""
     metric = verdict["metric"]
     name = metric["name"] if metric else "metric"
     table = _table(
-        "artifact", "runtime", ">max abs", ">SQNR", ">top-1", f">{name}", ">drop", "verdict"
+        *("artifact", "runtime", ">max abs", ">SQNR", ">top-1", f">{name}", ">drop", "verdict"),
+        least=("top-1", "max abs", name, "SQNR", "drop"),
     )
     if metric:
         reference = _number(metric["reference"], ".4f")
@@ -68,12 +72,15 @@ def _where(row: Mapping[str, Any]) -> str:
     return escape(f"{row['runtime']} · {row['device']}" if "device" in row else row["runtime"])
 
 
-def drift_table(found: Mapping[str, Any]) -> Table:
+def drift_table(found: Mapping[str, Any]) -> FittedTable:
     """One row a layer; of many, the bad ones and those around them."""
     layers, shown = found["layers"], set(found["culprits"])
     bad = [index for index, layer in enumerate(layers) if layer["verdict"] == "fail"]
     near = {index + step for index in (*bad[:20], *shown) for step in (-2, -1, 0, 1)}
-    table = _table("layer", "operator", "compared with", ">SQNR", ">its own", ">max abs", "verdict")
+    table = _table(
+        *("layer", "operator", "compared with", ">SQNR", ">its own", ">max abs", "verdict"),
+        least=("max abs", "operator", "compared with"),
+    )
     for index, layer in enumerate(layers):
         if len(layers) > _LONG_TABLE and index not in near and index % (len(layers) // 30 + 1):
             continue
@@ -96,11 +103,12 @@ def _decibels(value: float | None, max_abs: float | None) -> str:
     return f"{value:.0f} dB"
 
 
-def bench_table(bench: Mapping[str, Any]) -> Table:
+def bench_table(bench: Mapping[str, Any]) -> FittedTable:
     """p90 first, beside eager PyTorch's own; every figure is in bench.json."""
     table = _table(
-        *("artifact", "runtime", ">p90 ms", ">p50 ms", ">times as fast as eager"),
+        *("artifact", "runtime", ">p90 ms", ">p50 ms", ">times as fast\nas eager"),
         *(">load ms", ">samples/s", ">peak MB"),
+        least=("load ms", "peak MB", "samples/s", "p50 ms", "times as fast\nas eager"),
     )
     for row in bench["rows"]:
         runtime = escape(f"{row['runtime']} (peer)") if row["peer"] else _where(row)
@@ -131,10 +139,19 @@ def times_as_fast(ratio: Mapping[str, float] | None) -> str:
     return f"{1 / ratio['ratio']:.2f} ({1 / ratio['high']:.2f}–{1 / ratio['low']:.2f})"
 
 
-def compare_table(found: Mapping[str, Any]) -> Table:
+def compare_table(found: Mapping[str, Any]) -> FittedTable:
     """Ours against theirs, one row for each artifact in each runtime."""
     table = _table(
-        *("artifact", "runtime", ">p90 ms", ">p50 ms", ">other p50", ">ratio of medians", "verdict")
+        *(
+            "artifact",
+            "runtime",
+            ">p90 ms",
+            ">p50 ms",
+            ">other p50",
+            ">ratio of medians",
+            "verdict",
+        ),
+        least=("p90 ms", "other p50", "p50 ms"),
     )
     for row in found["rows"]:
         ratio = row["ratio"]
@@ -149,9 +166,9 @@ def compare_table(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def sensitivity_table(found: Mapping[str, Any]) -> Table:
+def sensitivity_table(found: Mapping[str, Any]) -> FittedTable:
     """Layers of one format, the most sensitive first, and what keeping them float gains."""
-    table = _table("layer", ">SQNR, it alone in int8", ">SQNR, all but it and those above")
+    table = _table("layer", ">SQNR, it alone\nin int8", ">SQNR, all but it\nand those above")
     table.add_row("all layers in int8", "", _db(found["all_sqnr_db"]), style="dim")
     gained = {row["layer"]: row["sqnr_db"] for row in found["without"]}
     for row in found["sensitivity"]:
@@ -165,7 +182,7 @@ def _db(value: float | None) -> str:
     return "exact" if value is None else f"{value:.1f} dB"
 
 
-def checks_table(checks: Sequence[Mapping[str, Any]]) -> Table:
+def checks_table(checks: Sequence[Mapping[str, Any]]) -> FittedTable:
     table = _table("what", "found", "wanted", "status", "remedy")
     for check in checks:
         table.add_row(
@@ -201,7 +218,7 @@ def _facts(data: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
             yield f"{title}  {escape(_plain(value))}"
 
 
-def profile_table(profile: Mapping[str, Any]) -> Table:
+def profile_table(profile: Mapping[str, Any]) -> FittedTable:
     """What `pipeline train --profile` found."""
     table = _table("part of a step", ">ms", ">share")
     for row in profile["parts"]:
@@ -222,27 +239,32 @@ def profile_table(profile: Mapping[str, Any]) -> Table:
     return table
 
 
-def _rows(items: Sequence[Mapping[str, Any]]) -> Table:
+def _rows(items: Sequence[Mapping[str, Any]]) -> FittedTable:
     """A column for each key that says something in any row."""
     keys = {key: None for item in items for key in item}
     said = [key for key in keys if any(item.get(key) not in (None, [], "") for item in items)]
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    columns = []
     for key in said:
         numeric = all(isinstance(item.get(key), int | float | None) for item in items)
-        table.add_column(key, justify="right" if numeric else "left", overflow="fold")
+        columns.append(Column(key, numeric, whole=numeric))
+    table = FittedTable(columns, header_style="dim")
     for item in items:
         table.add_row(*(escape(_plain(item.get(key))) for key in said))
     return table
 
 
-def _table(*columns: str) -> Table:
-    """A column that starts with `>` is for numbers; the first ones name what a row is about."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        numeric = column.startswith(">")
-        whole = numeric or column in ("artifact", "runtime", "stage", "state", "verdict", "status")
-        table.add_column(column.lstrip(">"), justify="right" if numeric else "left", no_wrap=whole)
-    return table
+def _table(*columns: str, least: Sequence[str] = ()) -> FittedTable:
+    """A column that starts with `>` is for numbers; the first ones name what a row is about.
+    `least` are those that may be left out, the one that is missed least first."""
+    return FittedTable(
+        [
+            Column(
+                title.lstrip(">"), title.startswith(">"), title.startswith(">") or title in WHOLE
+            )
+            for title in columns
+        ],
+        least,
+    )
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

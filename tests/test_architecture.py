@@ -26,7 +26,7 @@ LAYERS = [
     {"runtimes"},
     {*STAGES, "inspection", "init", "doctor", "report"},
     {"run"},
-    {"console", "tables"},
+    {"bars", "console", "fitted", "tables"},
     {
         "cli_options",
         "cli_stages",
