@@ -102,7 +102,8 @@ def _left_out(run: Search) -> str:
 
 
 def _one_line(reason: str) -> str:
-    return reason.partition("\n")[0].removesuffix(".")
+    """The first line, and the one below it: where it happened, or what was tried first."""
+    return " ".join(line.strip() for line in reason.splitlines()[:2]).removesuffix(".")
 
 
 def _untried(run: Search) -> str:

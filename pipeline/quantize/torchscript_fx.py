@@ -40,6 +40,10 @@ WITHOUT_WRITES = (
     "Write it without changing a tensor in place, as in h = h.clamp(max=1), or "
     '"onnx:int8-static" in [quantize] recipes instead of "int8-static".'
 )
+UNFUSED = (
+    'Write "onnx:int8-static" in [quantize] recipes instead of "int8-static", or give each norm a '
+    "layer of its own."
+)
 
 
 class Traced:
@@ -67,7 +71,7 @@ class Traced:
         self.graph.recompile()
         with library(f"{RECIPE}: running torch.fx's graph of the model", root, UNTRACEABLE):
             given = list(self._answers(self.graph))
-        self._compare(given, self._expected, SAME, "torch.fx's graph of the model")
+        self._compare(given)
 
     def observed(self, mapping: QConfigMapping) -> Any:
         """A copy with layers fused and observers around them, as `prepare_fx` makes it."""
@@ -77,9 +81,12 @@ class Traced:
 
     def check_fused(self, number: int, given: object) -> None:
         """Raises UsageError where fusing has changed the answers to the inputs of that number."""
-        if number < len(self._expected):
-            expected = self._expected[number]
-            self._compare([flatten(given)], [expected], FUSED, "what torch.ao fuses of the model")
+        if number >= len(self._expected):
+            return
+        apart = _apart([flatten(given)], [self._expected[number]], FUSED)
+        if apart is not None:
+            what = "the model with batch norms folded into its layers (torch.ao)"
+            raise UsageError(f"{RECIPE}: {what} {apart} than the model itself.", UNFUSED)
 
     def _answers(self, model: nn.Module) -> Iterator[tuple[Tensor, ...]]:
         core, before = self.parts.core, self.parts.core.model
@@ -91,16 +98,16 @@ class Traced:
         finally:
             core.model = before
 
-    def _compare(self, given: Answers, expected: Answers, relative: float, what: str) -> None:
-        apart = _apart(given, expected, relative)
+    def _compare(self, given: Answers) -> None:
+        apart = _apart(given, self._expected, SAME)
         if apart is None:
             return
-        root = self.task.config.root
-        core = self.parts.core
+        core, root = self.parts.core, self.task.config.root
         writes = lines_that_write(lambda: core(*(t.clone() for t in self.inputs[0])), root)
         hint = WITHOUT_WRITES if writes else UNTRACEABLE
         places = "".join(f"\n  {line}" for line in writes)
         places = places and f" Lines that change a tensor in place:{places}"
+        what = "torch.fx's graph of the model"
         raise UsageError(f"{RECIPE}: {what} {apart} than the model itself.{places}", hint)
 
     def _arguments(self) -> tuple[Any, ...]:

@@ -85,6 +85,20 @@ def pairs():
     return sets(lambda rng: (rng.integers(0, 7), rng.normal(size=8).astype(np.float32)))
 
 
+class Shared(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(4) for _ in range(2))
+        for index, norm in enumerate(self.norms):
+            nn.init.constant_(norm.weight, 1.0 + 3 * index)
+
+    def forward(self, x):
+        return sum(norm(self.conv(x * 2**i)) for i, norm in enumerate(self.norms))
+
+
 class Up(nn.Module):
     def __init__(self):
         super().__init__()
@@ -135,6 +149,13 @@ def test_torchscript_is_left_out_where_torch_fx_fails(
         with pytest.raises(UsageError, match="torchscript int8-static"):
             made.quantize('quantize.recipes=["torchscript:int8-static"]')
     assert result.summary["skipped"] or "torchscript-int8-static" in result.artifacts
+
+
+def test_a_convolution_that_norms_share_is_left_out(tmp_path: Path) -> None:
+    result = project(tmp_path, "Shared", "planes").quantize()
+    assert list(result.artifacts) == ["onnx-int8-static"]
+    (skip,) = result.summary["skipped"]
+    assert skip["reason"].startswith("the model with batch norms folded into its layers")
 
 
 def test_a_recipe_that_no_format_takes_is_refused(tmp_path: Path) -> None:

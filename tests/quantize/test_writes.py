@@ -81,7 +81,7 @@ def test_a_statement_in_place_is_kept(tmp_path: Path, body: str) -> None:
     x = np.random.default_rng(9).uniform(size=(4, 3, 6, 6)).astype(np.float32) * 2.5
     (expected,), (given,) = answer(made.fp32("torchscript"), [x]), answer(int8, [x])
     noise = np.square(given - expected).sum()
-    assert 10 * np.log10(np.square(expected).sum() / noise) > 25  # without the write: below 15
+    assert 10 * np.log10(np.square(expected).sum() / noise) > 25  # without its write: below 15
 
 
 @pytest.mark.parametrize(
