@@ -1,14 +1,14 @@
 """How long each artifact takes here, as `bench` measured it: what the order of a bundle goes by."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.runtimes import RUNTIMES
-from pipeline.timing.contest import ratio_of_medians
+from pipeline.timing.contest import CONTROL, Ratio, ratio_of_medians
 
 LATENCIES = "latencies.npz"
 NOISE = 1.05  # times as long: where no rounds are at hand, less is within noise
@@ -17,11 +17,13 @@ NOISE = 1.05  # times as long: where no rounds are at hand, less is within noise
 @dataclass(frozen=True)
 class Timing:
     """One row: the runtime, the median of its runs at batch 1 in ms, and all of them in ms, round
-    by round (empty where `latencies.npz` lacks them)."""
+    by round (empty where `latencies.npz` lacks them). `control` is what a contestant came to
+    against itself, where the measurement is void."""
 
     runtime: str
     p50_ms: float
     turns_ms: tuple[Sequence[float], ...] = ()
+    control: Ratio | None = None
 
 
 def surely_slower(one: Timing, other: Timing) -> bool:
@@ -29,10 +31,20 @@ def surely_slower(one: Timing, other: Timing) -> bool:
 
     That is what `Ratio.tells` says of their rounds, as in every contest of `bench`: the 95 %
     interval of the ratio of medians lies above 1.02. Without rounds 5 % of p50 is taken for noise.
+    In a void measurement what moved the control may have moved this as far: only what is left
+    beyond that counts.
     """
     if len(one.turns_ms) == len(other.turns_ms) >= 2:
-        return ratio_of_medians(one.turns_ms, other.turns_ms).tells == "slower"
-    return one.p50_ms > NOISE * other.p50_ms
+        ratio = ratio_of_medians(one.turns_ms, other.turns_ms)
+    else:
+        times = one.p50_ms / other.p50_ms
+        ratio = Ratio(times, times / NOISE * CONTROL[1], times * NOISE * CONTROL[0])
+    return (ratio.doubted(one.control) if one.control else ratio).tells == "slower"
+
+
+def tells_nothing(bench: Mapping[str, Any]) -> bool:
+    """Whether the measurement is void, and nobody knows by how much."""
+    return bool(bench.get("void")) and not (bench.get("control") or {}).get("ratio")
 
 
 def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -> dict[str, Timing]:
@@ -44,8 +56,11 @@ def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -
     eager model, phones, and rows that ended in an error never count. `folder` has `latencies.npz`.
     """
     rows: tuple[dict[str, Timing], dict[str, Timing]] = ({}, {})
+    known = (bench.get("control") or {}).get("ratio")
+    control = Ratio(**known) if bench.get("void") and known else None
     for name, timing in _rows(bench, folder / LATENCIES):
         if name in ids:
+            timing = replace(timing, control=control)  # noqa: PLW2901
             found = rows[RUNTIMES[timing.runtime].program]
             if name not in found or timing.p50_ms < found[name].p50_ms:
                 found[name] = timing

@@ -17,7 +17,7 @@ from pipeline.package.card import model_card
 from pipeline.package.choice import VERDICT, Choice, choose, entry, finite, held_back
 from pipeline.package.first import doubt, figures, reason
 from pipeline.package.golden import write_golden
-from pipeline.package.measured import Timing, best_timings
+from pipeline.package.measured import Timing, best_timings, tells_nothing
 from pipeline.package.order import Order, fits, order
 from pipeline.package.proof import failures, program_failures
 from pipeline.package.timings import latency
@@ -92,8 +92,8 @@ def _timings(job: Job, bench: Mapping[str, Any], choices: Sequence[Choice]) -> M
 def _ordered(
     job: Job, bench: Mapping[str, Any], choices: Sequence[Choice], timings: Mapping[str, Timing]
 ) -> Order:
-    """A void measurement orders nothing: it cannot tell an artifact from itself."""
-    counted = {} if bench.get("void") else timings
+    """A measurement that is void by nobody knows how much orders nothing."""
+    counted = {} if tells_nothing(bench) else timings
     return order(choices, counted, bench["machine"]["arch"], job.config.package.first)
 
 

@@ -109,6 +109,13 @@ def measured(made: Made, void: bool = False, **p50_ms: float) -> None:
     write_json(made.inputs["bench"] / "bench.json", bench | {"void": void})
 
 
+def void_by(made: Made, ratio: float) -> None:
+    """The control was so many times as long as itself."""
+    bench = read_json(made.inputs["bench"] / "bench.json")
+    control = {"ratio": {"ratio": ratio, "low": ratio - 0.01, "high": ratio + 0.01}}
+    write_json(made.inputs["bench"] / "bench.json", bench | {"void": True, "control": control})
+
+
 def packed(made: Made, out: Path) -> tuple[list[str], list[str], str, str]:
     """The artifacts in their order, the warnings, the bundle's page and the card beside it."""
     bundle = made.pack(out, report := Silent())
@@ -128,7 +135,27 @@ def test_the_fastest_comes_first(made: Made, tmp_path: Path) -> None:
     assert packed(made, tmp_path / "nearly")[0] == ["onnx-fp32", "torchscript-fp32"]
 
 
-def test_a_void_measurement_orders_nothing_and_it_is_said(made: Made, tmp_path: Path) -> None:
+def test_a_void_measurement_orders_what_differs_by_more_than_it_was_off(
+    made: Made, tmp_path: Path
+) -> None:
+    measured(made, onnx=1.0, torchscript=0.5)
+    void_by(made, 1.2)
+    ids, warnings, _, card = packed(made, tmp_path / "clear")
+    assert ids == ["torchscript-fp32", "onnx-fp32"]
+    assert warnings == []
+    assert "0.5 ms (p50 in torchscript) in a void measurement" in card
+    measured(made, onnx=1.0, torchscript=0.85)
+    void_by(made, 1.2)
+    assert packed(made, tmp_path / "near")[0] == ["onnx-fp32", "torchscript-fp32"]
+    void_by(made, 0.9)  # the other way round is as far off
+    assert packed(made, tmp_path / "nearer")[0] == ["onnx-fp32", "torchscript-fp32"]
+    void_by(made, 0.98)
+    assert packed(made, tmp_path / "clearer")[0] == ["torchscript-fp32", "onnx-fp32"]
+
+
+def test_a_void_measurement_without_a_control_orders_nothing_and_it_is_said(
+    made: Made, tmp_path: Path
+) -> None:
     measured(made, void=True, onnx=1.0, torchscript=0.5)
     ids, warnings, page, card = packed(made, tmp_path / "out")
     assert ids == ["onnx-fp32", "torchscript-fp32"]
