@@ -1,5 +1,6 @@
 """All that a person sees: progress, notes, error panels. Only this and `cli.py` print."""
 
+import atexit
 import functools
 import json
 import os
@@ -46,9 +47,12 @@ class Terminal:
 
     def show(self, item: Any) -> None:
         """A table, or a line with markup."""
-        self.console.print(item, soft_wrap=isinstance(item, str))
+        if isinstance(item, str):
+            self._say(Text.from_markup(item))
+        else:
+            self.console.print(item)
 
-    def _say(self, text: Text, head: str) -> None:
+    def _say(self, text: Text, head: str = "") -> None:
         """Wrapped between words where a person reads, and never in a log, which is searched."""
         first = Text.from_markup(head)
         room = self.console.width - first.cell_len
@@ -75,6 +79,7 @@ def _claim_output() -> TextIO:
     process among them, goes to standard error from now on."""
     sys.stdout.flush()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    atexit.register(out.close)
     os.dup2(2, 1)
     return out
 

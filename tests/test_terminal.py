@@ -192,7 +192,9 @@ def check(seen: Seen, stages: tuple[str, ...]) -> None:
     assert len(seen.written) < MOST
     assert seen.remains == []
     # A path is never broken: it would not be found again.
-    assert [line for line in seen.wrapped if not re.match(r"Bundle |Report |  Trace", line)] == []
+    assert [
+        line for line in seen.wrapped if not re.match(r"Bundle |Report |Plot |  Trace|/", line)
+    ] == []
     named = [
         line.split(" ", 1)[0] for line in seen.screen if re.match(r"\w+ \(.*(s|fresh)\)", line)
     ]
@@ -205,7 +207,7 @@ def test_what_a_model_prints_breaks_neither_bar_nor_json(tmp_path: Path) -> None
     folder = write_tiny(tmp_path / "noisy")
     code = (folder / "tiny.py").read_text()
     code = code.replace("nn.Flatten(), ", "nn.Flatten(), Noise(), ").replace(
-        "\n\ndef build_data", f"\n{NOISE}\nos.write(1, b'written by C')\n\n\ndef build_data"
+        "\n\ndef build_data", f"\n{NOISE}\nos.write(1, b'written by C\\n')\n\n\ndef build_data"
     )
     (folder / "tiny.py").write_text(code)
     seen = pipeline_in_terminal(100, "export", "-c", folder)
