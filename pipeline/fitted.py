@@ -23,13 +23,19 @@ class Column:
 
 class FittedTable:
     """Rows of cells with markup. `least` are titles of columns that may be left out, the one that
-    is missed least first; columns that say nothing in any row go before them, without a word."""
+    is missed least first; columns that say nothing in any row go before them, without a word.
+    `has_all` is where a reader finds what was left out."""
 
     def __init__(
-        self, columns: Sequence[Column], least: Sequence[str] = (), header_style: str = "bold"
+        self,
+        columns: Sequence[Column],
+        least: Sequence[str] = (),
+        has_all: str = "--json",
+        header_style: str = "bold",
     ) -> None:
         self.columns = tuple(columns)
         self.least = tuple(least)
+        self.has_all = has_all
         self.header_style = header_style
         self.rows: list[tuple[tuple[str, ...], str | None]] = []
 
@@ -43,7 +49,8 @@ class FittedTable:
         yield self._table(shown, options.max_width)
         if left_out:
             names = ", ".join(left_out).replace("\n", " ")
-            yield Text(f"no room for {names}: a wider terminal or --json has all", style="dim")
+            said = f"no room for {names}: a wider terminal or {self.has_all} has all"
+            yield Text(said, style="dim")
 
     def _fitting(self, room: int) -> tuple[list[int], list[str]]:
         """The columns that fit, by number, and the titles of those that are left out."""

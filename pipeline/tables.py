@@ -49,6 +49,7 @@ def verdict_table(verdict: Mapping[str, Any]) -> FittedTable:
     table = _table(
         *("artifact", "runtime", ">max abs", ">SQNR", ">top-1", f">{name}", ">drop", "verdict"),
         least=("top-1", "max abs", name, "SQNR", "drop"),
+        has_all="verdict.json",
     )
     if metric:
         reference = _number(metric["reference"], ".4f")
@@ -109,6 +110,7 @@ def bench_table(bench: Mapping[str, Any]) -> FittedTable:
         *("artifact", "runtime", ">p90 ms", ">p50 ms", ">times as fast\nas eager"),
         *(">load ms", ">samples/s", ">peak MB"),
         least=("load ms", "peak MB", "samples/s", "p50 ms", "times as fast\nas eager"),
+        has_all="bench.json",
     )
     for row in bench["rows"]:
         runtime = escape(f"{row['runtime']} (peer)") if row["peer"] else _where(row)
@@ -253,7 +255,7 @@ def _rows(items: Sequence[Mapping[str, Any]]) -> FittedTable:
     return table
 
 
-def _table(*columns: str, least: Sequence[str] = ()) -> FittedTable:
+def _table(*columns: str, least: Sequence[str] = (), has_all: str = "--json") -> FittedTable:
     """A column that starts with `>` is for numbers; the first ones name what a row is about.
     `least` are those that may be left out, the one that is missed least first."""
     return FittedTable(
@@ -264,6 +266,7 @@ def _table(*columns: str, least: Sequence[str] = ()) -> FittedTable:
             for title in columns
         ],
         least,
+        has_all,
     )
 
 

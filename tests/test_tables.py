@@ -144,7 +144,7 @@ def test_what_is_left_out_is_said() -> None:
     assert "peak MB" not in "".join(shown[:2])
     said = " ".join(shown[2 + len(IDS) :])
     assert said.startswith("no room for load ms, peak MB")
-    assert "--json" in said
+    assert "bench.json" in said
 
 
 def test_wide_tables_have_all() -> None:
