@@ -48,7 +48,7 @@ def verdict_table(verdict: Mapping[str, Any]) -> FittedTable:
     name = metric["name"] if metric else "metric"
     table = _table(
         *("artifact", "runtime", ">max abs", ">SQNR", ">top-1", f">{name}", ">drop", "verdict"),
-        least=("top-1", "max abs", name, "SQNR", "drop"),
+        least=("top-1", "max abs", "SQNR", name, "drop"),
         has_all="verdict.json",
     )
     if metric:
@@ -69,8 +69,8 @@ def verdict_table(verdict: Mapping[str, Any]) -> FittedTable:
 
 
 def _where(row: Mapping[str, Any]) -> str:
-    """The runtime, and the phone that it ran on."""
-    return escape(f"{row['runtime']} · {row['device']}" if "device" in row else row["runtime"])
+    """The runtime, and below it the phone that it ran on: its name may be as long as a line."""
+    return escape(f"{row['runtime']}\n· {row['device']}" if "device" in row else row["runtime"])
 
 
 def drift_table(found: Mapping[str, Any]) -> FittedTable:

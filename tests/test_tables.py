@@ -149,7 +149,16 @@ def test_what_is_left_out_is_said() -> None:
 
 def test_wide_tables_have_all() -> None:
     for name in ("verdict", "bench", "compare"):
-        assert "no room for" not in "\n".join(lines(TABLES[name], 130))
+        assert "no room for" not in "\n".join(lines(TABLES[name], 120))
+
+
+def test_the_name_of_a_phone_costs_no_figure() -> None:
+    found = verdict("Accuracy")
+    for row in found["rows"]:
+        row["device"] = "Google Pixel 8, Android 15"
+    shown = lines(tables.verdict_table(found), 80)
+    assert "drop" in shown[0]
+    assert sum("· Google Pixel 8, Android 15" in line for line in shown) == len(IDS)
 
 
 def test_columns_that_say_nothing_go_first_and_without_a_word() -> None:
