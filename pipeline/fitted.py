@@ -45,27 +45,23 @@ class FittedTable:
         self.rows.append(((*cells, *[""] * missing), style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        shown, left_out = self._fitting(options.max_width)
-        yield self._table(shown, options.max_width)
+        widths = [self._width(index) for index in range(len(self.columns))]
+        shown, left_out = self._fitting(widths, options.max_width)
+        yield self._table(shown, _total(widths, shown) <= options.max_width)
         if left_out:
             names = ", ".join(left_out).replace("\n", " ")
             said = f"no room for {names}: a wider terminal or {self.has_all} has all"
             yield Text(said, style="dim")
 
-    def _fitting(self, room: int) -> tuple[list[int], list[str]]:
+    def _fitting(self, widths: Sequence[int], room: int) -> tuple[list[int], list[str]]:
         """The columns that fit, by number, and the titles of those that are left out."""
         shown = list(range(len(self.columns)))
-        widths = [self._width(index) for index in shown]
-
-        def too_wide() -> bool:
-            return sum(widths[index] for index in shown) + _GAP * (len(shown) - 1) > room
-
-        if too_wide():
+        if _total(widths, shown) > room:
             shown = [index for index in shown if not self._says_nothing(index)]
         left_out = []
         for title in self.least:
             index = next((i for i in shown if self.columns[i].title == title), None)
-            if index is not None and too_wide():
+            if index is not None and _total(widths, shown) > room:
                 shown.remove(index)
                 left_out.append(title)
         return shown, left_out
@@ -80,12 +76,10 @@ class FittedTable:
     def _says_nothing(self, index: int) -> bool:
         return bool(self.rows) and all(cells[index] in ("", "–") for cells, _ in self.rows)
 
-    def _table(self, shown: Sequence[int], room: int) -> Table:
+    def _table(self, shown: Sequence[int], fits: bool) -> Table:
         table = Table(
             box=None, pad_edge=False, header_style=self.header_style, padding=(0, _GAP, 0, 0)
         )
-        widths = [self._width(index) for index in shown]
-        fits = sum(widths) + _GAP * (len(shown) - 1) <= room
         for index in shown:
             column = self.columns[index]
             table.add_column(
@@ -97,3 +91,7 @@ class FittedTable:
         for cells, style in self.rows:
             table.add_row(*(cells[index] for index in shown), style=style)
         return table
+
+
+def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[index] for index in shown) + _GAP * (len(shown) - 1)

@@ -70,13 +70,8 @@ PLANS = (
 )
 assert tuple(plan.stage for plan in PLANS) == STAGES
 
-SHARED = (
-    "formats",
-    "readback",
-    "runner",
-    "runtimes",
-    "timing",
-)  # folders that any stage may import
+# Folders that any stage may import.
+SHARED = ("formats", "readback", "runner", "runtimes", "timing")
 # Folders that only these import; the C++ runner is asked by means of a bundle.
 BESIDES = {"verify": ("bundle", "android"), "bench": ("bundle",), "package": ("bundle",)}
 # Modules that no stage imports, and every cli*.py.

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from pipeline.formats.torchscript.validate import read_archive
+from pipeline.formats.torchscript.validate import VERSIONS, WRITER_MAKES, read_archive
 
 # A qualified name in code (`__torch__.torch.nn.modules.conv.___torch_mangle_3.Conv2d`).
 _CODE_NAME = re.compile(rb"__torch__(?:\.[A-Za-z_]\w*)+")
@@ -31,9 +31,8 @@ _TARGETS = re.compile(rb"^ +(?:(\w+(?:, \w+)*),? = |for (\w+) in )", re.MULTILIN
 # A string, left alone, or a name that is neither an attribute nor the keyword of an argument.
 _NAME = re.compile(rb'"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*(?!\w|=[^=])')
 
-# Since version 6, which newer operators such as gelu ask for, it stands in the hidden folder.
-_VERSIONS = ("version", ".data/version")
-_DROPPED = (*_VERSIONS, ".data/serialization_id")  # the writer makes these itself
+_VERSIONS = tuple(name.decode() for name in VERSIONS)
+_DROPPED = tuple(name.decode() for name in WRITER_MAKES)
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:

@@ -168,7 +168,7 @@ def test_columns_that_say_nothing_go_first_and_without_a_word() -> None:
     assert "no room for" not in "\n".join(shown)
 
 
-def test_real_results_fit(tmp_path: Path) -> None:
+def test_real_results_fit() -> None:
     """Of a manifest, whose lists are of many shapes."""
     golden = Path(__file__).parent / "golden" / "bundle-v1" / "manifest.json"
     found: Mapping[str, Any] = json.loads(golden.read_text(encoding="utf-8"))

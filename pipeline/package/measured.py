@@ -1,7 +1,7 @@
 """How long each artifact takes here, as `bench` measured it: what the order of a bundle goes by."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def surely_slower(one: Timing, other: Timing) -> bool:
 
 def tells_nothing(bench: Mapping[str, Any]) -> bool:
     """Whether the measurement is void, and nobody knows by how much."""
-    return bool(bench.get("void")) and not (bench.get("control") or {}).get("ratio")
+    return bool(bench.get("void")) and _control(bench) is None
 
 
 def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -> dict[str, Timing]:
@@ -56,11 +56,8 @@ def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -
     eager model, phones, and rows that ended in an error never count. `folder` has `latencies.npz`.
     """
     rows: tuple[dict[str, Timing], dict[str, Timing]] = ({}, {})
-    known = (bench.get("control") or {}).get("ratio")
-    control = Ratio(**known) if bench.get("void") and known else None
     for name, timing in _rows(bench, folder / LATENCIES):
         if name in ids:
-            timing = replace(timing, control=control)  # noqa: PLW2901
             found = rows[RUNTIMES[timing.runtime].program]
             if name not in found or timing.p50_ms < found[name].p50_ms:
                 found[name] = timing
@@ -70,13 +67,20 @@ def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -
 
 def _rows(bench: Mapping[str, Any], latencies: Path) -> list[tuple[str, Timing]]:
     arrays = dict(np.load(latencies)) if latencies.is_file() else {}
+    control = _control(bench)
     return [
-        (row["artifact"], Timing(row["runtime"], row["p50_ms"], _turns(arrays, number)))
+        (row["artifact"], Timing(row["runtime"], row["p50_ms"], _turns(arrays, number), control))
         for number, row in enumerate(bench["rows"])
         if row["runtime"] in RUNTIMES
         and row["p50_ms"] is not None
         and not (row["error"] or row.get("peer") or "device" in row)
     ]
+
+
+def _control(bench: Mapping[str, Any]) -> Ratio | None:
+    """Of a void measurement what its control came to, where that is known."""
+    known = (bench.get("control") or {}).get("ratio")
+    return Ratio(**known) if bench.get("void") and known else None
 
 
 def _turns(arrays: Mapping[str, Any], number: int) -> tuple[Sequence[float], ...]:

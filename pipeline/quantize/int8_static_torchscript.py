@@ -119,8 +119,6 @@ def _keep_layers_alone(mapping: QConfigMapping) -> None:
     known: Any = mapping.object_type_qconfigs
     for operator in [*known, *LAYERS]:
         layer = operator in LAYERS
-        if operator in known and known[operator] is None:
-            continue
         mapping.set_object_type(operator, known.get(operator, default) if layer else None)
     mapping.set_global(None)
 

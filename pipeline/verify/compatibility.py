@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.artifacts import Artifact, Format
 from pipeline.formats.torchscript.operators import operators as allowed_operators
+from pipeline.onnx_look import COMPUTING, MICROSOFT
 
 # ONNX Runtime 1.29.0, which is pinned for Python, the C++ runner and Android alike. Measured: it
 # opens models up to these and refuses the next; a test asks the one that is installed.
@@ -20,18 +21,6 @@ ORT_OPSET, ORT_IR = 26, 13
 # kMaxSupportedFileFormatVersion of caffe2/serialize/versions.h, in torch 1.13.1 as in 2.15.
 SCRIPT_VERSION = 10
 
-# Operators beside the standard's: what the C++ runner allows of ONNX Runtime's own. A test compares
-# them with cpp_runner/bundle/look_onnx.cpp.
-_MICROSOFT = (
-    "Attention BiasGelu DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul "
-    "EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul Gelu "
-    "GroupQueryAttention MatMulInteger16 MatMulIntegerToFloat MatMulNBits MultiHeadAttention "
-    "NhwcMaxPool QAttention QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv "
-    "QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearSigmoid QLinearSoftmax "
-    "QuantizeLinear QuickGelu SkipLayerNormalization "
-)
-RUNNER_MICROSOFT = frozenset(_MICROSOFT.split())
-RUNNER_DOMAINS = ("ai.onnx.ml",)
 SHOWN = 5  # operators in a reason
 
 
@@ -128,8 +117,7 @@ def _not_in_runner_onnx(operators: Collection[str]) -> list[str]:
     lacking = set(_not_in_onnxruntime(operators))
     for name in operators:
         domain, _, operator = name.rpartition(".")
-        allowed = operator in RUNNER_MICROSOFT if domain == "com.microsoft" else True
-        if not allowed or domain not in ("", "com.microsoft", *RUNNER_DOMAINS):
+        if domain and (domain != MICROSOFT or operator not in COMPUTING):
             lacking.add(name)
     return sorted(lacking)
 

@@ -9,8 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline.artifacts import Artifact, write_index
-from pipeline.runner.sources import sources
-from pipeline.verify.compatibility import ORT_IR, ORT_OPSET, RUNNER_MICROSOFT, rows
+from pipeline.verify.compatibility import ORT_IR, ORT_OPSET, rows
 from tests.verify.verify_cases import Case, good
 
 
@@ -39,13 +38,6 @@ def test_the_newest_that_onnx_runtime_reads() -> None:
     assert opens(make(ORT_OPSET, ORT_IR))
     assert not opens(make(ORT_OPSET + 1, ORT_IR))
     assert not opens(make(ORT_OPSET, ORT_IR + 1))
-
-
-def test_the_runners_own_list() -> None:
-    text = (sources() / "bundle" / "look_onnx.cpp").read_text(encoding="utf-8")
-    found = re.search(r"kMicrosoft = \{(.*?)\};", text, re.DOTALL)
-    assert found
-    assert set(re.findall(r'"(\w+)"', found[1])) == RUNNER_MICROSOFT
 
 
 def onnx_file(folder: Path, content: bytes, operators: tuple[str, ...], opset: int) -> Artifact:

@@ -23,6 +23,9 @@ from pipeline.formats.torchscript.tokens import Token, tokens_of
 VERSIONS = (b"version", b".data/version")
 """Since version 6, which newer operators such as gelu ask for, it stands in the hidden folder."""
 
+WRITER_MAKES = (*VERSIONS, b".data/serialization_id")
+"""Records that torch's writer makes by itself."""
+
 _MAX_CODE = 1 << 26  # bytes in all; timm's largest has 440 KB
 _NUMBER = rb"[0-9]{1,9}"
 _CODE_SEGMENT = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
@@ -75,7 +78,7 @@ class Archive:
 
     def needed(self) -> dict[str, bytes]:
         """The records without litter, version and what the writer makes itself."""
-        made = (*VERSIONS, b".data/serialization_id", *self.litter)
+        made = (*WRITER_MAKES, *self.litter)
         with self.path.open("rb") as file:
             return {
                 name.decode("ascii"): content(file, record)
