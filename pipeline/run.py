@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
-from pipeline.artifacts import read_json, sha256_of
 from pipeline.config import NO_WEIGHT_DEPENDS_ON, Config
 from pipeline.errors import VerdictError
-from pipeline.progress import Reporter
-from pipeline.project import packages_of, source_hashes, version_of
+from pipeline.project.sources import packages_of, source_hashes
 from pipeline.runner.sources import Target
-from pipeline.stage import STAGES, Job, Summary
-from pipeline.workspace import Ingredients, Status, Workspace, digest_of, key_of
+from pipeline.system.imports import reached
+from pipeline.system.packages import version_of
+from pipeline.system.progress import Reporter
+from pipeline.workspace.artifacts import read_json, sha256_of
+from pipeline.workspace.folder import Ingredients, Status, Workspace, digest_of, key_of
+from pipeline.workspace.stage import STAGES, Job, Summary
 
+HOME = Path(pipeline.__file__).parent
 MODEL = ("model", "data", "input", "output")  # the sections that say what is computed
 ALL = ("*",)
 
@@ -69,13 +72,6 @@ PLANS = (
     ),
 )
 assert tuple(plan.stage for plan in PLANS) == STAGES
-
-# Folders that any stage may import.
-SHARED = ("formats", "readback", "runner", "runtimes", "timing")
-# Folders that only these import; the C++ runner is asked by means of a bundle.
-BESIDES = {"verify": ("bundle", "android"), "bench": ("bundle",), "package": ("bundle",)}
-# Modules that no stage imports, and every cli*.py.
-ABOVE = ("bars", "fitted", "config_file", "console", "tables", "run", "doctor", "inspection")
 
 
 @dataclass(frozen=True)
@@ -233,7 +229,7 @@ def _ingredients(
         "inputs": inputs,
         "sources": common["sources"],
         "versions": common["versions"] | _versions(plan.packages),
-        "code": _own_code(plan.stage),
+        "code": _code(plan.stage),
         "machine": _machine(plan.machine),
         "runner": _runner(config.verify.emulate if plan.stage == "verify" else ())
         if plan.runner
@@ -254,7 +250,7 @@ def _versions(packages: Collection[str]) -> dict[str, str]:
 def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
     if not facts:
         return {}
-    from pipeline.machine import describe  # reads /proc: only where a stage depends on it
+    from pipeline.system.machine import describe  # reads /proc: only where a stage depends on it
 
     described = describe()
     return {name: described[name] for name in facts}
@@ -269,17 +265,30 @@ def _runner(emulate: Sequence[str]) -> str | None:
         program.stamp(target) or "" for target in targets if not program.why_not(None, target)
     ]
     if "jvm" in emulate:
-        from pipeline.android import jvm
+        from pipeline.devices.android import jvm
 
         stamps += [] if jvm.why_not() else [jvm.stamp()]
     return " ".join(stamps) or None
 
 
-def _own_code(stage: str) -> str:
-    """This program's version, and a hash of the part of its source that the stage runs."""
-    home = Path(pipeline.__file__).parent
-    files = [p for p in home.glob("*.py") if p.stem not in ABOVE and not p.stem.startswith("cli")]
-    for folder in (*SHARED, *BESIDES.get(stage, ()), stage):
-        files += (home / folder).rglob("*.py")
-    hashes = {path.relative_to(home).as_posix(): sha256_of(path) for path in files}
-    return f"{pipeline.__version__}+{key_of(hashes)[:12]} on Python {platform.python_version()}"
+def own_code(stage: str) -> dict[str, str]:
+    """SHA-256 by path of this program's files that the stage runs: what its imports reach, and
+    the data beside those modules that they name. The public names of `pipeline` reach everything,
+    and no stage uses them."""
+    modules = reached([HOME / stage / "__init__.py"], HOME.parent, named=True)
+    modules = {path for path in modules if path.is_relative_to(HOME)} - {HOME / "__init__.py"}
+    named = {path for module in modules for path in _data_of(module)}
+    return {path.relative_to(HOME).as_posix(): sha256_of(path) for path in modules | named}
+
+
+def _data_of(module: Path) -> list[Path]:
+    """The files beside a module, not Python, whose name stands in it."""
+    beside = [path for path in module.parent.iterdir() if path.is_file() and path.suffix != ".py"]
+    text = module.read_text(encoding="utf-8") if beside else ""
+    return [path for path in beside if path.name in text]
+
+
+def _code(stage: str) -> str:
+    """This program's version, and a hash over its files that the stage runs."""
+    digest = key_of(own_code(stage))[:12]
+    return f"{pipeline.__version__}+{digest} on Python {platform.python_version()}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/configuration.md from the models, defaults and docstrings of pipeline/config.py.
+"""Writes docs/configuration.md from the models, defaults and docstrings of pipeline/config/.
 
 scripts/config_docs.py            writes it
 scripts/config_docs.py --check    exits 1 if it is not up to date
@@ -22,7 +22,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 HEAD = """\
 # Configuration
 
-<!-- Written by scripts/config_docs.py from pipeline/config.py; change it there. -->
+<!-- Written by scripts/config_docs.py from pipeline/config/; change it there. -->
 
 One file, `pipeline.toml`, describes a model from its source to its bundle. Only `[model]` is
 required, with one of `entry`, `torchscript` and `onnx`. An unknown key is an error that names the

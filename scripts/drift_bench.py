@@ -130,12 +130,12 @@ def measured(project: Path, artifact: str, part: str) -> None:
     """In a process of its own, since a peak never goes down."""
     import torch
 
-    from pipeline.config_file import load_config
-    from pipeline.progress import Silent
+    from pipeline.config.file import load_config
     from pipeline.runtimes import RUNTIMES, Asked
     from pipeline.runtimes.eager import wrapped_model
+    from pipeline.system.progress import Silent
     from pipeline.verify.drift import run as drift
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.folder import Workspace
 
     # isort: split
     import onnxruntime  # noqa: F401  behind pipeline, which switches its telemetry off
@@ -155,7 +155,7 @@ def measured(project: Path, artifact: str, part: str) -> None:
         model = wrapped_model(config, inputs["train"], run.loaded)
         with torch.no_grad():
             model(*[torch.from_numpy(array) for array in run.samples[0]])
-        from pipeline.artifacts import read_signature
+        from pipeline.workspace.artifacts import read_signature
 
         runtime = RUNTIMES["onnxruntime" if file.format == "onnx" else "torchscript"]
         runner = runtime.open(file.path, Asked(read_signature(inputs["export"]), 1, file.made_for))

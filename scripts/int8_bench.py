@@ -25,20 +25,20 @@ import numpy as np
 import onnx
 
 import pipeline.export
-from pipeline.artifacts import read_index, read_signature
+from pipeline.cli.console import Terminal
 from pipeline.config import Config
-from pipeline.config_file import load_config
-from pipeline.console import Terminal
+from pipeline.config.file import load_config
 from pipeline.errors import UsageError
-from pipeline.progress import Silent
+from pipeline.measure.timing.contest import Ratio, ratio_of_medians, turns
+from pipeline.measure.timing.loop import measure, warm_up
+from pipeline.project.samples import Array, load_samples, stream_batches
 from pipeline.quantize.candidates import Candidate
-from pipeline.quantize.fused import fused
 from pipeline.quantize.make import OnnxMaker
+from pipeline.quantize.onnx.fused import fused
 from pipeline.quantize.recipes import Task
-from pipeline.samples import Array, load_samples, stream_batches
-from pipeline.stage import Job
-from pipeline.timing.contest import Ratio, ratio_of_medians, turns
-from pipeline.timing.loop import measure, warm_up
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import read_index, read_signature
+from pipeline.workspace.stage import Job
 
 # isort: split
 import onnxruntime as ort  # behind pipeline, which switches its telemetry off
@@ -121,7 +121,7 @@ def exported(config: Config, train: Path, folder: Path) -> Work:
 
 def found(work: Work, train: Path, folder: Path) -> Candidate | None:
     """What the search takes at the size that the model was trained at."""
-    from pipeline.quantize.auto import auto
+    from pipeline.quantize.search.auto import auto
 
     with Silent().bar("", None) as bar:
         scratch = folder / "search"

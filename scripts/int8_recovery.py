@@ -18,9 +18,9 @@ import torch
 from int8_bench import Work, exported
 from safetensors.torch import load_file, save_file
 
-from pipeline.config_file import load_config
-from pipeline.progress import Silent
-from pipeline.quantize.auto import auto
+from pipeline.config.file import load_config
+from pipeline.quantize.search.auto import auto
+from pipeline.system.progress import Silent
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "int8"
 FACTOR = 500.0

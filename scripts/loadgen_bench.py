@@ -15,15 +15,15 @@ from pathlib import Path
 
 import mlperf_loadgen as lg
 
-from pipeline.artifacts import read_index, read_signature
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
+from pipeline.measure.timing.contest import turns
+from pipeline.measure.timing.draw import draw
+from pipeline.measure.timing.loop import measure, warm_up
+from pipeline.measure.timing.percentiles import summary
+from pipeline.project.samples import load_samples
 from pipeline.runtimes import Asked, Runner, usable
-from pipeline.samples import load_samples
-from pipeline.timing.contest import turns
-from pipeline.timing.draw import draw
-from pipeline.timing.loop import measure, warm_up
-from pipeline.timing.percentiles import summary
-from pipeline.workspace import Workspace
+from pipeline.workspace.artifacts import read_index, read_signature
+from pipeline.workspace.folder import Workspace
 
 Pair = tuple[float, float]  # p90 in milliseconds: by nearest rank, by early stopping
 
@@ -77,8 +77,8 @@ def ours(runner: Runner, samples: list, seconds: float, seed: int) -> Pair:
         return runner.run(samples[draw(seed, number, len(samples))])
 
     warm_up(call, 10, 0.5)
-    told = summary([nanoseconds / 1e6 for nanoseconds in measure(call, 64, seconds)])
-    return told["p90_nearest_ms"], told["p90_ms"]
+    details_of = summary([nanoseconds / 1e6 for nanoseconds in measure(call, 64, seconds)])
+    return details_of["p90_nearest_ms"], details_of["p90_ms"]
 
 
 def theirs(runner: Runner, samples: list, seconds: float, seed: int) -> Pair:

@@ -25,14 +25,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipeline.artifacts import read_index, read_json
 from pipeline.config import Config
-from pipeline.config_file import CONFIG_NAME, parse_config
+from pipeline.config.file import CONFIG_NAME, parse_config
 from pipeline.errors import VerdictError
-from pipeline.project import build_model
-from pipeline.samples import load_samples
-from pipeline.weights import WEIGHTS, save_weights
-from pipeline.wrap import Preprocess
+from pipeline.graph.wrap import Preprocess
+from pipeline.project.entries import build_model
+from pipeline.project.samples import load_samples
+from pipeline.project.weights import WEIGHTS, save_weights
+from pipeline.workspace.artifacts import read_index, read_json
 
 PIPELINE = Path(sys.executable).with_name("pipeline")  # the installed command
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
@@ -136,9 +136,9 @@ def attempt(candidate: Candidate, format: str) -> dict[tuple[str, str], Cell]:
             refused = project.command("verify", passing)
             if refused:
                 return nothing | {(format, "fp32"): refused}
-        how = read_index(project.workspace / "export")[0].details
+        scheme = read_index(project.workspace / "export")[0].details
         for row in read_json(project.workspace / "verify" / "verdict.json")["rows"]:
-            cells[format, row["recipe"] or "fp32"] = judged(row, how, project.fallback)
+            cells[format, row["recipe"] or "fp32"] = judged(row, scheme, project.fallback)
         return cells
 
 
@@ -176,14 +176,14 @@ class Project:
         return Cell("no", one_line(message))
 
 
-def judged(row: dict[str, Any], how: dict[str, Any], fallback: list[str]) -> Cell:
+def judged(row: dict[str, Any], scheme: dict[str, Any], fallback: list[str]) -> Cell:
     """The verdict and the noise; for fp32 the largest error and how it was made. With reasons."""
     first, *more = row["reasons"] or [""]
     why = first + (f"; and {len(more)} more" if more else "")
     if row["recipe"]:
         noise = "exact" if row["sqnr_db"] is None else f"{row['sqnr_db']:.0f} dB"
         return Cell(f"{row['verdict']} {noise}", why)
-    made = how.get("capture") or how.get("exporter")
+    made = scheme.get("capture") or scheme.get("exporter")
     reasons = [one_line(text.removeprefix("! ")) for text in dict.fromkeys(fallback)]
     said = f"{row['verdict']} {row['max_abs']:.0e} ({made})"
     return Cell(said, "; ".join([*reasons, why]).strip("; "))

@@ -5,15 +5,15 @@
 
 One convolution on a picture with channels last, quantized before and behind it, batch 1, one
 thread; as it is and with its channels padded take turns. The rule that
-`pipeline.quantize.onnx_pad.worth_it` follows was read from this table; * marks what it pads.
+`pipeline.quantize.onnx.pad.worth_it` follows was read from this table; * marks what it pads.
 """
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from pipeline.quantize import onnx_pad
-from pipeline.timing.contest import ratio_of_medians, turns
-from pipeline.timing.loop import measure, warm_up
+from pipeline.measure.timing.contest import ratio_of_medians, turns
+from pipeline.measure.timing.loop import measure, warm_up
+from pipeline.quantize.onnx import pad as onnx_pad
 
 # isort: split
 import onnxruntime as ort  # behind pipeline, which switches its telemetry off

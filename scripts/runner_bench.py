@@ -22,11 +22,11 @@ import torch
 from onnx import TensorProto, helper
 
 from pipeline.bundle import Bundle, read_bundle
-from pipeline.console import Terminal
+from pipeline.cli.console import Terminal
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runner.headers import headers
 from pipeline.runtimes.cpp_draft import write_draft
-from pipeline.signature import Signature, TensorSpec
-from pipeline.torchscript_file import save_clean
 
 SOURCES = Path(__file__).resolve().parents[1] / "cpp_runner"
 BUILT = SOURCES / "build" / "bench" / "bin"

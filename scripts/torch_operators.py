@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Prints the operators of the torch that runs it: pipeline/readback/torch-1.13.1-operators.txt.
+"""Prints the operators of the torch that runs it.
 
 python3 -m venv old && old/bin/pip install torch==1.13.1 'numpy<2'
-old/bin/python scripts/torch_operators.py > pipeline/readback/torch-1.13.1-operators.txt
+old/bin/python scripts/torch_operators.py > pipeline/formats/torchscript/torch-1.13.1-operators.txt
 """
 
 import torch

@@ -31,11 +31,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from pipeline.cli.console import Terminal
 from pipeline.config import Config
-from pipeline.config_file import load_config
-from pipeline.console import Terminal
-from pipeline.project import build_datasets, build_model
-from pipeline.stage import Job
+from pipeline.config.file import load_config
+from pipeline.graph.wrap import Preprocess
+from pipeline.project.entries import build_datasets, build_model
 from pipeline.train import rng
 from pipeline.train.data import Batch, Share, shuffled, split_batches
 from pipeline.train.device import machine, not_filled
@@ -44,7 +44,7 @@ from pipeline.train.setup import Setup, prepared
 from pipeline.train.stop import Stop
 from pipeline.train.watch import Watch
 from pipeline.train.world import World
-from pipeline.wrap import Preprocess
+from pipeline.workspace.stage import Job
 
 RATIOS = ("loop", "loader", "stall", "processes")
 

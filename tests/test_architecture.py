@@ -9,48 +9,42 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.stage import STAGES
+from pipeline.workspace.stage import STAGES
 
 HOME = Path(pipeline.__file__).parent
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parent / "scripts"
 
-# A module imports only from its own layer and those above it in this list.
-LAYERS = [
-    {"errors", "progress", "silence"},
-    {"config", "config_file", "signature", "machine", "parity", "timing"},
-    {"artifacts", "onnx_file", "onnx_look", "tracing"},
-    {"stage", "workspace", "weights", "bundle", "readback", "formats", "torchscript_file"},
-    {"project", "onnx_model", "wrap", "inline"},
-    {"samples", "lazy", "task_metric", "runner", "android", "ray_cluster"},
-    {"runtimes"},
-    {*STAGES, "inspection", "init", "doctor", "report"},
-    {"run"},
-    {"bars", "console", "fitted", "tables"},
-    {
-        "cli_options",
-        "cli_stages",
-        "cli_android",
-        "cli_bench",
-        "cli_beside",
-        "cli_drift",
-        "cli_quantize",
-        "cli_report",
-        "cli_runner",
-        "cli_train",
-    },
-    {"cli"},
+# A module imports only from its own room and those above it in this list; stages never import
+# one another.
+ROOMS: list[tuple[str, ...]] = [
+    ("errors",),
+    ("system",),
+    ("config",),
+    ("graph",),
+    ("workspace",),
+    ("formats",),
+    ("project",),
+    ("measure",),
+    ("bundle",),
+    ("runner",),
+    ("devices",),
+    ("runtimes",),
+    STAGES,
+    ("report",),
+    ("run",),
+    ("cli",),
 ]
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+RANK = {name: rank for rank, rooms in enumerate(ROOMS) for name in rooms}
 HEAVY = {"torch", "onnx", "onnxruntime", "onnxscript", "matplotlib", "numpy", "jinja2"}
 
 
-def part(file: Path) -> str:
+def room(file: Path) -> str:
     return file.relative_to(HOME).parts[0].removesuffix(".py")
 
 
 def imports(file: Path) -> set[str]:
-    """The parts of this package that a file imports, anywhere in it."""
+    """The rooms of this package that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "pipeline":
@@ -60,7 +54,7 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names = (alias.name.split(".") for alias in node.names)
             found |= {name[1] for name in names if name[0] == "pipeline" and len(name) > 1}
-    return found - {part(file)}
+    return found - {room(file)}
 
 
 FILES = sorted(file for file in HOME.rglob("*.py") if file != HOME / "__init__.py")
@@ -68,8 +62,8 @@ FILES = sorted(file for file in HOME.rglob("*.py") if file != HOME / "__init__.p
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOME)))
 def test_imports_follow_the_arrow(file: Path) -> None:
-    own = part(file)
-    assert own in RANK, f"{own} has no place in LAYERS"
+    own = room(file)
+    assert own in RANK, f"{own} has no place in ROOMS"
     for other in imports(file):
         assert RANK[other] <= RANK[own], f"{own} imports {other}, which lies above it"
         assert not {own, other} <= set(STAGES), f"stage {own} imports stage {other}"
@@ -77,7 +71,7 @@ def test_imports_follow_the_arrow(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOME)))
 def test_only_the_command_line_prints_or_exits(file: Path) -> None:
-    if part(file) in ("cli", "console") or file.name in ("worker.py", "__main__.py"):
+    if room(file) == "cli" or file.name in ("worker.py", "__main__.py"):
         return  # a worker is a process of its own: it answers on its output
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
@@ -105,7 +99,7 @@ def loaded_by(arguments: list[str]) -> set[str]:
     code = f"""
 import json, sys
 sys.argv = {["pipeline", *arguments]!r}
-from pipeline.cli import main
+from pipeline.cli.app import main
 try:
     main()
 except SystemExit:

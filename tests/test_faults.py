@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stage import STAGES
-from pipeline.workspace import Workspace
+from pipeline.workspace.folder import Workspace
+from pipeline.workspace.stage import STAGES
 from tests.conftest import PINNED, Cli, write_tiny
 
 pytestmark = pytest.mark.slow

@@ -63,7 +63,7 @@ def test_all_rows_pass_and_everything_is_there(finished: Path) -> None:
 def test_a_second_run_has_nothing_to_do_and_loads_no_torch(finished: Path) -> None:
     code = (
         "import sys; sys.argv = ['pipeline', 'run', '-c', sys.argv[1]]\n"
-        "from pipeline.cli import main\n"
+        "from pipeline.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code\n"
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules\n"
     )
@@ -146,7 +146,7 @@ def test_a_failed_verdict_stops_the_run(tmp_path: Path, cli: Cli) -> None:
 
 
 def test_a_second_run_at_the_same_time(copy: Path, cli: Cli) -> None:
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.folder import Workspace
 
     with Workspace(copy / "runs" / "tiny").lock("pipeline run"):
         done = cli("run", "-c", copy)

@@ -14,10 +14,10 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from pipeline.android import jvm
-from pipeline.progress import Silent
+from pipeline.devices.android import jvm
 from pipeline.runner.program import program
 from pipeline.runner.sources import cache, sources
+from pipeline.system.progress import Silent
 from tests.conftest import write_tiny
 from tests.tracing import Traced, traced
 
@@ -30,7 +30,7 @@ RUNTIME = """
 from pathlib import Path
 import numpy as np
 from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.signature import Signature, TensorSpec
+from pipeline.graph.signature import Signature, TensorSpec
 
 signature = Signature(
     (TensorSpec("image", "uint8", (None, None, None, 1)),),

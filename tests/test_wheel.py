@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.android import sources as android
+from pipeline.devices.android import sources as android
 from pipeline.runner.sources import PARTS
 
 pytestmark = pytest.mark.slow
@@ -110,7 +110,7 @@ def test_every_file_of_the_package_is_in_it_and_nothing_else(installed: Installe
     with zipfile.ZipFile(installed.wheel) as archive:
         names = set(archive.namelist())
     assert {name for name in names if ".dist-info/" not in name} == wanted
-    assert "pipeline/init/templates/pipeline.toml" in wanted
+    assert "pipeline/project/templates/pipeline.toml" in wanted
     assert any(name.endswith(".html") for name in wanted)
 
 

@@ -1,5 +1,5 @@
 // Percentiles that are times which were measured, how sure they are, and which sample a run takes.
-// pipeline/timing has the same in Python; tests/bench holds the two together.
+// pipeline/measure/timing has the same in Python; tests/bench holds the two together.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 """Every artifact in every runtime, in turns: load, latency, throughput, memory."""
 
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:

@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, read_signature
-from pipeline.bench.field import Item, artifacts_of, request
 from pipeline.bench.inputs import save
+from pipeline.bench.plan import Item, artifacts_of, request
 from pipeline.bench.race import Raced, race
 from pipeline.bench.stage import SAMPLES, control_of, ratio, void
 from pipeline.bundle import Manifest, read_bundle
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.machine import describe
-from pipeline.progress import Reporter
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.measure.timing.contest import Ratio, Tells
+from pipeline.project.samples import load_samples
 from pipeline.runtimes import usable
-from pipeline.samples import load_samples
-from pipeline.signature import Signature, TensorSpec
-from pipeline.stage import Job
-from pipeline.timing.contest import Ratio, Tells
+from pipeline.system.machine import describe
+from pipeline.system.progress import Reporter
+from pipeline.workspace.artifacts import Artifact, read_signature
+from pipeline.workspace.stage import Job
 
 MANIFEST = "manifest.json"
 Files = list[tuple[Artifact, Path]]

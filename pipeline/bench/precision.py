@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from pipeline.artifacts import Artifact
+from pipeline.workspace.artifacts import Artifact
 
 # Operators with weights, where the time goes; by the name's end, since fusions put words before it.
 WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose", "LSTM", "GRU")

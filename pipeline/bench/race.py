@@ -8,9 +8,9 @@ from typing import Any
 from pipeline.bench.conditions import Ticks, conditions
 from pipeline.bench.request import Request, Turn
 from pipeline.bench.spawn import Worker
-from pipeline.progress import Bar
-from pipeline.timing.contest import turns
-from pipeline.timing.percentiles import summary
+from pipeline.measure.timing.contest import turns
+from pipeline.measure.timing.percentiles import summary
+from pipeline.system.progress import Bar
 
 LIMIT_S = 1200.0  # a contestant that takes longer is given up
 # Before a contestant's first turn, as MLPerf LoadGen's users do: clocks and caches settle. Before

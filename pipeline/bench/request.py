@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.config import Config
+from pipeline.graph.signature import Signature
 from pipeline.runtimes import Asked
-from pipeline.signature import Signature
 
 EAGER = "eager"
 

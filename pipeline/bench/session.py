@@ -11,9 +11,9 @@ from pipeline.bench.inputs import Row, batches_of, load
 from pipeline.bench.memory import peak_bytes, reset_peak
 from pipeline.bench.peers import PEERS
 from pipeline.bench.request import Eager, Request, Turn
+from pipeline.measure.timing.draw import draw
+from pipeline.measure.timing.loop import measure, warm_up
 from pipeline.runtimes import RUNTIMES, Runner
-from pipeline.timing.draw import draw
-from pipeline.timing.loop import measure, warm_up
 
 THROUGHPUT_RUNS = 8
 
@@ -84,7 +84,7 @@ def _import(request: Request) -> None:
     if request.eager is None:
         (PEERS if request.peer else RUNTIMES)[request.runtime].why_not()
         return
-    from pipeline.project import ZOOS, load_entry
+    from pipeline.project.entries import ZOOS, load_entry
 
     importlib.import_module("pipeline.runtimes.eager")
     config = request.eager.to_config()
@@ -104,8 +104,8 @@ def _open(request: Request, rows: list[Row]) -> Runner:
 
 
 def _open_eager(given: Eager, threads: int, rows: list[Row]) -> Runner:
+    from pipeline.project.samples import Samples
     from pipeline.runtimes.eager import EagerRunner, wrapped_model
-    from pipeline.samples import Samples
 
     names = tuple(given.names) if given.names else None
     samples = Samples(names, given.keywords, rows[:1], None)

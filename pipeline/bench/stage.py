@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import read_signature, write_json
 from pipeline.bench.conditions import BUSY
-from pipeline.bench.field import Item, eager_of, plan, request
 from pipeline.bench.inputs import save
+from pipeline.bench.plan import Item, eager_of, plan, request
 from pipeline.bench.precision import computed_in
 from pipeline.bench.race import Raced, race
 from pipeline.bench.request import EAGER
-from pipeline.machine import cores, describe
-from pipeline.samples import Samples, load_samples
-from pipeline.signature import Signature
-from pipeline.stage import Job, Summary
-from pipeline.timing.contest import CONTROL, Ratio, ratio_of_medians
+from pipeline.graph.signature import Signature
+from pipeline.measure.timing.contest import CONTROL, Ratio, ratio_of_medians
+from pipeline.project.samples import Samples, load_samples
+from pipeline.system.machine import cores, describe
+from pipeline.workspace.artifacts import read_signature, write_json
+from pipeline.workspace.stage import Job, Summary
 
 BENCH = "bench.json"
 LATENCIES = "latencies.npz"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.bundle.manifest import Artifact, Output, Tolerances
 from pipeline.bundle.reader import Bundle
 from pipeline.bundle.values import Verdict
-from pipeline.parity import Agreement, Parity, ParitySums, decision
+from pipeline.measure.parity import Agreement, Parity, ParitySums, decision
 
 Array = NDArray[Any]
 

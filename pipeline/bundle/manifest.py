@@ -8,7 +8,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.artifacts import Format, Precision
 from pipeline.bundle.names import MANIFEST, check_names
 from pipeline.bundle.refusal import Refusal, Refused
 from pipeline.bundle.values import (
@@ -30,6 +29,7 @@ from pipeline.bundle.values import (
     refuse,
     tensor_bytes,
 )
+from pipeline.workspace.artifacts import Format, Precision
 
 
 class Part(BaseModel):

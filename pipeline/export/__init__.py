@@ -1,6 +1,6 @@
 """From the trained model to TorchScript and ONNX, with everything that a caller needs inside."""
 
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:

@@ -7,7 +7,7 @@ from torch import Tensor
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.export.shapes import Axes
-from pipeline.signature import DTYPES, TensorSpec
+from pipeline.graph.signature import DTYPES, TensorSpec
 
 
 def input_specs(

@@ -6,14 +6,14 @@ import onnx
 from onnx import GraphProto, ModelProto
 from onnx.compose import merge_models
 
-from pipeline import onnx_look
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.export.shapes import Axes
-from pipeline.onnx_file import clean_onnx, load_onnx, opset_of
-from pipeline.onnx_look import graphs_of
-from pipeline.onnx_model import OnnxModel
-from pipeline.wrap import Wrapped
+from pipeline.formats.onnx.clean import clean_onnx, inlined, tidy
+from pipeline.formats.onnx.graphs import graphs_of, opset_of
+from pipeline.formats.onnx.load import load_onnx
+from pipeline.graph.wrap import Wrapped
+from pipeline.project.onnx_model import OnnxModel
 
 _PREFIX = "preprocessing/"
 
@@ -33,7 +33,7 @@ def join(before: ModelProto, model: ModelProto) -> ModelProto:
     _rename(model.graph, {outside: f"{outside}.model"} if outside != inner else {})
     output = before.graph.output[0].name
     joined = merge_models(before, model, io_map=[(output, inner)], prefix1=_PREFIX)
-    onnx_look.tidy(joined)  # it has the imports of both
+    tidy(joined)  # it has the imports of both
     _rename(joined.graph, {_PREFIX + outside: outside})
     return joined
 
@@ -45,7 +45,7 @@ def graph_of_file(config: Config, model: Wrapped, axes: Axes, outputs: Sequence[
     """
     source = model.model
     assert isinstance(source, OnnxModel)
-    graph_model = onnx_look.inlined(load_onnx(source.path))
+    graph_model = inlined(load_onnx(source.path))
     clean_onnx(graph_model)
     graph = graph_model.graph
     own = _inputs(graph)

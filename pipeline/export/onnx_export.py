@@ -18,15 +18,14 @@ from onnx import ModelProto
 from torch import nn
 from torch.export import Dim
 
-from pipeline import onnx_look
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.export.heard import Heard, first_sentence, listening
+from pipeline.export.diagnostics import Diagnostics, collected, first_sentence
 from pipeline.export.join import join
 from pipeline.export.probe import Probe, Tensors
 from pipeline.export.shapes import BATCH_AXIS, Axes
-from pipeline.onnx_file import clean_onnx
-from pipeline.wrap import Wrapped
+from pipeline.formats.onnx.clean import clean_onnx, inlined
+from pipeline.graph.wrap import Wrapped
 
 Exporter = Literal["dynamo", "legacy"]
 NEWEST_LEGACY_OPSET = 20  # of the older exporter in torch 2.15
@@ -40,7 +39,7 @@ class ExportFailedError(Exception):
 @dataclass(frozen=True)
 class Graph:
     model: ModelProto
-    heard: Heard = field(default_factory=Heard)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
 
 
 def by_dynamo(config: Config, model: Wrapped, probe: Probe) -> Graph:
@@ -61,7 +60,7 @@ def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, prob
         inputs = (model.pre(*inputs),)
         axes, names = ((axes[0][0], *inputs[0].shape[1:]),), [PIXELS]
     buffer = io.BytesIO()
-    with listening() as heard, _refusals():
+    with collected() as diagnostics, _refusals():
         torch.onnx.export(
             core,
             inputs,
@@ -74,8 +73,8 @@ def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, prob
         )
     exported = onnx.load_from_string(buffer.getvalue())
     if model.pre is None:
-        return Graph(exported, heard)
-    return Graph(join(preprocessing(config, model.pre, probe), exported), heard)
+        return Graph(exported, diagnostics)
+    return Graph(join(preprocessing(config, model.pre, probe), exported), diagnostics)
 
 
 def preprocessing(config: Config, pre: nn.Module, probe: Probe) -> ModelProto:
@@ -93,7 +92,7 @@ def _dynamo(
     output_names: Sequence[str],
 ) -> Graph:
     shapes: Any = _dynamic_shapes(axes)
-    with listening() as heard, _refusals():
+    with collected() as diagnostics, _refusals():
         program = torch.onnx.export(
             module,
             tuple(tensor.clone() for tensor in inputs),
@@ -106,9 +105,9 @@ def _dynamo(
             dynamic_shapes=(shapes,) if isinstance(module, Wrapped) else shapes,
         )
     assert program is not None
-    exported = onnx_look.inlined(program.model_proto)
+    exported = inlined(program.model_proto)
     clean_onnx(exported)
-    return Graph(exported, heard)
+    return Graph(exported, diagnostics)
 
 
 def _dynamic_shapes(axes: Axes) -> tuple[dict[int, Any], ...]:

@@ -15,11 +15,11 @@ from pipeline.config import Config
 from pipeline.errors import PipelineError, UsageError
 from pipeline.export.describe import input_specs, output_specs
 from pipeline.export.shapes import BATCH_AXIS, Axes, dynamic_axes, input_axes, of_size
-from pipeline.project import user_code
-from pipeline.runtimes import Array
-from pipeline.samples import Samples
-from pipeline.signature import Signature
-from pipeline.wrap import Wrapped, flatten, output_names
+from pipeline.graph.array import Array
+from pipeline.graph.signature import Signature
+from pipeline.graph.wrap import Wrapped, flatten, output_names
+from pipeline.project.entries import user_code
+from pipeline.project.samples import Samples
 
 Tensors = tuple[Tensor, ...]
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.onnx_model import OnnxModel
-from pipeline.runtimes import Array
-from pipeline.samples import Samples
-from pipeline.wrap import Wrapped
+from pipeline.graph.array import Array
+from pipeline.graph.wrap import Wrapped
+from pipeline.project.onnx_model import OnnxModel
+from pipeline.project.samples import Samples
 
 BATCH_AXIS = "batch"
 Axes = tuple[tuple[int | str, ...], ...]

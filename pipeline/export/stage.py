@@ -8,21 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.artifacts import (
-    SIGNATURE,
-    Artifact,
-    Format,
-    Precision,
-    artifact_id,
-    file_name,
-    sha256_of,
-    write_index,
-    write_json,
-)
 from pipeline.config import threads_or_all
 from pipeline.errors import UsageError
 from pipeline.export.agree import OTHER_KERNELS, SAME_KERNELS, Agreement, agreement
-from pipeline.export.heard import tell
+from pipeline.export.diagnostics import warn_about
 from pipeline.export.join import graph_of_file, join
 from pipeline.export.onnx_export import (
     ExportFailedError,
@@ -33,17 +22,29 @@ from pipeline.export.onnx_export import (
 )
 from pipeline.export.probe import Probe, Tensors, probe
 from pipeline.export.torchscript import Captured, capture
-from pipeline.onnx_file import onnx_bytes
-from pipeline.onnx_model import OnnxModel
-from pipeline.progress import Bar
-from pipeline.readback import android_pytorch, read_back
+from pipeline.formats.onnx.write import onnx_bytes
+from pipeline.formats.read_back import read_back
+from pipeline.formats.torchscript import android_pytorch
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.tracing import buffers_kept
+from pipeline.graph.wrap import Wrapped
+from pipeline.project.onnx_model import OnnxModel
+from pipeline.project.samples import load_samples
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.runtimes.eager import wrapped_model
-from pipeline.samples import load_samples
-from pipeline.stage import Job, Summary
-from pipeline.torchscript_file import save_clean
-from pipeline.tracing import buffers_kept
-from pipeline.wrap import Wrapped
+from pipeline.system.progress import Bar
+from pipeline.workspace.artifacts import (
+    SIGNATURE,
+    Artifact,
+    Format,
+    Precision,
+    artifact_id,
+    file_name,
+    sha256_of,
+    write_index,
+    write_json,
+)
+from pipeline.workspace.stage import Job, Summary
 
 SAMPLES = 8  # that the probe makes its inputs of
 PRECISION: Precision = "fp32"
@@ -80,12 +81,12 @@ class Exporter:
         if self._captured is None:
             self.bar.advance(0, "TorchScript: capturing")
             self._captured = capture(self.job.config, self.fresh, self.probe)
-            tell(self.job.report, "TorchScript", self._captured.heard)
+            warn_about(self.job.report, "TorchScript", self._captured.diagnostics)
         return self._captured
 
     def torchscript(self) -> Artifact:
         captured = self.captured()
-        if captured.how == "script" and captured.why_not_trace:
+        if captured.method == "script" and captured.why_not_trace:
             self.job.report.note(
                 "TorchScript: scripted, because a trace would answer wrongly.\n  "
                 + captured.why_not_trace
@@ -98,27 +99,27 @@ class Exporter:
             raise UsageError(f"TorchScript: {error}", _NO_RUNNER) from error
         if not found.holds:
             raise UsageError(f"{path.name}, read back, does not answer as PyTorch does: {found}.")
-        return self._artifact("torchscript", path, {"capture": captured.how}, found)
+        return self._artifact("torchscript", path, {"capture": captured.method}, found)
 
     def onnx(self) -> Artifact:
         """Raises UsageError with every exporter's reason if none of them gets through."""
         failures = []
-        for how in self._exporters():
-            self.bar.advance(0, f"ONNX: {_NAMES[how]}")
+        for method in self._exporters():
+            self.bar.advance(0, f"ONNX: {_NAMES[method]}")
             try:
-                graph = self._graph(how)
+                graph = self._graph(method)
                 path = self._write("onnx", onnx_bytes(graph.model, file_name("onnx", PRECISION)))
                 found = self._read_back("onnx", path, OTHER_KERNELS)
             except ExportFailedError as error:
-                failures.append(f"{_NAMES[how]}: {error}")
+                failures.append(f"{_NAMES[method]}: {error}")
                 continue
             if not found.holds:
-                failures.append(f"{_NAMES[how]}: {found}")
+                failures.append(f"{_NAMES[method]}: {found}")
                 continue
-            tell(self.job.report, "ONNX", graph.heard)
+            warn_about(self.job.report, "ONNX", graph.diagnostics)
             if failures:
-                self.job.report.warn(f"ONNX: made by {_NAMES[how]}, because {failures[0]}.")
-            return self._artifact("onnx", path, {"exporter": how}, found)
+                self.job.report.warn(f"ONNX: made by {_NAMES[method]}, because {failures[0]}.")
+            return self._artifact("onnx", path, {"exporter": method}, found)
         raise UsageError(
             "ONNX: no exporter gets through.\n  " + "\n  ".join(failures),
             'Change the line that is named, or leave ONNX out: [export] formats = ["torchscript"].',
@@ -132,11 +133,11 @@ class Exporter:
         wanted = self.job.config.export.exporter
         return ("dynamo", "legacy") if wanted == "auto" else (wanted,)
 
-    def _graph(self, how: str) -> Graph:
+    def _graph(self, method: str) -> Graph:
         config = self.job.config
-        if how == "dynamo":
+        if method == "dynamo":
             return by_dynamo(config, self.fresh(), self.probe)
-        if how == "legacy":
+        if method == "legacy":
             try:
                 core = self.captured().core
             except UsageError as error:
@@ -182,9 +183,9 @@ class Exporter:
             android_pytorch.check(path, ANDROID_HINT)
             details = {**details, "for": target}
         self.bar.advance(1)
-        how = next(iter(details.values()))
+        method = next(iter(details.values()))
         self.job.report.note(
-            f"{path.name}: {_size(path.stat().st_size)}, by {_NAMES[how]}; as PyTorch on "
+            f"{path.name}: {_size(path.stat().st_size)}, by {_NAMES[method]}; as PyTorch on "
             f"{len(self.probe.cases)} inputs of other sizes and values, {_apart(found.max_abs)}"
         )
         return Artifact(

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.export.agree import SAME_KERNELS, Agreement, agreement
-from pipeline.export.heard import Heard, first_sentence, listening
+from pipeline.export.diagnostics import Diagnostics, collected, first_sentence
 from pipeline.export.probe import Case, Probe, Tensors
-from pipeline.inline import inlined_functions, python_calls
-from pipeline.tracing import buffers_kept, sizes_as_keys
-from pipeline.wrap import Preprocess, Wrapped
+from pipeline.graph.inline import inlined_functions, python_calls
+from pipeline.graph.tracing import buffers_kept, sizes_as_keys
+from pipeline.graph.wrap import Preprocess, Wrapped
 
-How = Literal["trace", "script", "file"]
+CaptureMethod = Literal["trace", "script", "file"]
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Captured:
     """The user's model as TorchScript. `shell` takes what a caller has, `core` what comes out of
     the preprocessing (the same, where there is none)."""
 
-    how: How
+    method: CaptureMethod
     shell: torch.jit.ScriptModule
     core: torch.jit.ScriptModule
-    heard: Heard
+    diagnostics: Diagnostics
     agreement: Agreement
     why_not_trace: str = ""
 
@@ -71,18 +71,18 @@ def capture(config: Config, fresh: Callable[[], Wrapped], probe: Probe) -> Captu
         return _from_file(config, model, probe)
     wanted = config.export.capture
     failures = []
-    heard = Heard()
+    diagnostics = Diagnostics()
     if wanted in ("auto", "trace"):
-        with listening() as heard:
+        with collected() as diagnostics:
             traced = _attempt("trace", model, probe)
         if isinstance(traced, Captured):
-            return Captured("trace", traced.shell, traced.core, heard, traced.agreement)
+            return Captured("trace", traced.shell, traced.core, diagnostics, traced.agreement)
         failures.append(f"trace: {traced}")
-    places = "".join(f"\n    {place}" for place in heard.places[:5])
+    places = "".join(f"\n    {place}" for place in diagnostics.places[:5])
     if places:
         failures[-1] += f"\n  lines whose outcome depends on the input:{places}"
     if wanted in ("auto", "script"):
-        with listening() as script_heard:
+        with collected() as script_heard:
             # Behind a trace, another: that one has run.
             scripted = _attempt("script", fresh() if failures else model, probe)
         if isinstance(scripted, Captured):
@@ -105,23 +105,23 @@ def _remedy(wanted: str) -> str:
     )
 
 
-def _attempt(how: How, model: Wrapped, probe: Probe) -> Captured | str:
+def _attempt(method: CaptureMethod, model: Wrapped, probe: Probe) -> Captured | str:
     """What a capture gives, or why it does not do."""
     with buffers_kept(model):
         try:
-            body = _trace(model, probe) if how == "trace" else torch.jit.script(model.model)
-            shell = _shell(how, model, body, probe, pre=True)
-            core = _shell(how, model, body, probe, pre=False)
+            body = _trace(model, probe) if method == "trace" else torch.jit.script(model.model)
+            shell = _shell(method, model, body, probe, pre=True)
+            core = _shell(method, model, body, probe, pre=False)
         except Exception as error:
             return compiler_error(str(error)) or type(error).__name__
         if calls := python_calls(core):
             return f"it calls {calls[0]} in Python, which no file can hold"
         found = _check(shell, probe.cases)
-    return Captured(how, shell, core, Heard(), found) if found.holds else str(found)
+    return Captured(method, shell, core, Diagnostics(), found) if found.holds else str(found)
 
 
 def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
-    with listening() as heard:
+    with collected() as diagnostics:
         try:
             shell = _shell("file", model, model.model, probe, pre=True)
             core = _shell("file", model, model.model, probe, pre=False)
@@ -135,7 +135,7 @@ def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
         found = _check(shell, probe.cases)
     if not found.holds:
         raise UsageError(f"{config.model.torchscript}: {found}.", "The file itself answers so.")
-    return Captured("file", shell, core, heard, found)
+    return Captured("file", shell, core, diagnostics, found)
 
 
 def _check(module: torch.jit.ScriptModule, cases: Sequence[Case]) -> Agreement:
@@ -196,11 +196,11 @@ def _order(model: Wrapped) -> list[int] | None:
 
 
 def _shell(
-    how: How, model: Wrapped, body: nn.Module, probe: Probe, *, pre: bool
+    method: CaptureMethod, model: Wrapped, body: nn.Module, probe: Probe, *, pre: bool
 ) -> torch.jit.ScriptModule:
     assert isinstance(body, torch.jit.ScriptModule)
     before = model.pre if pre else None
-    source = _source(how, model, body, probe, before)
+    source = _source(method, model, body, probe, before)
     shell = Exported(before, body, source)
     if not hasattr(shell, "forward"):
         shell.define(source)
@@ -208,7 +208,7 @@ def _shell(
 
 
 def _source(
-    how: How,
+    method: CaptureMethod,
     model: Wrapped,
     body: torch.jit.ScriptModule,
     probe: Probe,
@@ -217,7 +217,7 @@ def _source(
     """TorchScript of the forward: preprocessing, call, flattening, activation."""
     names = [argument_name(name, index) for index, name in enumerate(model.input_names)]
     passed = ["self.pre(" + names[0] + ")"] if isinstance(before, Preprocess) else list(names)
-    if model.keywords and how == "trace":
+    if model.keywords and method == "trace":
         order = _order(model)
         passed = [passed[index] for index in order] if order is not None else passed
     elif model.keywords:

@@ -1,6 +1,6 @@
 """Artifacts, verdict and timings → NAME.bundle, the same bytes for the same inputs."""
 
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, read_index, read_json
 from pipeline.bundle import manifest
 from pipeline.bundle.values import Verdict
 from pipeline.errors import UsageError, VerdictError
+from pipeline.workspace.artifacts import Artifact, read_index, read_json
 
 VERDICT = "verdict.json"
 HINT = (

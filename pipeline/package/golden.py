@@ -8,10 +8,10 @@ import numpy as np
 from pipeline.bundle import write_tensor
 from pipeline.bundle.manifest import File, Golden, GoldenTensor
 from pipeline.config import Config
-from pipeline.runtimes import Array
+from pipeline.graph.array import Array
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.samples import Samples, load_samples
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
-from pipeline.samples import Samples, load_samples
-from pipeline.signature import Signature, TensorSpec
 
 FOLDER = "golden"
 SMALL = 64  # pixels; a picture below that is enlarged rather than reduced

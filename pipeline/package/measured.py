@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.measure.timing.contest import CONTROL, Ratio, ratio_of_medians
 from pipeline.runtimes import RUNTIMES
-from pipeline.timing.contest import CONTROL, Ratio, ratio_of_medians
 
 LATENCIES = "latencies.npz"
 NOISE = 1.05  # times as long: where no rounds are at hand, less is within noise

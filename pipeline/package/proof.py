@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pipeline.bundle import Bundle
 from pipeline.bundle.check import check
 from pipeline.bundle.manifest import Artifact
+from pipeline.graph.array import Array
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runner import program
-from pipeline.runtimes import Array, Asked, Runtime, usable
-from pipeline.signature import Signature, TensorSpec
+from pipeline.runtimes import Asked, Runtime, usable
 
 
 def failures(bundle: Bundle, artifact: Artifact) -> Iterator[str]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.artifacts import read_json, read_signature
 from pipeline.bundle import Bundle, Manifest, read_bundle, write_file, write_manifest
 from pipeline.bundle import manifest as parts
 from pipeline.bundle.names import MAX_FILES
 from pipeline.config import Config
 from pipeline.errors import DamagedError, UsageError, VerdictError
+from pipeline.graph.signature import Signature
+from pipeline.measure.task_metric import threshold
 from pipeline.package.card import model_card
 from pipeline.package.choice import VERDICT, Choice, choose, entry, finite, held_back
 from pipeline.package.first import doubt, figures, reason
@@ -21,11 +22,10 @@ from pipeline.package.measured import Timing, best_timings, tells_nothing
 from pipeline.package.order import Order, fits, order
 from pipeline.package.proof import failures, program_failures
 from pipeline.package.timings import latency
-from pipeline.progress import Bar
-from pipeline.project import version_of
-from pipeline.signature import Signature
-from pipeline.stage import Job, Summary
-from pipeline.task_metric import threshold
+from pipeline.system.packages import version_of
+from pipeline.system.progress import Bar
+from pipeline.workspace.artifacts import read_json, read_signature
+from pipeline.workspace.stage import Job, Summary
 
 BENCH = "bench.json"
 CARD = "MODEL-CARD.md"

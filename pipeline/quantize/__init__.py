@@ -1,6 +1,6 @@
 """From fp32 artifacts to int8 and fp16 ones, each read back to see what it really became."""
 
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:

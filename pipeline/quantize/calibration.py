@@ -8,11 +8,11 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.progress import Silent
+from pipeline.graph.array import Array
+from pipeline.graph.signature import Signature
+from pipeline.project.samples import stream_batches
 from pipeline.quantize.recipes import Task
-from pipeline.runtimes import Array
-from pipeline.samples import stream_batches
-from pipeline.signature import Signature
+from pipeline.system.progress import Silent
 
 
 def calibration_batches(task: Task) -> Iterator[list[Array]]:

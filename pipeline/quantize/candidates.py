@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from pipeline.artifacts import Format, Precision
 from pipeline.quantize.histogram import METHODS
-from pipeline.quantize.how import How, usual
+from pipeline.quantize.scheme import StaticScheme, default_scheme
+from pipeline.workspace.artifacts import Format, Precision
 
 # Rewritings of the float model, which answer the same and are easier to quantize.
 Transform = Literal["", "equalized", "smoothed"]
@@ -18,14 +18,14 @@ WHAT = {"uint8": "U8S8", "int8": "S8S8"}
 
 @dataclass(frozen=True)
 class Candidate:
-    """`how` and `transform` are of static and mixed ONNX, `observer` of static TorchScript.
+    """`scheme` and `transform` are of static and mixed ONNX, `observer` of static TorchScript.
     `kept_float` names ONNX nodes or modules that stay float besides `[quantize] exclude`.
     `named` is what the user named, made the usual way."""
 
     format: Format
     recipe: str
     made_for: str = "any"
-    how: How | None = None
+    scheme: StaticScheme | None = None
     transform: Transform = ""
     observer: Literal["histogram", "minmax"] = "histogram"
     kept_float: tuple[str, ...] = ()
@@ -39,12 +39,12 @@ class Candidate:
     def name(self) -> str:
         """For people: `int8-static U8S8 mse, 2 layers float`."""
         words = [self.recipe]
-        if self.how is not None:
-            words += [WHAT[self.how.activations], self.how.ranges]
-            words += [] if self.how.per_channel else ["per tensor"]
-            words += ["7 bits"] if self.how.reduce_range else []
-            words += ["bias corrected"] if self.how.bias else []
-            words += ["not padded"] if self.made_for == "x86_64" and not self.how.padded else []
+        if self.scheme is not None:
+            words += [WHAT[self.scheme.activations], self.scheme.ranges]
+            words += [] if self.scheme.per_channel else ["per tensor"]
+            words += ["7 bits"] if self.scheme.reduce_range else []
+            words += ["bias corrected"] if self.scheme.bias else []
+            words += ["not padded"] if self.made_for == "x86_64" and not self.scheme.padded else []
             words += [self.transform] if self.transform else []
         elif self.recipe == "int8-static" and not self.named:
             words.append(self.observer)
@@ -79,7 +79,7 @@ def candidates(format: Format, target: str, kinds: Sequence[str]) -> list[Candid
 
 def _onnx(target: str, kinds: Sequence[str]) -> list[Candidate]:
     found: list[Candidate] = []
-    best = usual(target)
+    best = default_scheme(target)
     static = Candidate("onnx", "int8-static", target)
     if {"convolutions", "linear layers"} & set(kinds):
         hows = [replace(best, ranges=ranges) for ranges in METHODS]
@@ -88,7 +88,7 @@ def _onnx(target: str, kinds: Sequence[str]) -> list[Candidate]:
             hows.append(replace(best, reduce_range=True))
         other: Literal["uint8", "int8"] = "int8" if best.activations == "uint8" else "uint8"
         hows.append(replace(best, activations=other, reduce_range=False))
-        found += [replace(static, how=how) for how in hows]
+        found += [replace(static, scheme=scheme) for scheme in hows]
     if {"linear layers", "recurrent layers"} & set(kinds):
         found.append(Candidate("onnx", "int8-dynamic", target))
         if "convolutions" in kinds:

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import machine
-from pipeline.artifacts import read_index, read_signature
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.progress import Reporter
-from pipeline.quantize.account import kinds_of
+from pipeline.graph.array import Array
 from pipeline.quantize.candidates import Candidate, candidates
+from pipeline.quantize.coverage import kinds_of
 from pipeline.quantize.make import OnnxMaker, maker_of
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.sensitivity import Sensitivity, few_batches, sqnr_of
-from pipeline.runtimes import RUNTIMES, Array, Asked
+from pipeline.runtimes import RUNTIMES, Asked
+from pipeline.system import machine
+from pipeline.system.progress import Reporter
+from pipeline.workspace.artifacts import read_index, read_signature
 
 WORST = 5  # layers whose exclusion is tried, one more each time
 
@@ -53,12 +54,12 @@ def explain(
 def _explained(task: Task, candidate: Candidate) -> dict[str, Any]:
     maker = maker_of(task)
     if isinstance(maker, OnnxMaker):
-        from pipeline.quantize.onnx_sensitivity import sensitivities
+        from pipeline.quantize.onnx.sensitivity import sensitivities
 
-        assert candidate.how is not None
-        ranking = sensitivities(task, maker.ground(), candidate.how, task.bar)
+        assert candidate.scheme is not None
+        ranking = sensitivities(task, maker.calibrate(), candidate.scheme, task.bar)
     else:
-        from pipeline.quantize.torchscript_sensitivity import sensitivities as of_modules
+        from pipeline.quantize.torchscript.sensitivity import sensitivities as of_modules
 
         ranking = of_modules(task, task.bar)
     batches = few_batches(task)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.project import their_lines
-from pipeline.workspace import NO_SPACE
+from pipeline.project.entries import their_lines
+from pipeline.workspace.folder import NO_SPACE
 
 
 class RefusedError(UsageError):

@@ -32,7 +32,7 @@ class OnnxMaker:
     def prepare(self) -> None:
         """Runs the calibration samples, if the file can be quantized statically at all. Raises
         UsageError for samples that the model does not take or answers with NaN."""
-        from pipeline.quantize.onnx_qdq import folded, ground
+        from pipeline.quantize.onnx.qdq import calibrate, folded
 
         try:
             model, note = folded(self.task)
@@ -40,41 +40,41 @@ class OnnxMaker:
             self._unfit = error
             return
         try:
-            self._grounds[""] = ground(self.task, model, note)
+            self._grounds[""] = calibrate(self.task, model, note)
         except RefusedError as error:  # samples that do not fit are no candidate's fault
             self._unfit = error
 
     def make(self, candidate: Candidate) -> Quantized:
-        if candidate.how is None:
+        if candidate.scheme is None:
             return _by_recipe(self._excluding(candidate), candidate)
-        from pipeline.onnx_file import onnx_bytes
-        from pipeline.quantize.int8_mixed import mixed
-        from pipeline.quantize.onnx_qdq import qdq, told
+        from pipeline.formats.onnx.write import onnx_bytes
+        from pipeline.quantize.onnx.int8_mixed import mixed
+        from pipeline.quantize.onnx.qdq import details_of, qdq
 
-        floor, how = self.ground(candidate.transform), candidate.how
+        calibrated, scheme = self.calibrate(candidate.transform), candidate.scheme
         if candidate.recipe == "int8-mixed":
             patterns = self.task.config.quantize.exclude
-            model = mixed(floor, how, patterns, candidate.kept_float)
+            model = mixed(calibrated, scheme, patterns, candidate.kept_float)
         else:
-            model = qdq(floor, how, candidate.kept_float)
-        details = {**told(how, model, floor.note), "made": candidate.name}
+            model = qdq(calibrated, scheme, candidate.kept_float)
+        details = {**details_of(scheme, model, calibrated.note), "made": candidate.name}
         what = f"{self.task.source.id} as {candidate.name}"
         return Quantized(onnx_bytes(model, what), candidate.made_for, details)
 
-    def ground(self, transform: Transform = "") -> Any:
-        """The `onnx_qdq.Ground` of a transform, calibrated when it is first asked for."""
+    def calibrate(self, transform: Transform = "") -> Any:
+        """The `onnx_qdq.CalibratedModel` of a transform, calibrated when it is first asked for."""
         if self._unfit is not None:
             raise self._unfit
         if "" not in self._grounds:
             self.prepare()
-            return self.ground(transform)
+            return self.calibrate(transform)
         if transform not in self._grounds:
-            from pipeline.quantize.onnx_qdq import ground
-            from pipeline.quantize.onnx_rescale import transformed
+            from pipeline.quantize.onnx.qdq import calibrate
+            from pipeline.quantize.onnx.rescale import transformed
 
             plain = self._grounds[""]
             model = transformed(plain, transform)
-            self._grounds[transform] = ground(self.task, model, plain.note)
+            self._grounds[transform] = calibrate(self.task, model, plain.note)
         return self._grounds[transform]
 
     def _excluding(self, candidate: Candidate) -> Task:
@@ -92,7 +92,7 @@ class TorchMaker:
             pass
 
     def make(self, candidate: Candidate) -> Quantized:
-        from pipeline.quantize.torchscript import ENGINE_CPUS
+        from pipeline.quantize.torchscript.trace import ENGINE_CPUS
 
         engine, target = self.task.config.quantize.engine, self.task.target
         if engine != "auto" and ENGINE_CPUS[engine] != target:

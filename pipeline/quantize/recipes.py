@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import machine
-from pipeline.artifacts import Artifact, Format, Precision, artifact_id
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.progress import Bar
-from pipeline.signature import Signature
+from pipeline.graph.signature import Signature
+from pipeline.system import machine
+from pipeline.system.progress import Bar
+from pipeline.workspace.artifacts import Artifact, Format, Precision, artifact_id
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Quantized:
 class Recipe:
     """One row of the table. `module` has `apply(task: Task) -> Quantized`.
 
-    `kinds` are the kinds of layers that it quantizes, as `account.KINDS` names them.
+    `kinds` are the kinds of layers that it quantizes, as `onnx.graph.KINDS` names them.
     """
 
     name: str
@@ -67,26 +67,31 @@ class Recipe:
 
 STATIC = ("convolutions", "linear layers")
 DYNAMIC = ("linear layers", "recurrent layers")
+LINEAR = ("linear layers",)
 ALL = ("convolutions", "linear layers", "recurrent layers")
 
 RECIPES = (
-    Recipe("int8-static", "onnx", "int8", "pipeline.quantize.int8_static", STATIC, True),
+    Recipe("int8-static", "onnx", "int8", "pipeline.quantize.onnx.int8_static", STATIC, True),
     Recipe(
         "int8-static",
         "torchscript",
         "int8",
-        "pipeline.quantize.int8_static_torchscript",
+        "pipeline.quantize.torchscript.int8_static",
         STATIC,
         True,
     ),
-    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.int8_dynamic", DYNAMIC),
+    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.onnx.int8_dynamic", DYNAMIC),
     Recipe(
-        "int8-dynamic", "torchscript", "int8", "pipeline.quantize.int8_dynamic_torchscript", DYNAMIC
+        "int8-dynamic", "torchscript", "int8", "pipeline.quantize.torchscript.int8_dynamic", DYNAMIC
     ),
-    Recipe("int8-mixed", "onnx", "int8", "pipeline.quantize.int8_mixed", ALL, True),
-    Recipe("int8-weights", "onnx", "int8", "pipeline.quantize.int8_weights", ("linear layers",)),
-    Recipe("int4-weights", "onnx", "int4", "pipeline.quantize.int4_weights", ("linear layers",)),
-    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.fp16", ALL),
+    Recipe("int8-mixed", "onnx", "int8", "pipeline.quantize.onnx.int8_mixed", ALL, True),
+    Recipe(
+        "int8-weights", "onnx", "int8", "pipeline.quantize.onnx.int8_weights", ("linear layers",)
+    ),
+    Recipe(
+        "int4-weights", "onnx", "int4", "pipeline.quantize.onnx.int4_weights", ("linear layers",)
+    ),
+    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.onnx.fp16", ALL),
 )
 AUTO = "auto"  # no recipe of its own: the search tries them
 

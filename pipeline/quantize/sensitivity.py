@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.parity import ParitySums
+from pipeline.graph.array import Array
+from pipeline.measure.parity import ParitySums
 from pipeline.quantize.calibration import calibration_batches
 from pipeline.quantize.recipes import Task
-from pipeline.runtimes import Array
 
 SAMPLES = 32  # of the calibration set: layers differ by many dB
 

@@ -10,8 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import machine
-from pipeline.artifacts import (
+from pipeline.config import threads_or_all
+from pipeline.errors import DamagedError, UsageError
+from pipeline.formats.torchscript import android_pytorch
+from pipeline.graph.signature import Signature
+from pipeline.quantize.calibration import all_alike, one_batch
+from pipeline.quantize.coverage import Coverage, check_changed, coverage_of, kinds_of
+from pipeline.quantize.exclude_patterns import PREFIX, check_patterns
+from pipeline.quantize.recipes import (
+    RECIPES,
+    Choice,
+    Quantized,
+    Recipe,
+    Skipped,
+    Task,
+    choose,
+    searched,
+)
+from pipeline.quantize.search.auto import auto, targets
+from pipeline.quantize.search.evaluator import Evaluator
+from pipeline.quantize.search.gate import GATED, gate
+from pipeline.quantize.search.outcome import Outcome
+from pipeline.runtimes import RUNTIMES, Asked
+from pipeline.system import machine
+from pipeline.system.progress import Bar, Reporter, Silent
+from pipeline.workspace.artifacts import (
     SIGNATURE,
     Artifact,
     Format,
@@ -23,30 +46,7 @@ from pipeline.artifacts import (
     write_index,
     write_json,
 )
-from pipeline.config import threads_or_all
-from pipeline.errors import DamagedError, UsageError
-from pipeline.progress import Bar, Reporter, Silent
-from pipeline.quantize.account import Account, account, check_changed, kinds_of
-from pipeline.quantize.auto import auto, targets
-from pipeline.quantize.calibration import all_alike, one_batch
-from pipeline.quantize.exclude import PREFIX, check_patterns
-from pipeline.quantize.gate import GATED, gate
-from pipeline.quantize.outcome import Outcome
-from pipeline.quantize.recipes import (
-    RECIPES,
-    Choice,
-    Quantized,
-    Recipe,
-    Skipped,
-    Task,
-    choose,
-    searched,
-)
-from pipeline.quantize.score import Judge
-from pipeline.readback import android_pytorch
-from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.signature import Signature
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 REPORT = "quantize.json"
 
@@ -72,7 +72,7 @@ def quantize(job: Job) -> Summary:
             made.add(*_ship(job, outcome, signature), outcome.found["seconds"])
     skipped += _named(job, choices, signature, made, searches)
     report = {
-        "artifacts": made.accounts,
+        "artifacts": made.coverage,
         "skipped": [vars(skip) for skip in skipped],
         "searches": [outcome.found for outcome in searches],
         "candidates": [point for outcome in searches for point in outcome.points],
@@ -82,7 +82,7 @@ def quantize(job: Job) -> Summary:
     write_json(job.out / REPORT, report)
     brief = {key: report[key] for key in ("artifacts", "skipped")}
     said = {_subject(outcome): outcome.why for outcome in searches}
-    headline = ", ".join(made.accounts) or "float alone ships"
+    headline = ", ".join(made.coverage) or "float alone ships"
     return {**brief, "headline": headline, "seconds": made.seconds, "why": said}
 
 
@@ -93,19 +93,19 @@ def _named(
 
     Raises UsageError for a recipe that its own format, or none of the formats, can take.
     """
-    judges: dict[Format, Judge] = {}  # fp32 answers the gate's samples once for each format
+    evaluators: dict[Format, Evaluator] = {}  # fp32 answers the gate's samples once for each format
     refused: dict[str, UsageError] = {}  # by recipe: what the first format said
     taken: set[str] = set()
     skipped = []
     for choice in choices:
         name = choice.recipe.name
-        if choice.artifact_id in made.accounts:
+        if choice.artifact_id in made.coverage:
             taken.add(name)
             job.report.note(f"{choice.artifact_id} is what auto has made; named, it is made once.")
             continue
         start = time.perf_counter()
         try:
-            artifact, told, passage = _apply(job, choice, signature, judges)
+            artifact, coverage, passage = _apply(job, choice, signature, evaluators)
         except UsageError as error:
             if choice.strict:
                 raise
@@ -119,8 +119,8 @@ def _named(
             why = f"{artifact.format}: {passage.why}"
             job.report.warn(f"{why} With [quantize] gate = false it would all the same.")
             continue
-        made.add(artifact, choice.source, told, time.perf_counter() - start)
-        job.report.note(f"{artifact.file}: {told}")
+        made.add(artifact, choice.source, coverage, time.perf_counter() - start)
+        job.report.note(f"{artifact.file}: {coverage}")
     for name, said in refused.items():
         if name not in taken:
             raise said
@@ -160,18 +160,18 @@ class Made:
     """What the stage has made so far, by artifact."""
 
     artifacts: list[Artifact]
-    accounts: dict[str, Any]
+    coverage: dict[str, Any]
     seconds: dict[str, float]
 
-    def add(self, artifact: Artifact, source: Artifact, told: Account, seconds: float) -> None:
+    def add(self, artifact: Artifact, source: Artifact, coverage: Coverage, seconds: float) -> None:
         self.artifacts.append(artifact)
-        self.accounts[artifact.id] = {
+        self.coverage[artifact.id] = {
             "recipe": artifact.recipe,
             "format": artifact.format,
             "file_bytes": {"before": source.bytes, "after": artifact.bytes},
             "operators": artifact.operators,
             "details": artifact.details,
-            **told.to_json(),
+            **coverage.to_json(),
         }
         self.seconds[artifact.id] = seconds
 
@@ -194,7 +194,7 @@ def _search(job: Job, sources: list[Artifact], signature: Signature) -> list[Out
     return found
 
 
-def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, Artifact, Account]:
+def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, Artifact, Coverage]:
     """The winner of a search as an artifact: (it, its source, what it holds)."""
     best, source = outcome.best, outcome.source
     assert best is not None
@@ -203,16 +203,16 @@ def _ship(job: Job, outcome: Outcome, signature: Signature) -> tuple[Artifact, A
     suffix = "" if outcome.target == targets(job.config)[0] else f"-{outcome.target}"
     path = job.out / file_name(source.format, f"{recipe.name}{suffix}")
     path.write_bytes(outcome.file.read_bytes())
-    told = account(recipe, job.inputs["export"] / source.file, path)
+    coverage = coverage_of(recipe, job.inputs["export"] / source.file, path)
     made = Quantized(b"", best.made_for, {**best.details, "chosen": outcome.why})
-    artifact = _artifact(recipe, path, made, told, suffix)
-    job.report.note(f"{artifact.file}: {told}")
-    return artifact, source, told
+    artifact = _artifact(recipe, path, made, coverage, suffix)
+    job.report.note(f"{artifact.file}: {coverage}")
+    return artifact, source, coverage
 
 
 def _apply(
-    job: Job, choice: Choice, signature: Signature, judges: dict[Format, Judge]
-) -> tuple[Artifact, Account, Outcome | None]:
+    job: Job, choice: Choice, signature: Signature, evaluators: dict[Format, Evaluator]
+) -> tuple[Artifact, Coverage, Outcome | None]:
     """A named recipe's artifact, what it holds, and what the gate says, where there is one. The
     file of one that does not pass is gone."""
     recipe, source = choice.recipe, choice.source
@@ -226,7 +226,7 @@ def _apply(
             made = recipe.apply(task)
             path.write_bytes(made.data)
             bar.advance(0, "reading back")
-            found = account(recipe, task.path, path)
+            found = coverage_of(recipe, task.path, path)
             if recipe.format == "torchscript" and job.config.export.for_ == android_pytorch.TARGET:
                 drop = f'Leave "torchscript:{recipe.name}" out of [quantize] recipes.'
                 android_pytorch.check(path, drop)
@@ -235,10 +235,12 @@ def _apply(
             artifact, outcome = _artifact(recipe, path, made, found), None
             if job.config.quantize.gate and recipe.precision in GATED:
                 bar.advance(0, "against fp32")
-                if source.format not in judges:
+                if source.format not in evaluators:
                     folder = job.scratch / "search" / f"{source.format} by name"
-                    judges[source.format] = Judge(job.config, signature, source, task.path, folder)
-                outcome = gate(task, judges[source.format], recipe, path, made)
+                    evaluators[source.format] = Evaluator(
+                        job.config, signature, source, task.path, folder
+                    )
+                outcome = gate(task, evaluators[source.format], recipe, path, made)
                 if outcome.file is None:
                     path.unlink()
     except UsageError:
@@ -263,7 +265,7 @@ def _task(job: Job, source: Artifact, signature: Signature, scratch: Path, bar: 
 
 
 def _artifact(
-    recipe: Recipe, path: Path, made: Quantized, found: Account, suffix: str = ""
+    recipe: Recipe, path: Path, made: Quantized, found: Coverage, suffix: str = ""
 ) -> Artifact:
     details: dict[str, Any] = {
         **made.details,
@@ -284,7 +286,7 @@ def _artifact(
     )
 
 
-def _others(choice: Choice, found: Account) -> list[str]:
+def _others(choice: Choice, found: Coverage) -> list[str]:
     """Recipes of the same format that take a kind of layer that the model has."""
     return [
         recipe.name
@@ -344,8 +346,8 @@ def _check_excludes(job: Job, sources: list[Artifact]) -> None:
         return
     names: set[str] = set()
     if "onnx" in formats:
-        from pipeline.onnx_file import load_onnx
-        from pipeline.quantize.onnx_graph import all_names, name_nodes
+        from pipeline.formats.onnx.load import load_onnx
+        from pipeline.quantize.onnx.graph import all_names, name_nodes
 
         model = load_onnx(job.inputs["export"] / formats["onnx"].file)
         name_nodes(model)

@@ -5,8 +5,8 @@ from importlib import resources
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.stage import STAGES
-from pipeline.workspace import Ingredients, Record, Workspace, digest_of
+from pipeline.workspace.folder import Ingredients, Record, Workspace, digest_of
+from pipeline.workspace.stage import STAGES
 
 REPORT = "report"
 COMPARISON = "comparison"
@@ -29,7 +29,7 @@ def write_report(config: Config, workspace: Workspace) -> Path:
 
 def write_comparison(config: Config, workspace: Workspace, other: Workspace) -> Path:
     """Writes the page of two runs; `other` stands on the left, as what was before."""
-    from pipeline.report.sides import comparison_of
+    from pipeline.report.comparison import comparison_of
 
     html = comparison_of(config, workspace, other)
     with workspace.publish(COMPARISON) as draft:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import Artifact, read_index, read_json
-from pipeline.stage import STAGES
-from pipeline.workspace import Record, Workspace
+from pipeline.workspace.artifacts import Artifact, read_index, read_json
+from pipeline.workspace.folder import Record, Workspace
+from pipeline.workspace.stage import STAGES
 
 Array = NDArray[Any]
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.artifacts import Artifact
+from pipeline.workspace.artifacts import Artifact
 
 # What export and quantize put behind a parameter's name.
 MADE = re.compile(r"(_(quantized|scale|zero_point|bias|fp16|fp32))+$")
@@ -19,7 +19,7 @@ def sizes(artifacts: Mapping[str, tuple[Artifact, Path]], shown: int) -> dict[st
     Of ONNX files, whose names are those of the model's parameters; what has no such name (constants
     of the graph) counts to all else.
     """
-    from pipeline.readback import read_back
+    from pipeline.formats.read_back import read_back
 
     found: dict[str, Counter[str]] = {}
     for name, (artifact, path) in artifacts.items():

@@ -8,10 +8,10 @@ import numpy as np
 from pipeline.config import Config
 from pipeline.report import layers, plots, samples
 from pipeline.report.evidence import Evidence, gather
-from pipeline.report.points import Point, artifact_points, front
 from pipeline.report.template import render
-from pipeline.stage import STAGES
-from pipeline.workspace import Workspace
+from pipeline.report.tradeoff import Point, artifact_points, front
+from pipeline.workspace.folder import Workspace
+from pipeline.workspace.stage import STAGES
 
 LAYERS = 12  # shown by name in the plot of sizes
 NEVER = 101  # classes from which a confusion matrix is no picture any more

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from pipeline.report.points import Point
+from pipeline.report.tradeoff import Point
 
 Row = Mapping[str, Any]
 Array = NDArray[Any]

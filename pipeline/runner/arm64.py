@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import SetupError
-from pipeline.progress import Bar, Reporter
-from pipeline.project import version_of
 from pipeline.runner.sources import cache
+from pipeline.system.packages import version_of
+from pipeline.system.progress import Bar, Reporter
 
 TRIPLE = "aarch64-linux-gnu"
 QEMU = "qemu-aarch64-static"

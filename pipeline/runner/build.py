@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import SetupError
-from pipeline.progress import Bar, Reporter
 from pipeline.runner.arm64 import prepare
 from pipeline.runner.headers import headers
 from pipeline.runner.program import STAMP
 from pipeline.runner.sources import Target, build_folder, fingerprint, sources
+from pipeline.system.progress import Bar, Reporter
 
 TOOLS = {"cmake": "cmake", "ninja": "ninja-build", "c++": "g++"}  # program: Debian's package
 LIBRARIES = "nlohmann-json3-dev libcli11-dev libssl-dev libpng-dev libturbojpeg0-dev zlib1g-dev"

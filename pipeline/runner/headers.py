@@ -17,8 +17,8 @@ import zipfile
 from pathlib import Path
 
 from pipeline.errors import SetupError
-from pipeline.progress import Reporter
 from pipeline.runner.sources import cache
+from pipeline.system.progress import Reporter
 
 VERSION = "1.29.0"
 PACKAGE = "com.github.asus4.onnxruntime@0.4.9"

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pipeline.artifacts import sha256_of
 from pipeline.errors import SetupError
-from pipeline.project import version_of
+from pipeline.system.packages import version_of
+from pipeline.workspace.artifacts import sha256_of
 
 # What the program is made of; tests and presets for developers are not.
 PARTS = ("CMakeLists.txt", "cmake", "include", "bundle", "runner", "tool")
@@ -26,7 +26,7 @@ def cache() -> Path:
 
 def sources() -> Path:
     """`cpp_runner/` of the checkout, or the copy that the installed package has."""
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parents[1]
     for folder in (package.parent / "cpp_runner", package / "cpp_runner"):
         if (folder / "CMakeLists.txt").is_file():
             return folder
@@ -39,7 +39,7 @@ def sources() -> Path:
 def build_folder(target: Target = "host") -> Path:
     """In a checkout what the presets use too; else a folder of the user's cache."""
     folder = sources()
-    if folder.parent == Path(__file__).parent.parent:
+    if folder.parent == Path(__file__).parents[1]:
         return cache() / f"runner-{target}-{fingerprint()[:16]}"
     return folder / "build" / PRESETS[target]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import __version__
-from pipeline.artifacts import SUFFIX, Format
 from pipeline.bundle import manifest as parts
 from pipeline.bundle import write_file, write_manifest, write_tensor
-from pipeline.machine import describe, made_for
-from pipeline.project import version_of
-from pipeline.signature import Signature
+from pipeline.graph.signature import Signature
+from pipeline.system.machine import describe, made_for
+from pipeline.system.packages import version_of
+from pipeline.workspace.artifacts import SUFFIX, Format
 
 ID = "draft"
 

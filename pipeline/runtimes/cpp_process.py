@@ -18,11 +18,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from pipeline.artifacts import Format
+from pipeline.graph.array import Array
 from pipeline.runner.program import words
 from pipeline.runner.sources import Target
-from pipeline.runtimes import Array, Asked, failure
+from pipeline.runtimes import Asked, failure
 from pipeline.runtimes.cpp_draft import ID, write_draft
+from pipeline.workspace.artifacts import Format
 
 # What starts a program that answers for the artifact `ID` of a bundle.
 Start = Callable[[Path], list[str]]

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from pipeline.config import Config
-from pipeline.lazy import by_first_sample
-from pipeline.project import build_model
-from pipeline.runtimes import Array, array_of
-from pipeline.samples import Samples, load_samples
-from pipeline.weights import WEIGHTS, load_weights
-from pipeline.wrap import IMAGE, Wrapped, flatten, parameter_names
+from pipeline.graph.array import Array
+from pipeline.graph.wrap import IMAGE, Wrapped, flatten, parameter_names
+from pipeline.project.entries import build_model
+from pipeline.project.lazy import by_first_sample
+from pipeline.project.samples import Samples, load_samples
+from pipeline.project.weights import WEIGHTS, load_weights
+from pipeline.runtimes import array_of
 
 
 def reference_model(config: Config, train: Path) -> Wrapped:

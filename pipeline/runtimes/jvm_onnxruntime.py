@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.android import jvm
+from pipeline.devices.android import jvm
 from pipeline.runtimes import Asked
 from pipeline.runtimes.cpp_draft import ID
 from pipeline.runtimes.cpp_process import ProgramRunner

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from pipeline.runtimes import Array, Asked, failure
+from pipeline.graph.array import Array
+from pipeline.runtimes import Asked, failure
 
 FATAL = 4  # log only what ends the process: errors come as exceptions
 

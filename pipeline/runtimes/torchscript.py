@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from pipeline.machine import made_for as machine_kind
-from pipeline.runtimes import Array, Asked, array_of, failure
-from pipeline.torchscript_file import load_script
+from pipeline.formats.torchscript.load import load_script
+from pipeline.graph.array import Array
+from pipeline.runtimes import Asked, array_of, failure
+from pipeline.system.machine import made_for as machine_kind
 
 # The int8 kernels of LibTorch by kind of CPU; a file does not say which it was calibrated for.
 ENGINES = {"x86_64": "x86", "arm64": "qnnpack"}

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 PROFILE = "profile"  # the scratch folder of those steps, by which the other processes know it
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.progress import Reporter
+    from pipeline.system.progress import Reporter
 
 
 def run(job: Job) -> Summary:
@@ -24,7 +24,7 @@ def run(job: Job) -> Summary:
 
     here = world.current()
     if here.first:
-        here.told(job.scratch.name)
+        here.broadcast(job.scratch.name)
     if job.config.epochs == 0:
         from pipeline.train.untrained import keep_weights
 
@@ -44,7 +44,7 @@ def profile(job: Job) -> Summary:
 
     here = world.current()
     if here.first:
-        here.told(job.scratch.name)
+        here.broadcast(job.scratch.name)
     return profiled(job)
 
 
@@ -55,15 +55,15 @@ def follow(config: "Config", scratches: Path, out: Path, report: "Reporter") -> 
     """
     from pipeline.train import world
 
-    name = world.current().told(None)
+    name = world.current().broadcast(None)
     while name is not None:
         work = profile if name == PROFILE else run
         work(Job(config, {}, out, scratches / name, report))
-        name = world.current().told(None)
+        name = world.current().broadcast(None)
 
 
 def dismiss_others() -> None:
     """Rank 0 has nothing to train, or is done: those who follow may go."""
     from pipeline.train import world
 
-    world.current().told(None)
+    world.current().broadcast(None)

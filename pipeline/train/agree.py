@@ -10,10 +10,11 @@ from torch.utils.data import Dataset
 
 from pipeline.config import Config
 from pipeline.errors import PipelineError, UsageError
-from pipeline.project import source_hashes, version_of
+from pipeline.project.sources import source_hashes
+from pipeline.system.packages import version_of
 from pipeline.train.data import BatchMaker, Failure, Share, size_of
 from pipeline.train.world import World
-from pipeline.workspace import key_of
+from pipeline.workspace.folder import key_of
 
 SAMPLES = 8  # of each set, spread over it: reading all of them could take as long as an epoch
 PACKAGES = ("edge-pipeline", "torch", "torchmetrics", "numpy")
@@ -26,7 +27,7 @@ def check_same(config: Config, world: World, datasets: "Mapping[str, Dataset[Any
     if world.alone:
         return
     facts = _facts(config, datasets)
-    everyone = world.gathered((world.host, facts))
+    everyone = world.all_gather((world.host, facts))
     reference_host, reference = everyone[0]
     for rank, (host, other) in enumerate(everyone):
         different = sorted(

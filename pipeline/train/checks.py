@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pipeline.config import Config
 from pipeline.errors import SetupError, UsageError
-from pipeline.project import user_code
+from pipeline.graph.wrap import flatten, output_names
+from pipeline.project.entries import user_code
 from pipeline.train.data import Batch, worker_died
 from pipeline.train.optim import ELEMENTWISE
 from pipeline.train.world import LostPeersError, is_lost
-from pipeline.wrap import flatten, output_names
 
 
 @contextmanager

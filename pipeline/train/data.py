@@ -12,12 +12,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from pipeline.config import Config
 from pipeline.errors import PipelineError, SetupError, UsageError
-from pipeline.project import build_datasets, user_code
-from pipeline.samples import Array, pair, to_arrays
+from pipeline.graph.array import Array
+from pipeline.graph.wrap import Preprocess
+from pipeline.project.entries import build_datasets, user_code
+from pipeline.project.samples import pair, to_arrays
 from pipeline.train import rng
 from pipeline.train.stop import shield_worker
 from pipeline.train.world import World
-from pipeline.wrap import Preprocess
 
 # Pictures that are resized at once hold at most so many pixels: 64 MB in float32 RGB, about.
 PIXELS_AT_ONCE = 5_000_000

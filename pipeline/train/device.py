@@ -11,7 +11,7 @@ import torch
 
 from pipeline.config import TrainConfig, threads_or_all
 from pipeline.errors import SetupError, UsageError
-from pipeline.progress import Reporter
+from pipeline.system.progress import Reporter
 from pipeline.train.heap import kept_heap
 from pipeline.train.stop import held
 from pipeline.train.world import World, current

@@ -10,13 +10,13 @@ from torch.utils.data import Dataset
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.task_metric import TaskMetric, build_metric
+from pipeline.graph.wrap import Postprocess, flatten
+from pipeline.measure.task_metric import TaskMetric, build_metric
 from pipeline.train import rng
 from pipeline.train.checks import check_outputs, check_targets, explained
 from pipeline.train.data import Batch, Loader, size_of, split_batches
 from pipeline.train.device import Machine
 from pipeline.train.optim import Loss
-from pipeline.wrap import Postprocess, flatten
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Validation:
         metric = None
         if self.metric:
             metric = self.metric.compute()
-        (total,) = self.world.total(total)
+        (total,) = self.world.all_reduce(total)
         return Score(total / self.size if loss else None, metric)
 
     def close(self) -> None:

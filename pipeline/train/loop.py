@@ -10,15 +10,15 @@ from typing import NoReturn
 from safetensors.torch import save as save_tensors
 
 from pipeline.errors import Interrupted, SetupError, UsageError
-from pipeline.progress import Bar
-from pipeline.stage import Job, Summary
-from pipeline.task_metric import Goal
+from pipeline.measure.task_metric import Goal
+from pipeline.project.weights import WEIGHTS, save_weights
+from pipeline.system.progress import Bar
 from pipeline.train import rng, rounding
 from pipeline.train.checks import check_finite
 from pipeline.train.data import Batch, shuffled, split_batches
 from pipeline.train.device import machine, not_filled
 from pipeline.train.evaluate import Score
-from pipeline.train.launch.told import tell
+from pipeline.train.launch import worker_errors
 from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
 from pipeline.train.setup import Setup, prepared
 from pipeline.train.state import Learner, Progress
@@ -26,7 +26,7 @@ from pipeline.train.step import optimizer_step, step_scheduler
 from pipeline.train.stop import Stop
 from pipeline.train.strategy import is_sharded, share_buffers
 from pipeline.train.watch import watching
-from pipeline.weights import WEIGHTS, save_weights
+from pipeline.workspace.stage import Job, Summary
 
 
 def train(job: Job) -> Summary:
@@ -34,7 +34,7 @@ def train(job: Job) -> Summary:
     config = job.config
 
     def hung(error: SetupError) -> None:
-        tell(error, lost=False)
+        worker_errors.write(error, lost=False)
         job.report.warn(f"{error.message} {error.hint}")
 
     with (

@@ -13,9 +13,9 @@ from torch.optim import Optimizer, lr_scheduler
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.project import load_entry, user_code
-from pipeline.task_metric import Goal
-from pipeline.wrap import flatten
+from pipeline.graph.wrap import flatten
+from pipeline.measure.task_metric import Goal
+from pipeline.project.entries import load_entry, user_code
 
 # Losses that compare element by element: torch broadcasts shapes that differ, which is never meant.
 ELEMENTWISE = {

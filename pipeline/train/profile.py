@@ -10,7 +10,6 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from pipeline.stage import Job, Summary
 from pipeline.train.device import machine, not_filled
 from pipeline.train.loop import begin, train_epoch
 from pipeline.train.setup import Setup, prepared
@@ -18,6 +17,7 @@ from pipeline.train.state import Learner
 from pipeline.train.stop import Stop
 from pipeline.train.watch import PHASES, Watch
 from pipeline.train.world import World
+from pipeline.workspace.stage import Job, Summary
 
 TRACE = "trace.json"
 # Steps: the first make caches and kernels; the trace would slow the clock down, so it comes after.
@@ -82,7 +82,7 @@ def profiled(job: Job) -> Summary:
         with prepared(job, here, clock) as (setup, learner), not_filled():
             begin(setup, learner)
             run_steps(setup, learner)
-            return told(setup, clock, job.out)
+            return _summary(setup, clock, job.out)
 
 
 def run_steps(setup: Setup, learner: Learner) -> None:
@@ -99,7 +99,7 @@ def run_steps(setup: Setup, learner: Learner) -> None:
             return
 
 
-def told(setup: Setup, clock: Clock, out: Path) -> Summary:
+def _summary(setup: Setup, clock: Clock, out: Path) -> Summary:
     """The summary: milliseconds of a step and of its parts, of rank 0."""
     train, world = setup.config.train, setup.world
     if world.first:

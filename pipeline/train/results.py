@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.artifacts import write_json
 from pipeline.config import Config
 from pipeline.errors import SetupError
-from pipeline.stage import Summary
 from pipeline.train.device import Machine
 from pipeline.train.evaluate import Validation
+from pipeline.workspace.artifacts import write_json
+from pipeline.workspace.stage import Summary
 
 METRICS = "metrics.jsonl"
 SUMMARY = "train.json"

@@ -8,11 +8,11 @@ import torch
 import torch.distributed as dist
 
 from pipeline.errors import DamagedError, SetupError, UsageError
-from pipeline.stage import Job
 from pipeline.train import checkpoint, rng, state
 from pipeline.train.state import Learner
 from pipeline.train.strategy import is_sharded
 from pipeline.train.world import World
+from pipeline.workspace.stage import Job
 
 
 class Saver:
@@ -90,7 +90,7 @@ class Saver:
 
         Damaged ones are reported and removed, those of another configuration removed.
         """
-        name = self._world.told(self._newest() if self._world.first else None)
+        name = self._world.broadcast(self._newest() if self._world.first else None)
         if name is None:
             return False
         path = self.folder / name
@@ -143,7 +143,7 @@ def capture(learner: Learner, mark: str, world: World) -> dict[str, Any]:
     """What the checkpoint holds besides shards; of every process its random generators."""
     whole = not is_sharded(learner.model)
     scheduler = learner.scheduler
-    generators = world.gathered(rng.get_state())
+    generators = world.all_gather(rng.get_state())
     return {
         "fingerprint": mark,
         "progress": state.plain(learner.progress),

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.config import Config
-from pipeline.lazy import by_first_sample
-from pipeline.project import build_model
-from pipeline.stage import Job
-from pipeline.task_metric import Goal
+from pipeline.measure.task_metric import Goal
+from pipeline.project.entries import build_model
+from pipeline.project.lazy import by_first_sample
 from pipeline.train import rng, state
 from pipeline.train.agree import check_same
 from pipeline.train.data import Loader, load_splits, size_of
@@ -24,6 +23,7 @@ from pipeline.train.state import Learner, Progress
 from pipeline.train.strategy import spread
 from pipeline.train.watch import Watch
 from pipeline.train.world import World
+from pipeline.workspace.stage import Job
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pipeline.config import NO_WEIGHT_DEPENDS_ON
 from pipeline.errors import UsageError
-from pipeline.stage import Job
 from pipeline.train import checkpoint
 from pipeline.train.device import Machine
 from pipeline.train.rounding import Rounding
+from pipeline.workspace.stage import Job
 
 FOLDER = "checkpoints"
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UsageError
+from pipeline.graph.wrap import flatten
 from pipeline.train import rng
 from pipeline.train.checks import check_finite, check_targets, explained
 from pipeline.train.data import Batch
@@ -19,7 +20,6 @@ from pipeline.train.strategy import (
     whole_tensor,
 )
 from pipeline.train.world import lost_peers
-from pipeline.wrap import flatten
 
 
 def optimizer_step(
@@ -46,7 +46,7 @@ def optimizer_step(
             check_finite(value, "loss", where, lr)
             mean += value / samples if setup.loss.summed else value * share
             if last:
-                shared = setup.world.adding(mean, stopping)
+                shared = setup.world.all_reduce_async(mean, stopping)
             # The exchange divides by the number of processes.
             weight = size * ((batch.counted > 0) if setup.loss.summed else share)
             watch.move(step, "backward")

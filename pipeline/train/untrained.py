@@ -5,15 +5,15 @@ from contextlib import closing
 
 from torch import nn
 
-from pipeline.lazy import by_first_sample
-from pipeline.project import build_model
-from pipeline.stage import Job, Summary
+from pipeline.project.entries import build_model
+from pipeline.project.lazy import by_first_sample
+from pipeline.project.weights import WEIGHTS, save_weights
 from pipeline.train import rng
 from pipeline.train.data import load_splits
 from pipeline.train.device import machine
 from pipeline.train.evaluate import Validation
 from pipeline.train.results import METRICS, metric_of, write_summary
-from pipeline.weights import WEIGHTS, save_weights
+from pipeline.workspace.stage import Job, Summary
 
 
 def keep_weights(job: Job) -> Summary:

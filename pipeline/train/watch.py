@@ -102,7 +102,7 @@ def watching(
     if world.alone:
         yield watch
         return
-    everyone = [Pulse(**given) for given in world.gathered(asdict(watch.pulse))]
+    everyone = [Pulse(**given) for given in world.all_gather(asdict(watch.pulse))]
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(watch, everyone, over, failed), daemon=True)
     thread.start()

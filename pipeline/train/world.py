@@ -39,11 +39,11 @@ class World:
     def alone(self) -> bool:
         return self.size == 1
 
-    def total(self, *values: float) -> list[float]:
+    def all_reduce(self, *values: float) -> list[float]:
         """The sums of `values` over all processes, in float64."""
-        return self.adding(*values).wait()
+        return self.all_reduce_async(*values).wait()
 
-    def adding(self, *values: float) -> "Sums":
+    def all_reduce_async(self, *values: float) -> "Sums":
         """Begins to add `values` up over all processes; other exchanges may go on beside it."""
         tensor = torch.tensor(values, dtype=torch.float64)
         if self.alone:
@@ -53,9 +53,9 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in one process at least: all get the same answer."""
-        return self.total(flag)[0] > 0
+        return self.all_reduce(flag)[0] > 0
 
-    def told(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Rank 0's `value`, in every process."""
         if self.alone:
             return value
@@ -64,7 +64,7 @@ class World:
             dist.broadcast_object_list(box, device=torch.device("cpu"))
         return box[0]
 
-    def gathered(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """The values of all processes, in the order of their ranks."""
         if self.alone:
             return [value]

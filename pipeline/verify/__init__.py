@@ -1,6 +1,6 @@
 """Every artifact in every runtime against the reference, on the same samples: one verdict."""
 
-from pipeline.stage import Job, Summary
+from pipeline.workspace.stage import Job, Summary
 
 
 def run(job: Job) -> Summary:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.parity import Agreement, Parity, ParitySums
-from pipeline.progress import Bar
+from pipeline.graph.array import Array
+from pipeline.measure.parity import Agreement, Parity, ParitySums
 from pipeline.runtimes import Runner
-from pipeline.samples import Array
-from pipeline.verify.edges import Edge
+from pipeline.system.progress import Bar
+from pipeline.verify.edge_cases import Edge
 from pipeline.verify.reference import Questions, Reference, misfit
 from pipeline.verify.samples_kept import SamplesKept
 from pipeline.verify.scores import Scored, Scores

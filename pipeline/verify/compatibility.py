@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, Format
+from pipeline.formats.onnx.validate import COMPUTING, MICROSOFT
 from pipeline.formats.torchscript.operators import operators as allowed_operators
-from pipeline.onnx_look import COMPUTING, MICROSOFT
+from pipeline.workspace.artifacts import Artifact, Format
 
 # ONNX Runtime 1.29.0, which is pinned for Python, the C++ runner and Android alike. Measured: it
 # opens models up to these and refuses the next; a test asks the one that is installed.

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from pipeline.artifacts import Artifact, write_json
-from pipeline.stage import Job
+from pipeline.workspace.artifacts import Artifact, write_json
+from pipeline.workspace.stage import Job
 
 
 def write_layers(

@@ -9,12 +9,13 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.errors import PipelineError, UsageError
-from pipeline.progress import Bar
-from pipeline.project import user_code
+from pipeline.graph.array import Array
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.entries import user_code
+from pipeline.project.samples import Samples, batches
 from pipeline.runtimes import Runner
-from pipeline.samples import Array, Samples, batches
-from pipeline.signature import Signature, TensorSpec
-from pipeline.verify.edges import Edge
+from pipeline.system.progress import Bar
+from pipeline.verify.edge_cases import Edge
 from pipeline.verify.scores import Scored, Scores
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.samples import Array, Samples
+from pipeline.graph.array import Array
+from pipeline.project.samples import Samples
 
 EDGES = np.logspace(-12, 3, 61)  # of the histogram: four bins a decade
 PICTURES = 24  # samples kept as pictures

@@ -8,15 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.samples import Array, Samples
-from pipeline.task_metric import TaskMetric
-from pipeline.verify.paired import (
-    Floats,
-    Paired,
-    compare_counts,
-    compare_means,
-    compare_resampled,
-)
+from pipeline.graph.array import Array
+from pipeline.measure.task_metric import TaskMetric
+from pipeline.project.samples import Samples
+from pipeline.verify.paired import Floats, Paired, compare_counts, compare_means, compare_resampled
 
 MOST_KEPT = 256 * 2**20  # bytes of answers that a metric which is no mean is resampled from
 SAME = 1e-6  # of a metric computed in float32

@@ -5,25 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, read_index, read_signature, write_json
 from pipeline.config import Config, threads_or_all
 from pipeline.errors import UsageError
-from pipeline.machine import describe, has_vnni, made_for
-from pipeline.progress import Bar
+from pipeline.graph.signature import Signature
+from pipeline.measure.task_metric import build_metric
+from pipeline.project.samples import load_samples
 from pipeline.runtimes import RUNTIMES, Asked, Runtime, usable
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
-from pipeline.samples import load_samples
-from pipeline.signature import Signature
-from pipeline.stage import Job, Summary
-from pipeline.task_metric import build_metric
+from pipeline.system.machine import describe, has_vnni, made_for
+from pipeline.system.progress import Bar
 from pipeline.verify import compatibility
 from pipeline.verify.compare import compare
-from pipeline.verify.edges import edges
+from pipeline.verify.edge_cases import edges
 from pipeline.verify.layers import write_layers
 from pipeline.verify.reference import Questions, ask_reference
 from pipeline.verify.samples_kept import SamplesKept, write_pictures, write_samples
 from pipeline.verify.scores import Scores
-from pipeline.verify.verdict import Court, row, unopened, verdict
+from pipeline.verify.verdict import RowContext, row, unopened, verdict
+from pipeline.workspace.artifacts import Artifact, read_index, read_signature, write_json
+from pipeline.workspace.stage import Job, Summary
 
 VERDICT = "verdict.json"
 
@@ -51,15 +51,15 @@ def verify(job: Job) -> Summary:
         tempfile.TemporaryDirectory(dir=job.scratch) as folder,
         job.report.bar("verify", questions.steps() * (1 + len(plan))) as bar,
     ):
-        court = _reference(job, questions, Path(folder), bar)
-        asked = [_row(job, court, questions, item, bar) for item in plan]
+        context = _reference(job, questions, Path(folder), bar)
+        asked = [_row(job, context, questions, item, bar) for item in plan]
     rows, kept = [row for row, _ in asked], [kept for _, kept in asked]
     files = {item.path: item.artifact for item in plan}
     targets = compatibility.rows(files, job.config.verify.targets)
-    metric = court.metric and {
-        "name": court.metric.name,
-        "goal": court.metric.goal,
-        "reference": court.reference.metric,
+    metric = context.metric and {
+        "name": context.metric.name,
+        "goal": context.metric.goal,
+        "reference": context.reference.metric,
     }
     result: dict[str, Any] = {
         "verdict": verdict([*rows, *(row for row in targets if row["judged"])]),
@@ -156,7 +156,7 @@ def _tell_without_vnni(job: Job, artifact: Artifact) -> None:
         )
 
 
-def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:
+def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> RowContext:
     """Asks the reference, and closes it before any artifact is opened."""
     config, samples = job.config, questions.samples
     classes = (questions.signature.outputs[0].shape or (None,))[-1]
@@ -174,23 +174,23 @@ def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> Court:
         metric = None
     for case, said in reference.refused.items():
         job.report.warn(f"The edge case '{case}' is not asked: {said}")
-    return Court(config, questions.signature, reference, metric, samples)
+    return RowContext(config, questions.signature, reference, metric, samples)
 
 
 def _row(
-    job: Job, court: Court, questions: Questions, item: Item, bar: Bar
+    job: Job, context: RowContext, questions: Questions, item: Item, bar: Bar
 ) -> tuple[dict[str, Any], SamplesKept]:
     artifact, runtime = item.artifact, item.runtime
     bar.advance(0, f"{artifact.id} in {runtime.name}")
     threads = threads_or_all(job.config.verify.threads)
-    gathers = court.gathers(artifact.precision)
+    gathers = context.gathers(artifact.precision)
     try:
-        runner = runtime.open(item.path, Asked(court.signature, threads, artifact.made_for))
+        runner = runtime.open(item.path, Asked(context.signature, threads, artifact.made_for))
     except RuntimeError as error:
         bar.advance(questions.steps())
-        return unopened(court, artifact, runtime.name, str(error)), gathers.kept
+        return unopened(context, artifact, runtime.name, str(error)), gathers.kept
     try:
-        found = compare(runner, questions, court.reference, gathers, bar)
+        found = compare(runner, questions, context.reference, gathers, bar)
     finally:
         runner.close()
-    return row(court, artifact, runtime.name, found), gathers.kept
+    return row(context, artifact, runtime.name, found), gathers.kept

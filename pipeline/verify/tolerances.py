@@ -6,9 +6,9 @@ one output.
 
 from dataclasses import asdict, dataclass
 
-from pipeline.artifacts import Precision
 from pipeline.config import Config
-from pipeline.task_metric import Goal
+from pipeline.measure.task_metric import Goal
+from pipeline.workspace.artifacts import Precision
 
 
 @dataclass(frozen=True)

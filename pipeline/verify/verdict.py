@@ -3,24 +3,24 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.artifacts import Artifact, Precision
 from pipeline.config import Config
-from pipeline.parity import DISAGREEMENTS, Agreement, Parity, decision
-from pipeline.samples import Samples
-from pipeline.signature import Signature
-from pipeline.task_metric import TaskMetric, threshold
+from pipeline.graph.signature import Signature
+from pipeline.measure.parity import DISAGREEMENTS, Agreement, Parity, decision
+from pipeline.measure.task_metric import TaskMetric, threshold
+from pipeline.project.samples import Samples
 from pipeline.verify.compare import EdgeFound, Found, Gathers, OutputFound
 from pipeline.verify.paired import SLACK, Paired
 from pipeline.verify.reference import Reference
 from pipeline.verify.samples_kept import SamplesKept
 from pipeline.verify.scores import Scored, Scores, drop_test
 from pipeline.verify.tolerances import Bounds, Judged, bounds, edge_bound
+from pipeline.workspace.artifacts import Artifact, Precision
 
 LARGEST_HALF = 65504.0  # of float16's finite numbers, IEEE 754
 
 
 @dataclass(frozen=True)
-class Court:
+class RowContext:
     """What every row is judged with."""
 
     config: Config
@@ -68,22 +68,24 @@ class Court:
         return found
 
 
-def row(court: Court, artifact: Artifact, runtime: str, found: Found) -> dict[str, Any]:
+def row(context: RowContext, artifact: Artifact, runtime: str, found: Found) -> dict[str, Any]:
     """One artifact in one runtime, as `verdict.json` has it."""
-    specs = court.signature.outputs
-    limits = [bounds(court.config, artifact.precision, court.judged(i)) for i in range(len(specs))]
+    specs = context.signature.outputs
+    limits = [
+        bounds(context.config, artifact.precision, context.judged(i)) for i in range(len(specs))
+    ]
     outputs = [
         _output(spec.name, output, limit, artifact.precision)
         for spec, output, limit in zip(specs, found.outputs, limits, strict=False)
     ]
-    drop = _drop(court, found)
-    edges = [_edge(court, artifact, edge, found) for edge in found.edges]
+    drop = _drop(context, found)
+    edges = [_edge(context, artifact, edge, found) for edge in found.edges]
     reasons = [found.wrong] if found.wrong else []
     reasons += [reason for output in outputs for reason in output["reasons"]]
-    test = _drop_test(court, found, limits[0].max_drop)
-    reasons += _metric_reasons(court, found, drop, limits[0].max_drop, test)
+    test = _drop_test(context, found, limits[0].max_drop)
+    reasons += _metric_reasons(context, found, drop, limits[0].max_drop, test)
     reasons += _edge_reasons(edges)
-    unsettled = [_unsettled(court, test)] if test and test.verdict == "inconclusive" else []
+    unsettled = [_unsettled(context, test)] if test and test.verdict == "inconclusive" else []
     head = _decisive(outputs)
     return {
         "artifact": artifact.id,
@@ -105,9 +107,11 @@ def row(court: Court, artifact: Artifact, runtime: str, found: Found) -> dict[st
     }
 
 
-def unopened(court: Court, artifact: Artifact, runtime: str, error: str) -> dict[str, Any]:
+def unopened(context: RowContext, artifact: Artifact, runtime: str, error: str) -> dict[str, Any]:
     """The row of an artifact that the runtime does not take."""
-    return row(court, artifact, runtime, Found(f"cannot be opened: {error}", (), Scored(None), ()))
+    return row(
+        context, artifact, runtime, Found(f"cannot be opened: {error}", (), Scored(None), ())
+    )
 
 
 def verdict(rows: list[dict[str, Any]]) -> str:
@@ -185,61 +189,63 @@ def _over(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value > limit
 
 
-def _drop(court: Court, found: Found) -> float | None:
-    if court.metric is None or court.reference.metric is None or found.metric is None:
+def _drop(context: RowContext, found: Found) -> float | None:
+    if context.metric is None or context.reference.metric is None or found.metric is None:
         return None
-    return court.metric.drop(court.reference.metric, found.metric)
+    return context.metric.drop(context.reference.metric, found.metric)
 
 
-def _drop_test(court: Court, found: Found, limit: float | None) -> Paired | None:
+def _drop_test(context: RowContext, found: Found, limit: float | None) -> Paired | None:
     """Where a drop is judged."""
-    targets = court.samples.targets
-    if court.metric is None or targets is None or limit is None or found.metric is None:
+    targets = context.samples.targets
+    if context.metric is None or targets is None or limit is None or found.metric is None:
         return None
-    reference, confidence = court.reference.scored, court.config.verify.confidence
-    return drop_test(court.metric, targets, reference, found.scored, limit, confidence)
+    reference, confidence = context.reference.scored, context.config.verify.confidence
+    return drop_test(context.metric, targets, reference, found.scored, limit, confidence)
 
 
 def _metric_reasons(
-    court: Court, found: Found, drop: float | None, limit: float | None, test: Paired | None
+    context: RowContext, found: Found, drop: float | None, limit: float | None, test: Paired | None
 ) -> list[str]:
     """Without a test, for want of memory, the drop itself is compared."""
     if drop is None or limit is None or (test.verdict != "fail" if test else drop <= limit + SLACK):
         return []
-    assert court.metric is not None
-    at_least = f" (at least {test.low:.3g}, with {_confidence(court)})" if test else ""
+    assert context.metric is not None
+    at_least = f" (at least {test.low:.3g}, with {_confidence(context)})" if test else ""
     return [
-        f"{court.metric.name} {found.metric:.4g} where the reference has "
-        f"{court.reference.metric:.4g}: worse by {drop:.3g}{at_least}, {limit:.3g} allowed"
+        f"{context.metric.name} {found.metric:.4g} where the reference has "
+        f"{context.reference.metric:.4g}: worse by {drop:.3g}{at_least}, {limit:.3g} allowed"
     ]
 
 
-def _unsettled(court: Court, test: Paired) -> str:
+def _unsettled(context: RowContext, test: Paired) -> str:
     """Why a row is inconclusive, and what would settle it."""
-    assert court.metric is not None
+    assert context.metric is not None
     said = (
-        f"{court.metric.name} is worse by {test.drop:.3g} on {test.samples} samples, which with "
-        f"{_confidence(court)} stands for {test.low:.3g} to {test.high:.3g}; {test.limit:.3g} "
+        f"{context.metric.name} is worse by {test.drop:.3g} on {test.samples} samples, which with "
+        f"{_confidence(context)} stands for {test.low:.3g} to {test.high:.3g}; {test.limit:.3g} "
         "is allowed: "
     )
     if test.more_samples is None:
         return said + "the drop lies at what is allowed, and no number of samples would settle it"
     more = f"{test.more_samples} more samples like these would settle it"
-    if test.samples < court.config.verify.samples:
+    if test.samples < context.config.verify.samples:
         return f"{said}{more}, and the validation set has no more"
     return f"{said}{more} ([verify] samples = {test.samples + test.more_samples})"
 
 
-def _confidence(court: Court) -> str:
-    return f"{100 * court.config.verify.confidence:g} % confidence"
+def _confidence(context: RowContext) -> str:
+    return f"{100 * context.config.verify.confidence:g} % confidence"
 
 
-def _edge(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) -> dict[str, Any]:
+def _edge(
+    context: RowContext, artifact: Artifact, found: EdgeFound, all_found: Found
+) -> dict[str, Any]:
     worst = max((p.max_abs or 0.0 for p in found.parity), default=None)
     given: dict[str, Any] = {
         "case": found.edge.case,
         "kind": found.edge.kind,
-        "inputs": found.edge.described(court.signature),
+        "inputs": found.edge.described(context.signature),
         "max_abs": worst,
     }
     if found.refused:
@@ -248,20 +254,22 @@ def _edge(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) 
     if artifact.precision == "fp16" and not found.edge.real and found.scale > LARGEST_HALF:
         said = f"not judged, the model itself answers {found.scale:.2g} and float16 ends at 65504"
         return {**given, "verdict": "skipped", "reason": said}
-    reason = found.wrong or _edge_error(court, artifact, found, all_found)
+    reason = found.wrong or _edge_error(context, artifact, found, all_found)
     return {**given, "verdict": "fail" if reason else "pass", "reason": reason}
 
 
-def _edge_error(court: Court, artifact: Artifact, found: EdgeFound, all_found: Found) -> str | None:
+def _edge_error(
+    context: RowContext, artifact: Artifact, found: EdgeFound, all_found: Found
+) -> str | None:
     for index, parity in enumerate(found.parity):
         assert parity.max_abs is not None
         assert parity.scale is not None
         known = all_found.outputs[index].parity if all_found.outputs else None
         largest = known.max_abs if known and found.edge.real else None
-        case, scale = court.judged(index, parity.scale), court.reference.scales[index]
-        allowed = edge_bound(court.config, artifact.precision, case, scale, largest)
+        case, scale = context.judged(index, parity.scale), context.reference.scales[index]
+        allowed = edge_bound(context.config, artifact.precision, case, scale, largest)
         if _over(parity.max_abs, allowed):
-            name = court.signature.outputs[index].name
+            name = context.signature.outputs[index].name
             return f"{name}: largest error {parity.max_abs:.3g}, {allowed:.3g} allowed"
     return None
 

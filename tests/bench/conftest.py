@@ -9,14 +9,14 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from pipeline.artifacts import SIGNATURE, Artifact, sha256_of, write_index, write_json
 from pipeline.config import Config
-from pipeline.config_file import load_config
-from pipeline.progress import Silent
-from pipeline.signature import Signature, TensorSpec
-from pipeline.stage import Job
-from pipeline.torchscript_file import save_clean
-from pipeline.weights import WEIGHTS, save_weights
+from pipeline.config.file import load_config
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.weights import WEIGHTS, save_weights
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import SIGNATURE, Artifact, sha256_of, write_index, write_json
+from pipeline.workspace.stage import Job
 
 CODE = """
 import os, signal, time
@@ -130,9 +130,9 @@ JOB = """
 import sys
 from pathlib import Path
 from pipeline import bench
-from pipeline.config_file import load_config
-from pipeline.progress import Silent
-from pipeline.stage import Job
+from pipeline.config.file import load_config
+from pipeline.system.progress import Silent
+from pipeline.workspace.stage import Job
 folder = Path(sys.argv[1])
 inputs = {name: folder / name for name in ("train", "export", "quantize")}
 config = load_config(folder)

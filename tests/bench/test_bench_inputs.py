@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.bench.inputs import batches_of, load, save
-from pipeline.samples import Samples
+from pipeline.project.samples import Samples
 
 
 def test_they_come_back_as_they_were(tmp_path: Path) -> None:

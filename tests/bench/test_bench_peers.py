@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline import bench
-from pipeline.artifacts import read_json, write_index
 from pipeline.bench.peers import PEERS, peers
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.progress import Silent
+from pipeline.graph.signature import Signature
 from pipeline.runtimes import Asked
-from pipeline.signature import Signature
-from pipeline.stage import Job
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import read_json, write_index
+from pipeline.workspace.stage import Job
 
 
 @pytest.mark.parametrize("name", list(PEERS))

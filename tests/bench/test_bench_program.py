@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.measure.timing.percentiles import summary
 from pipeline.runtimes import Asked
 from pipeline.runtimes.cpp_draft import write_draft
 from pipeline.runtimes.cpp_process import command
-from pipeline.signature import Signature, TensorSpec
-from pipeline.timing.percentiles import summary
 
 LINE = Signature((TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 2)),))
 

@@ -15,19 +15,19 @@ import psutil
 import pytest
 
 from pipeline import bench
-from pipeline.artifacts import read_json, write_index
-from pipeline.bench.field import plan
+from pipeline.bench.plan import plan
 from pipeline.bench.race import Raced
 from pipeline.bench.request import Eager, Request, Turn
 from pipeline.bench.spawn import Worker
 from pipeline.bench.stage import control_of, void
 from pipeline.config import Config
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import UsageError
-from pipeline.progress import Silent
-from pipeline.signature import Signature
-from pipeline.stage import Job
-from pipeline.timing.percentiles import summary as percentiles
+from pipeline.graph.signature import Signature
+from pipeline.measure.timing.percentiles import summary as percentiles
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import read_json, write_index
+from pipeline.workspace.stage import Job
 
 
 def test_rows(job: Job, report: Silent) -> None:

@@ -11,11 +11,11 @@ import pytest
 import webdataset
 
 import pipeline.train
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import Interrupted, UsageError
-from pipeline.stage import Job
 from pipeline.train.data import shuffled, split_batches
 from pipeline.train.world import World
+from pipeline.workspace.stage import Job
 from tests.train.conftest import Stopping
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shards"

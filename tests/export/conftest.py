@@ -9,16 +9,16 @@ import pytest
 import torch
 
 import pipeline.export
-from pipeline.artifacts import Artifact, read_index, read_signature
-from pipeline.config_file import parse_config
-from pipeline.progress import Silent
-from pipeline.project import build_model
+from pipeline.config.file import parse_config
+from pipeline.graph.signature import Signature
+from pipeline.graph.wrap import Wrapped, flatten
+from pipeline.project.entries import build_model
+from pipeline.project.weights import WEIGHTS, save_weights
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.runtimes.eager import reference_model
-from pipeline.signature import Signature
-from pipeline.stage import Job, Summary
-from pipeline.weights import WEIGHTS, save_weights
-from pipeline.wrap import Wrapped, flatten
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import Artifact, read_index, read_signature
+from pipeline.workspace.stage import Job, Summary
 
 MODELS = '''
 import collections

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifacts import read_json, sha256_of
+from pipeline.workspace.artifacts import read_json, sha256_of
 from tests.export.conftest import IMAGE, ROWS, export
 
 FILES = {"model.fp32.pt", "model.fp32.onnx", "signature.json", "artifacts.json"}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.inline import inlined_functions, python_calls
+from pipeline.graph.inline import inlined_functions, python_calls
 
 
 class Rounding(torch.autograd.Function):

@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 
 from pipeline import export, package, quantize, train, verify
-from pipeline.artifacts import write_json
-from pipeline.config_file import load_config
-from pipeline.machine import describe
-from pipeline.progress import Silent
-from pipeline.stage import Job
+from pipeline.config.file import load_config
+from pipeline.system.machine import describe
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import write_json
+from pipeline.workspace.stage import Job
 
 PROJECT = Path(__file__).parent / "project"
 

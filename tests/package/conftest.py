@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from pipeline import export, package, verify
-from pipeline.artifacts import read_json, write_index, write_json
 from pipeline.config import Config
-from pipeline.config_file import load_config
-from pipeline.machine import made_for
-from pipeline.progress import Silent
-from pipeline.project import build_model
-from pipeline.stage import Job
-from pipeline.weights import WEIGHTS, save_weights
+from pipeline.config.file import load_config
+from pipeline.project.entries import build_model
+from pipeline.project.weights import WEIGHTS, save_weights
+from pipeline.system.machine import made_for
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import read_json, write_index, write_json
+from pipeline.workspace.stage import Job
 from tests.conftest import write_tiny
 
 BENCH = {

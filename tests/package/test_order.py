@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.artifacts import Artifact
 from pipeline.errors import UsageError
 from pipeline.package.choice import Choice
 from pipeline.package.measured import LATENCIES, Timing, best_timings, surely_slower
 from pipeline.package.order import Order, order
+from pipeline.workspace.artifacts import Artifact
 
 HERE = "x86_64"
 CHOICES = {

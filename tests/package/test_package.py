@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.artifacts import read_json, write_json
 from pipeline.bundle import read_bundle
 from pipeline.package.choice import without_paths
 from pipeline.package.golden import resized
+from pipeline.project.samples import load_samples
 from pipeline.runtimes.eager import EagerRunner, reference_model
-from pipeline.samples import load_samples
+from pipeline.workspace.artifacts import read_json, write_json
 from tests.package.conftest import Made, contents
 
 # What is in a bundle
@@ -121,9 +121,9 @@ PACK = """
 import sys
 from pathlib import Path
 from pipeline import package
-from pipeline.config_file import load_config
-from pipeline.progress import Silent
-from pipeline.stage import Job
+from pipeline.config.file import load_config
+from pipeline.system.progress import Silent
+from pipeline.workspace.stage import Job
 
 project, work, out = map(Path, sys.argv[1:])
 inputs = {name: work / name for name in ("train", "export", "quantize", "verify", "bench")}

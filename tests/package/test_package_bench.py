@@ -9,9 +9,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from pipeline import bench
-from pipeline.artifacts import read_index, read_json, sha256_of, write_index, write_json
 from pipeline.bundle import read_bundle
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import read_index, read_json, sha256_of, write_index, write_json
 from tests.package.conftest import Made, run_stage
 
 SIZE, TIMES = 256, 24  # multiplications of square matrices that the answer does not need

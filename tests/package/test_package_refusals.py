@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifacts import read_index, read_json, write_index, write_json
 from pipeline.bundle import read_bundle
 from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.package.stage import CARD
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import read_index, read_json, write_index, write_json
 from tests.package.conftest import Made, contents
 
 # The verdict

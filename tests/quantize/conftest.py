@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.config_file import load_config
-from pipeline.weights import save_weights
+from pipeline.config.file import load_config
+from pipeline.project.weights import save_weights
 from tests.quantize.quantize_cases import DIGITS, MODELS, PROJECTS, Exported, export, trained
 
 

@@ -12,18 +12,18 @@ import torch
 
 import pipeline.export
 import pipeline.quantize
-from pipeline.artifacts import Artifact, read_index
 from pipeline.config import Config
-from pipeline.config_file import load_config
-from pipeline.progress import Silent
-from pipeline.project import build_model
-from pipeline.readback import Facts, read_back
+from pipeline.config.file import load_config
+from pipeline.formats.read_back import Facts, read_back
+from pipeline.graph.signature import Signature
+from pipeline.graph.wrap import Preprocess
+from pipeline.project.entries import build_model
+from pipeline.project.samples import load_samples
+from pipeline.project.weights import save_weights
 from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.samples import load_samples
-from pipeline.signature import Signature
-from pipeline.stage import Job
-from pipeline.weights import save_weights
-from pipeline.wrap import Preprocess
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import Artifact, read_index
+from pipeline.workspace.stage import Job
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.artifacts import Artifact
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import UsageError
-from pipeline.progress import Silent
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.samples import stream_batches
 from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.recipes import RECIPES, Task
-from pipeline.samples import stream_batches
-from pipeline.signature import Signature, TensorSpec
+from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import Artifact
 from tests.quantize.quantize_cases import CONVOLUTIONS, MODELS, Exported
 
 Project = Callable[[str], Exported]

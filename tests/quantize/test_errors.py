@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.artifacts import Artifact
 from pipeline.config import Config
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import UsageError
-from pipeline.quantize.exclude import ancestors, check_patterns, excluded
+from pipeline.quantize.exclude_patterns import ancestors, check_patterns, excluded
 from pipeline.quantize.recipes import choose
+from pipeline.workspace.artifacts import Artifact
 from tests.quantize.quantize_cases import Exported, answer
 
 Project = Callable[[str], Exported]

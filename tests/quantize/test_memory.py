@@ -42,11 +42,11 @@ print(observed.samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 WEIGHTS = """
 import resource, sys
 from pathlib import Path
-from pipeline.artifacts import Artifact
+from pipeline.workspace.artifacts import Artifact
 from pipeline.config import Config
-from pipeline.quantize.int8_weights import with_bits
+from pipeline.quantize.onnx.int8_weights import with_bits
 from pipeline.quantize.recipes import Task
-from pipeline.signature import Signature
+from pipeline.graph.signature import Signature
 
 path = Path(sys.argv[1])
 config = Config.model_validate({"model": {"onnx": "x.onnx"}})

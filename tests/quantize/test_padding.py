@@ -9,14 +9,14 @@ import numpy as np
 import onnx
 import pytest
 
-from pipeline.quantize.account import account
+from pipeline.project.samples import stream_batches
 from pipeline.quantize.candidates import Candidate
-from pipeline.quantize.fused import fused
-from pipeline.quantize.how import How, usual
+from pipeline.quantize.coverage import coverage_of
 from pipeline.quantize.make import OnnxMaker
-from pipeline.quantize.onnx_pad import worth_it
+from pipeline.quantize.onnx.fused import fused
+from pipeline.quantize.onnx.pad import worth_it
 from pipeline.quantize.recipes import RECIPES
-from pipeline.samples import stream_batches
+from pipeline.quantize.scheme import StaticScheme, default_scheme
 from tests.quantize.quantize_cases import Exported, answer
 from tests.quantize.test_search import task_of
 
@@ -24,8 +24,8 @@ Project = Callable[[str], Exported]
 STATIC = next(r for r in RECIPES if (r.name, r.format) == ("int8-static", "onnx"))
 
 
-def made(maker: OnnxMaker, how: How, path: Path) -> Path:
-    path.write_bytes(maker.make(Candidate("onnx", "int8-static", "x86_64", how)).data)
+def made(maker: OnnxMaker, scheme: StaticScheme, path: Path) -> Path:
+    path.write_bytes(maker.make(Candidate("onnx", "int8-static", "x86_64", scheme)).data)
     return path
 
 
@@ -33,10 +33,10 @@ def made(maker: OnnxMaker, how: How, path: Path) -> Path:
 def test_padding_changes_no_answer(project: Project, tmp_path: Path, activations: str) -> None:
     exported = project("convolutions")
     maker = OnnxMaker(task_of(exported, tmp_path / "scratch"))
-    how = replace(usual("x86_64"), activations=activations)
-    assert how.padded
-    padded = made(maker, how, tmp_path / "padded.onnx")
-    plain = made(maker, replace(how, padded=False), tmp_path / "plain.onnx")
+    scheme = replace(default_scheme("x86_64"), activations=activations)
+    assert scheme.padded
+    padded = made(maker, scheme, tmp_path / "padded.onnx")
+    plain = made(maker, replace(scheme, padded=False), tmp_path / "plain.onnx")
     shapes = [_weight_shapes(path) for path in (padded, plain)]
     assert [16, 4, 3, 3] in shapes[0] and [16, 3, 3, 3] in shapes[1]
     for batch in stream_batches(maker.task.config, "calibration", 8, 4):
@@ -47,8 +47,8 @@ def test_padding_changes_no_answer(project: Project, tmp_path: Path, activations
 def test_a_padded_file_has_no_layer_more(project: Project, tmp_path: Path) -> None:
     exported = project("convolutions")
     maker = OnnxMaker(task_of(exported, tmp_path / "scratch"))
-    padded = made(maker, usual("x86_64"), tmp_path / "padded.onnx")
-    assert account(STATIC, exported.fp32("onnx"), padded).layers == {"convolutions": (2, 2)}
+    padded = made(maker, default_scheme("x86_64"), tmp_path / "padded.onnx")
+    assert coverage_of(STATIC, exported.fp32("onnx"), padded).layers == {"convolutions": (2, 2)}
     seen = fused(padded, tmp_path)
     assert (seen.convolutions, seen.linears) == ((2, 2), (0, 0))
 

@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 import pytest
 
-from pipeline import machine
 from pipeline.errors import UsageError
-from pipeline.quantize.fused import fused
-from pipeline.quantize.onnx_graph import excluded_nodes, regions
-from pipeline.samples import load_samples, stream_batches
-from pipeline.torchscript_file import load_script
+from pipeline.formats.torchscript.load import load_script
+from pipeline.project.samples import load_samples, stream_batches
+from pipeline.quantize.onnx.fused import fused
+from pipeline.quantize.onnx.graph import excluded_nodes, regions
+from pipeline.system import machine
 from tests.quantize.quantize_cases import MODELS, TENSOR, Exported, answer, export
 
 ALL = 'quantize.recipes=["int8-static","int8-dynamic","fp16"]'

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import machine
-from pipeline.progress import Silent
+from pipeline.measure.timing.contest import Ratio
 from pipeline.quantize.candidates import Candidate, candidates
-from pipeline.quantize.goal import Goal
 from pipeline.quantize.make import OnnxMaker
 from pipeline.quantize.recipes import Task
-from pipeline.quantize.score import Accuracy, Judge, Rung, Speed
-from pipeline.quantize.search import Search, _by_answers, _finalists, search
-from pipeline.quantize.trial import Bench, Trial
-from pipeline.timing.contest import Ratio
+from pipeline.quantize.search.evaluator import Accuracy, Evaluator, Rung, Speed
+from pipeline.quantize.search.goal import Goal
+from pipeline.quantize.search.search import Search, _by_answers, _finalists, search
+from pipeline.quantize.search.trial import Trial, TrialRunner
+from pipeline.system import machine
+from pipeline.system.progress import Silent
 from tests.quantize.quantize_cases import Exported, Result
 
 Project = Callable[[str], Exported]
@@ -48,7 +48,7 @@ def test_what_ships_keeps_the_metric(searched: Result) -> None:
 
 
 def test_every_measured_candidate_is_a_point_of_the_report(searched: Result) -> None:
-    from pipeline.report.points import Point
+    from pipeline.report.tradeoff import Point
 
     found = json.loads((searched.out / "quantize.json").read_text())
     points = [Point(**point) for point in found["candidates"]]
@@ -98,7 +98,7 @@ def test_the_gate_wants_the_drop_within_the_budget() -> None:
 
 
 def task_of(exported: Exported, scratch: Path, *overrides: str) -> Task:
-    from pipeline.artifacts import read_index, read_signature
+    from pipeline.workspace.artifacts import read_index, read_signature
 
     folder = exported.folder / "export"
     (source,) = (a for a in read_index(folder) if a.format == "onnx")
@@ -120,8 +120,8 @@ def test_of_those_as_fast_the_smaller_file_and_the_better_answers_win(
     digits: Exported, tmp_path: Path
 ) -> None:
     task = task_of(digits, tmp_path / "scratch")
-    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
-    run = Search(Bench(OnnxMaker(task), judge, tmp_path, True), GOAL, task.bar)
+    evaluator = Evaluator(task.config, task.signature, task.source, task.path, tmp_path)
+    run = Search(TrialRunner(OnnxMaker(task), evaluator, tmp_path, True), GOAL, task.bar)
     fast, large = trial((0.50, 0.48, 0.52), size=60), trial((0.49, 0.47, 0.51), size=70)
     exact = replace(fast, accuracy=Accuracy(0.9, 50.0, 256), file="exact")
     exact_large = replace(large, accuracy=Accuracy(0.9, 60.0, 256), file="exact, large")
@@ -136,27 +136,27 @@ def test_an_unsure_ratio_is_measured_longer(
     digits: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = task_of(digits, tmp_path / "scratch")
-    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
+    evaluator = Evaluator(task.config, task.signature, task.source, task.path, tmp_path)
     rounds: list[int] = []
 
     def unsure(ours: list[list[float]], theirs: list[list[float]]) -> Ratio:
         rounds.append(len(ours))
         return Ratio(0.97, 0.9, 1.1) if len(ours) < 8 else Ratio(0.97, 0.96, 0.979)
 
-    monkeypatch.setattr("pipeline.quantize.score.ratio_of_medians", unsure)
+    monkeypatch.setattr("pipeline.quantize.search.evaluator.ratio_of_medians", unsure)
     for most, wanted in ((0, [2]), (5, [2, 4]), (64, [2, 4, 8])):
         rounds.clear()
-        judge.speed(task.path, "any", Rung(1, 2, 0.02, most))
+        evaluator.speed(task.path, "any", Rung(1, 2, 0.02, most))
         assert rounds == wanted
 
 
 def test_time_up_in_mid_search_takes_the_best_so_far(digits: Exported, tmp_path: Path) -> None:
     task = task_of(digits, tmp_path / "scratch")
-    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
+    evaluator = Evaluator(task.config, task.signature, task.source, task.path, tmp_path)
     goal = replace(GOAL, objective="size", fp32_bytes=task.source.bytes)
     made = 0
 
-    class Slow(Bench):
+    class Slow(TrialRunner):
         def trial(self, candidate: Candidate, rung: Rung) -> Trial:
             nonlocal made
             made += 1
@@ -164,7 +164,7 @@ def test_time_up_in_mid_search_takes_the_best_so_far(digits: Exported, tmp_path:
                 run.goal = replace(goal, ends=time.monotonic() - 1)
             return super().trial(candidate, rung)
 
-    run = Search(Slow(OnnxMaker(task), judge, tmp_path, True), goal, task.bar)
+    run = Search(Slow(OnnxMaker(task), evaluator, tmp_path, True), goal, task.bar)
     given = candidates("onnx", "x86_64", ["convolutions", "linear layers"])
     search(run, given, [])
     assert made == 2 and run.timed_out == given[2].name
@@ -175,17 +175,17 @@ def test_time_up_in_mid_search_takes_the_best_so_far(digits: Exported, tmp_path:
 def test_an_interrupted_search_goes_on(digits: Exported, tmp_path: Path) -> None:
     """What was made and scored is not made again."""
     task = task_of(digits, tmp_path / "scratch")
-    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
+    evaluator = Evaluator(task.config, task.signature, task.source, task.path, tmp_path)
     candidate = candidates("onnx", "x86_64", ["convolutions"])[0]
     rung = Rung(64, 2, 0.0)
-    first = Bench(OnnxMaker(task), judge, tmp_path, True).trial(candidate, rung)
+    first = TrialRunner(OnnxMaker(task), evaluator, tmp_path, True).trial(candidate, rung)
 
     class Never:
         def prepare(self) -> None: ...
         def make(self, candidate: Candidate) -> None:
             raise AssertionError("made again")
 
-    again = Bench(Never(), judge, tmp_path, True).trial(candidate, rung)  # type: ignore[arg-type]
+    again = TrialRunner(Never(), evaluator, tmp_path, True).trial(candidate, rung)  # type: ignore[arg-type]
     assert again == first and not first.failed
 
 
@@ -254,13 +254,13 @@ def test_rewritten_models_answer_the_same(
 ) -> None:
     import onnxruntime as ort
 
-    from pipeline.samples import stream_batches
+    from pipeline.project.samples import stream_batches
 
     changed = 0
     for name, exported in (("digits", digits), ("attention", project("attention"))):
         task = task_of(exported, tmp_path / name)
         maker = OnnxMaker(task)
-        files = [maker.ground(kind).model.SerializeToString() for kind in ("", transform)]
+        files = [maker.calibrate(kind).model.SerializeToString() for kind in ("", transform)]
         changed += files[0] != files[1]
         batch = next(stream_batches(task.config, "validation", 8, 8))
         feeds = dict(zip([spec.name for spec in task.signature.inputs], batch, strict=True))
@@ -273,22 +273,22 @@ def test_bias_correction_moves_the_mean_back(digits: Exported, tmp_path: Path) -
     """Over the calibration samples the mean error of each output channel becomes smaller."""
     from onnx import numpy_helper
 
-    from pipeline.quantize.how import How
-    from pipeline.quantize.onnx_bias import correct_biases, shift
-    from pipeline.quantize.onnx_weights import layers_of, rounded
+    from pipeline.quantize.onnx.bias import correct_biases, shift
+    from pipeline.quantize.onnx.weights import layers_of, rounded
+    from pipeline.quantize.scheme import StaticScheme
 
     task = task_of(digits, tmp_path)
-    floor = OnnxMaker(task).ground()
-    layers = layers_of(floor.model.graph)
+    calibrated = OnnxMaker(task).calibrate()
+    layers = layers_of(calibrated.model.graph)
     linear = next(layer for layer in layers.values() if layer.node.op_type == "Gemm")
-    mean = floor.observed.channels[linear.node.input[0]].mean
-    how = How(bias=True)
-    moved = shift(linear, mean, how)
+    mean = calibrated.observed.channels[linear.node.input[0]].mean
+    scheme = StaticScheme(bias=True)
+    moved = shift(linear, mean, scheme)
     assert moved is not None
-    error = (rounded(linear, how) - linear.array) @ mean
+    error = (rounded(linear, scheme) - linear.array) @ mean
     np.testing.assert_allclose(moved, error, atol=1e-6)
     before = numpy_helper.to_array(linear.bias).copy()
-    correct_biases(floor.model.graph, set(floor.nodes), floor.observed, how)
+    correct_biases(calibrated.model.graph, set(calibrated.nodes), calibrated.observed, scheme)
     after = numpy_helper.to_array(linear.bias)
     np.testing.assert_allclose(after, before - moved, atol=1e-6)
 

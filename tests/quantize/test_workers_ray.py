@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.make import OnnxMaker
-from pipeline.quantize.score import Judge, Rung
-from pipeline.quantize.spread import spread
-from pipeline.quantize.trial import Bench
+from pipeline.quantize.search.evaluator import Evaluator, Rung
+from pipeline.quantize.search.ray_workers import spread
+from pipeline.quantize.search.trial import TrialRunner
 from tests.quantize.quantize_cases import Exported
 from tests.quantize.test_search import task_of
 from tests.ray_nodes import ray_nodes
@@ -32,9 +32,9 @@ def test_candidates_made_on_a_cluster(
     with ray_nodes(tmp_path_factory.mktemp("r")) as address:
         monkeypatch.setenv("RAY_ADDRESS", address)
         spread(task, tmp_path / "there", given, rung, task.bar)
-    judge = Judge(task.config, task.signature, task.source, task.path, tmp_path)
-    there = Bench(Never(), judge, tmp_path / "there", measures=False)  # type: ignore[arg-type]
-    here = Bench(OnnxMaker(task), judge, tmp_path / "here", measures=False)
+    evaluator = Evaluator(task.config, task.signature, task.source, task.path, tmp_path)
+    there = TrialRunner(Never(), evaluator, tmp_path / "there", measures=False)  # type: ignore[arg-type]
+    here = TrialRunner(OnnxMaker(task), evaluator, tmp_path / "here", measures=False)
     for candidate in given:
         assert asdict(there.score(candidate, rung)) == asdict(here.score(candidate, rung))
 

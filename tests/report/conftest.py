@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.artifacts import read_json, write_json
+from pipeline.workspace.artifacts import read_json, write_json
 from tests.conftest import Cli, write_tiny
 
 

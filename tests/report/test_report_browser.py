@@ -18,9 +18,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def page(ran: Path, evident: Path) -> Path:
     """With everything that a page can have."""
-    from pipeline.config_file import load_config
+    from pipeline.config.file import load_config
     from pipeline.report.page import page_of
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.folder import Workspace
 
     path = evident.parent / "page.html"
     path.write_text(page_of(load_config(ran), Workspace(evident)), encoding="utf-8")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from pipeline.bundle import read_bundle
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.report.evidence import gather
 from pipeline.report.page import headline, page_of
-from pipeline.report.points import Point, front
 from pipeline.report.samples import confused, confusion
-from pipeline.workspace import Workspace
+from pipeline.report.tradeoff import Point, front
+from pipeline.workspace.folder import Workspace
 from tests.conftest import Cli
 
 ROW = {"artifact": "onnx-fp32", "runtime": "onnxruntime", "verdict": "pass"}

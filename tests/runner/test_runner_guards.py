@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.signature import Signature, TensorSpec
-from pipeline.torchscript_file import save_clean
 
 X = np.linspace(-1, 1, 2 * 5 * 8, dtype=np.float32).reshape(2, 5, 8)
 SIGNATURE = Signature(

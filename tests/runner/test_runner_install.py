@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.progress import Silent
 from pipeline.runner.headers import headers
 from pipeline.runner.program import program
 from pipeline.runner.sources import sources
+from pipeline.system.progress import Silent
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "bundle-v1"

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.runtimes.eager import EagerRunner
-from pipeline.signature import Signature, TensorSpec
-from pipeline.torchscript_file import save_clean
 
 SIGNATURE = Signature(
     (TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 3)),)

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.bundle import read_bundle
 from pipeline.bundle.manifest import Artifact
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked, Runner, Runtime
-from pipeline.signature import Signature, TensorSpec
 from tests.conftest import Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle-v1"

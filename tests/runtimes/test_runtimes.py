@@ -11,12 +11,12 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from pipeline.errors import SetupError, UsageError
-from pipeline.machine import made_for
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked, Runtime, failure, usable
 from pipeline.runtimes.eager import EagerRunner
 from pipeline.runtimes.torchscript import engine_for
-from pipeline.signature import Signature, TensorSpec
-from pipeline.torchscript_file import save_clean
+from pipeline.system.machine import made_for
 
 SIGNATURE = Signature(
     (TensorSpec("x", "float32", (None, 3)),),

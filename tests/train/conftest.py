@@ -13,10 +13,10 @@ import pytest
 import torch
 
 import pipeline.train
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import Interrupted
-from pipeline.progress import Silent
-from pipeline.stage import Job, Summary
+from pipeline.system.progress import Silent
+from pipeline.workspace.stage import Job, Summary
 
 # Everything that a resumed training could get wrong: dropout, batch norm, samples that are random
 # in three ways, a last batch that is smaller, and a buffer that no state dict holds.

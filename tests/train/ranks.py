@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
 from tests.train.conftest import Project
 
 SERVER = multiprocessing.get_context("forkserver")

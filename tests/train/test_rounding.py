@@ -47,7 +47,7 @@ def test_layers_round_only_while_it_is_on() -> None:
 
 
 def test_patience_does_not_go_with_it(tmp_path: Path) -> None:
-    from pipeline.config_file import load_config
+    from pipeline.config.file import load_config
 
     (tmp_path / "pipeline.toml").write_text(
         '[model]\nentry = "m.py:f"\n[train]\npatience = 2\n[quantize]\nqat_epochs = 1\n'
@@ -61,9 +61,9 @@ def test_the_epochs_follow_those_of_train(tmp_path: Path) -> None:
     import shutil
 
     import pipeline.train
-    from pipeline.config_file import load_config
-    from pipeline.progress import Silent
-    from pipeline.stage import Job
+    from pipeline.config.file import load_config
+    from pipeline.system.progress import Silent
+    from pipeline.workspace.stage import Job
 
     digits = Path(__file__).parents[2] / "examples" / "digits"
     for file in ("digits.py", "pipeline.toml"):

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from pipeline.errors import DamagedError, Interrupted, SetupError, UsageError
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
 from pipeline.train import checkpoint
 from tests.train.conftest import MakeProject, Stopping, same
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
 from pipeline.train import checkpoint
 from tests.conftest import alive
 from tests.train.conftest import MakeProject, Project, same

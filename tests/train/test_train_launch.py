@@ -151,7 +151,7 @@ def ranks_of(agent: "subprocess.Popen[str]") -> list[psutil.Process]:
     found = []
     for one in psutil.Process(agent.pid).children():
         with suppress(psutil.NoSuchProcess):
-            if "pipeline.train.launch.worker" in one.cmdline():
+            if "pipeline.cli.worker" in one.cmdline():
                 found.append(one)
     return found
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
 from pipeline.train.data import shuffled, split_batches
 from pipeline.train.world import World
 from tests.train.conftest import MakeProject, Project, same
@@ -80,7 +80,7 @@ SGD = ["model.entry=points.py:plain", STILL, "train.optimizer=SGD", "train.lr=0.
 def by_hand(points: Project, epochs: int, batch_size: int) -> tuple[dict[str, Any], list[float]]:
     """The same training in a few lines of PyTorch; the weights and the losses of validation."""
     job = points.job()
-    from pipeline.project import build_datasets, build_model
+    from pipeline.project.entries import build_datasets, build_model
 
     torch.manual_seed(0)
     data, model = build_datasets(job.config), build_model(job.config).train()
@@ -401,8 +401,8 @@ def test_processes_share_each_batch() -> None:
 
 def test_pictures_of_many_sizes_are_prepared_as_alone(tmp_path: Path) -> None:
     from pipeline.config import InputConfig
+    from pipeline.graph.wrap import Preprocess
     from pipeline.train.data import prepare
-    from pipeline.wrap import Preprocess
 
     rng = np.random.default_rng(0)
     sizes = [(8, 8), (30, 20), (8, 8), (31, 5)]

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer, lr_scheduler
 
 from pipeline.errors import Interrupted
-from pipeline.progress import Silent
+from pipeline.system.progress import Silent
 from pipeline.train.optim import classes_of
 from pipeline.train.stop import held
 from tests.train.conftest import MakeProject, Project, Stopping, same

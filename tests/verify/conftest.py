@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.artifacts import write_index
-from pipeline.config_file import parse_config
-from pipeline.project import build_datasets, build_model
-from pipeline.weights import WEIGHTS, save_weights
-from pipeline.wrap import Wrapped
+from pipeline.config.file import parse_config
+from pipeline.graph.wrap import Wrapped
+from pipeline.project.entries import build_datasets, build_model
+from pipeline.project.weights import WEIGHTS, save_weights
+from pipeline.workspace.artifacts import write_index
 from tests.verify.verify_cases import CODE, PICTURES, SIGNATURES, TABLE, TOKENS, Case, fit
 
 

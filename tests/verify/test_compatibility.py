@@ -8,8 +8,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from pipeline.artifacts import Artifact, write_index
 from pipeline.verify.compatibility import ORT_IR, ORT_OPSET, rows
+from pipeline.workspace.artifacts import Artifact, write_index
 from tests.verify.verify_cases import Case, good
 
 

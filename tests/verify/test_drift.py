@@ -11,11 +11,11 @@ from onnx import numpy_helper
 from torch import nn
 
 from pipeline import quantize
-from pipeline.progress import Silent
-from pipeline.quantize.onnx_graph import excluded_nodes
-from pipeline.samples import load_samples
-from pipeline.stage import Job
+from pipeline.project.samples import load_samples
+from pipeline.quantize.onnx.graph import excluded_nodes
+from pipeline.system.progress import Silent
 from pipeline.verify.drift.run import drift, find, prepare
+from pipeline.workspace.stage import Job
 from tests.verify.verify_cases import PICTURE, Case, Flipped, as_onnx, good, only_row, traced
 
 
@@ -179,7 +179,7 @@ def test_an_activation_that_overflows_fp16(pictures: Case) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.post(self.model(self.pre(x).half()).float())
 
-    from pipeline.weights import WEIGHTS, save_weights
+    from pipeline.project.weights import WEIGHTS, save_weights
 
     loud = pictures.model()
     with torch.no_grad():

@@ -1,8 +1,8 @@
 import numpy as np
 
-from pipeline.samples import Samples, load_samples
-from pipeline.signature import Signature, TensorSpec
-from pipeline.verify.edges import Edge, edges
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.samples import Samples, load_samples
+from pipeline.verify.edge_cases import Edge, edges
 from tests.verify.verify_cases import Case
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from pipeline.errors import UsageError
-from pipeline.machine import made_for
-from pipeline.signature import Signature, TensorSpec
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.system.machine import made_for
 from tests.verify.verify_cases import (
     PICTURE,
     SENTENCES,
@@ -91,7 +91,7 @@ def test_nan_for_some_samples(table: Case) -> None:
 
 
 def test_nan_in_the_reference_is_the_models_fault(table: Case) -> None:
-    from pipeline.weights import WEIGHTS, save_weights
+    from pipeline.project.weights import WEIGHTS, save_weights
 
     table.add(good(table))
     model = table.model()

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from pipeline import quantize
-from pipeline.config_file import parse_config
-from pipeline.progress import Silent
-from pipeline.project import build_datasets, build_model
-from pipeline.stage import Job
-from pipeline.weights import WEIGHTS, save_weights
-from pipeline.wrap import Wrapped
+from pipeline.config.file import parse_config
+from pipeline.graph.wrap import Wrapped
+from pipeline.project.entries import build_datasets, build_model
+from pipeline.project.weights import WEIGHTS, save_weights
+from pipeline.system.progress import Silent
+from pipeline.workspace.stage import Job
 from tests.verify.verify_cases import CODE, Case, fit, good
 
 RUNS = 200

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pipeline.errors import UsageError
-from pipeline.machine import made_for
-from pipeline.signature import Signature, TensorSpec
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.system.machine import made_for
 from pipeline.verify.stage import VERDICT
 from tests.verify.verify_cases import PICTURE, SENTENCES, Case, Flipped, as_onnx, good, traced
 
@@ -173,7 +173,7 @@ def test_without_data_noise_stands_in(table: Case) -> None:
     data = table.config.model_dump(mode="json", exclude_unset=True)
     del data["data"]
     data["input"] = {"shapes": {"input": ["batch", 4]}}
-    from pipeline.config_file import parse_config
+    from pipeline.config.file import parse_config
 
     bare = Case(table.folder, parse_config(data, table.folder / "pipeline.toml"), table.signature)
     found = bare.verify()

@@ -13,7 +13,14 @@ import torch
 from torch import nn
 
 from pipeline import verify
-from pipeline.artifacts import (
+from pipeline.config import Config
+from pipeline.config.file import parse_config
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.graph.wrap import Wrapped
+from pipeline.runtimes.eager import reference_model
+from pipeline.system.progress import Silent
+from pipeline.verify.stage import VERDICT
+from pipeline.workspace.artifacts import (
     SIGNATURE,
     Artifact,
     file_name,
@@ -22,14 +29,7 @@ from pipeline.artifacts import (
     write_index,
     write_json,
 )
-from pipeline.config import Config
-from pipeline.config_file import parse_config
-from pipeline.progress import Silent
-from pipeline.runtimes.eager import reference_model
-from pipeline.signature import Signature, TensorSpec
-from pipeline.stage import Job
-from pipeline.verify.stage import VERDICT
-from pipeline.wrap import Wrapped
+from pipeline.workspace.stage import Job
 
 CODE = '''
 import numpy as np

@@ -5,7 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pipeline.runtimes import Array, Asked, failure
+from pipeline.graph.array import Array
+from pipeline.runtimes import Asked, failure
 
 
 def why_not() -> str | None:

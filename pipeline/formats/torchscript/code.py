@@ -7,14 +7,7 @@ from typing import NoReturn
 
 from pipeline.formats.torchscript.archive import quoted
 from pipeline.formats.torchscript.operators import operators
-from pipeline.formats.torchscript.tokens import (
-    LINE_END,
-    NAME,
-    STRING,
-    SYMBOL,
-    Token,
-    refuse_code,
-)
+from pipeline.formats.torchscript.tokens import LINE_END, NAME, STRING, SYMBOL, Token, refuse_code
 
 # They print, start threads, or have no place in what torch prints.
 _REFUSED_NAMES = frozenset(

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import DamagedError
+from pipeline.formats.facts import DAMAGED_HINT, Facts, Layer, Port, by_size, weight_bytes
 from pipeline.formats.torchscript.archive import Unsafe
 from pipeline.formats.torchscript.calls import Calls
 from pipeline.formats.torchscript.pickles import Value
 from pipeline.formats.torchscript.tensors import ITEM_BYTES
 from pipeline.formats.torchscript.validate import Archive, read_archive
-from pipeline.readback.facts import DAMAGED_HINT, Facts, Layer, Port, by_size, weight_bytes
 
 
 def read_torchscript(path: Path) -> Facts:

@@ -1,17 +1,16 @@
 """The same training on Ray Train, on a cluster that runs already."""
 
-import importlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.devices.ray_cluster import connected
 from pipeline.errors import PipelineError, SetupError, UsageError
-from pipeline.ray_cluster import connected
-from pipeline.train.launch import told
+from pipeline.train.launch import worker_errors
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,12 @@ class RayStart:
     notes: Path
 
 
-def launch(start: RayStart, arguments: Sequence[str]) -> None:
-    """Runs `pipeline ARGUMENTS` in the workers of a Ray cluster and waits for the end.
+def launch(
+    start: RayStart, arguments: Sequence[str], work: Callable[[dict[str, Any]], None]
+) -> None:
+    """Has `work` done by the workers of a Ray cluster and waits for the end.
+
+    `work` gets `arguments`, the working `folder`, and the folder for `errors`.
 
     The folders of configuration and workspace have to be on every node, under the same path.
     Raises what the first worker that failed raised.
@@ -41,13 +44,13 @@ def launch(start: RayStart, arguments: Sequence[str]) -> None:
         gpus = ray.cluster_resources().get("GPU", 0) > 0
         notes = start.notes.resolve()
         shutil.rmtree(notes, ignore_errors=True)
-        told_at = notes / "told"
-        told_at.mkdir(parents=True, exist_ok=True)
+        errors = notes / "errors"
+        errors.mkdir(parents=True, exist_ok=True)
         given = {
             "arguments": [_absolute(word) for word in arguments],
             "folder": os.getcwd(),
             "path": sys.path,
-            "told": str(told_at),
+            "errors": str(errors),
         }
         trainer = TorchTrainer(
             work,
@@ -62,22 +65,9 @@ def launch(start: RayStart, arguments: Sequence[str]) -> None:
         try:
             trainer.fit()
         except Exception as error:
-            raise _cause(told_at, error) from error
+            raise _cause(errors, error) from error
         finally:
             shutil.rmtree(notes, ignore_errors=True)
-
-
-def work(given: dict[str, Any]) -> None:
-    """A worker: Ray has made the process group and set the environment of a rank."""
-    os.chdir(given["folder"])
-    os.environ[told.FOLDER] = given["told"]
-    try:
-        # The command as a user calls it, by its name: it lies above the stages.
-        command = importlib.import_module("pipeline.cli").app
-        command(given["arguments"], standalone_mode=False)
-    except PipelineError as error:
-        told.tell(error, type(error).__name__ == "LostPeersError")
-        raise
 
 
 def _workers(ray: Any, processes: str, gpus: bool) -> int:
@@ -96,9 +86,9 @@ def _absolute(word: str) -> str:
 
 
 def _cause(where: Path, error: Exception) -> PipelineError:
-    rows = told.said(where)
+    rows = worker_errors.read_all(where)
     if rows:
-        return told.as_error(rows[0])
+        return worker_errors.as_error(rows[0])
     said = str(error).strip().splitlines()
     return SetupError(
         f"The training on Ray failed: {said[-1] if said else type(error).__name__}",

@@ -18,7 +18,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pipeline.config import threads_or_all
 from pipeline.errors import Interrupted, PipelineError, SetupError, UsageError
-from pipeline.train.launch import told
+from pipeline.train.launch import worker_errors
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Start:
     join_s: int = 900
 
 
-def launch(start: Start, arguments: Sequence[str]) -> None:
-    """Runs `pipeline ARGUMENTS` in every process and waits for the end.
+def launch(start: Start, command: Sequence[str]) -> None:
+    """Runs `python COMMAND` in every process and waits for the end.
 
     Raises what the first process that failed raised; Interrupted after Ctrl-C or SIGTERM.
     """
@@ -49,11 +49,11 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
         )
     logging.getLogger("torch.distributed").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
-        where = Path(folder) / "told"
+        where = Path(folder) / "errors"
         where.mkdir()
-        os.environ[told.FOLDER] = str(where)
+        os.environ[worker_errors.FOLDER] = str(where)
         if least < most:
-            told.allow_leaving(where)
+            worker_errors.allow_leaving(where)
         # torch 2.15's agent would keep one store for all rounds: processes that are started again
         # find the addresses of dead ones in it, and a machine that joins later no address at all.
         os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
@@ -77,9 +77,8 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
             logs_specs=DefaultLogsSpecs(log_dir=folder),
             local_addr=address,
         )
-        words = ("-m", "pipeline.train.launch.worker", *arguments)
         try:
-            elastic_launch(config, entrypoint=sys.executable)(*words)
+            elastic_launch(config, entrypoint=sys.executable)(*command)
         except ChildFailedError as error:
             raise _cause(where, error, start) from error
         except SignalException as error:
@@ -91,7 +90,7 @@ def launch(start: Start, arguments: Sequence[str]) -> None:
                 "--rdzv-endpoint, an address that every node reaches.",
             ) from error
         finally:
-            del os.environ[told.FOLDER]
+            del os.environ[worker_errors.FOLDER]
 
 
 def _nodes(given: str) -> tuple[int, int]:
@@ -150,11 +149,11 @@ def _speak_at(address: str) -> None:
 
 
 def _cause(where: Path, error: ChildFailedError, start: Start) -> PipelineError:
-    rows = told.said(where)
+    rows = worker_errors.read_all(where)
     last = max((row["attempt"] for row in rows), default="0")
-    rows = [row for row in rows if row["attempt"] == last or row["code"] in told.FINAL]
+    rows = [row for row in rows if row["attempt"] == last or row["code"] in worker_errors.FINAL]
     if rows and not rows[0]["lost"]:
-        return told.as_error(rows[0])
+        return worker_errors.as_error(rows[0])
     failure: ProcessFailure = min(error.failures.values(), key=lambda one: one.timestamp)
     code = failure.exitcode
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
@@ -167,9 +166,9 @@ def _cause(where: Path, error: ChildFailedError, start: Start) -> PipelineError:
 
 
 def _interruption(where: Path, error: SignalException) -> PipelineError:
-    rows = [row for row in told.said(where) if row["code"] == Interrupted.exit_code]
+    rows = [row for row in worker_errors.read_all(where) if row["code"] == Interrupted.exit_code]
     if rows:
-        return told.as_error(rows[0])
+        return worker_errors.as_error(rows[0])
     return Interrupted(
         f"Training was interrupted by {signal.Signals(error.sigval).name}.",
         "Run the same command again: it goes on from the last checkpoint.",

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.parity import ParitySums
-from pipeline.samples import Array
+from pipeline.formats.onnx.taps import OnnxSource
+from pipeline.graph.array import Array
+from pipeline.measure.parity import ParitySums
 from pipeline.verify.drift.measure import Kept, Layer, like, plain, result
-from pipeline.verify.drift.onnx_graph import OnnxSource
 
 Run = Callable[[list[Array], int], Array]  # a sample's inputs and number → the last tensor
 

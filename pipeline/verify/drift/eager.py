@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.samples import Array
-from pipeline.verify.drift.taps import HANDS_ON, Origins, Tap, tensors
+from pipeline.formats.taps import HANDS_ON, Origins, Tap, tensors
+from pipeline.graph.array import Array
 
 # (index of the tap, its value)
 Visit = Callable[[int, Tensor], None]

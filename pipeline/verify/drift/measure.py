@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.parity import Parity, ParitySums
-from pipeline.progress import Bar
-from pipeline.samples import Array
-from pipeline.verify.drift.taps import Tap
+from pipeline.formats.taps import Tap
+from pipeline.graph.array import Array
+from pipeline.measure.parity import Parity, ParitySums
+from pipeline.system.progress import Bar
 
 PART = 32 * 2**20  # bytes of tensors that are looked at together
 MOST = 32  # tensors that are looked at together

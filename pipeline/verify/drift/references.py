@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.samples import Array
+from pipeline.formats.onnx.taps import OnnxSource, as_float
+from pipeline.formats.taps import Tap
+from pipeline.formats.torchscript.taps import ScriptSource
+from pipeline.graph.array import Array
 from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.measure import Kept, plain
-from pipeline.verify.drift.onnx_graph import OnnxSource, as_float
-from pipeline.verify.drift.script import ScriptSource
-from pipeline.verify.drift.taps import Tap
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import Artifact, Precision, read_index, read_signature
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.onnx_file import load_onnx
-from pipeline.progress import Bar
+from pipeline.formats.onnx.load import load_onnx
+from pipeline.formats.onnx.taps import OnnxSource, Place, places_of
+from pipeline.formats.taps import Tap, matches, without_prefix
+from pipeline.formats.torchscript.taps import ScriptSource
+from pipeline.graph.array import Array
+from pipeline.project.samples import Samples, load_samples
 from pipeline.runtimes.eager import wrapped_model
 from pipeline.runtimes.torchscript import engine_for
-from pipeline.samples import Array, Samples, load_samples
+from pipeline.system.progress import Bar
 from pipeline.verify.drift import measure, verdict
 from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.measure import Kept, Layer, Reference
-from pipeline.verify.drift.onnx_graph import OnnxSource, Place, places_of
-from pipeline.verify.drift.references import (
-    OnnxReference,
-    StreamedReference,
-    one_by_one,
-)
-from pipeline.verify.drift.script import ScriptSource
-from pipeline.verify.drift.taps import Tap, matches, without_prefix
+from pipeline.verify.drift.references import OnnxReference, StreamedReference, one_by_one
 from pipeline.verify.tolerances import DEFAULTS, given_bounds
+from pipeline.workspace.artifacts import Artifact, Precision, read_index, read_signature
 
 SAMPLES = 4
 EAGER = "eager"

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.artifacts import Precision
-from pipeline.parity import Parity
+from pipeline.formats.taps import Tap
+from pipeline.measure.parity import Parity
 from pipeline.verify.drift.measure import Layer, result
-from pipeline.verify.drift.taps import Tap
+from pipeline.workspace.artifacts import Precision
 
 # What one layer's own error may be, given the reference's inputs, in dB: for fp32 and fp16 what
 # the whole may be. One 8-bit rounding of a range that is used leaves some 30 dB; 15 are left where

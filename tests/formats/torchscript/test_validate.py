@@ -12,15 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import DamagedError, UnsafeModelError
+from pipeline.formats.torchscript.load import load_script
 from pipeline.formats.torchscript.validate import read_archive
-from pipeline.inspection import inspect
-from pipeline.project import build_model
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.entries import build_model
+from pipeline.report.inspection import inspect
 from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.signature import Signature, TensorSpec
-from pipeline.torchscript_file import load_script, save_clean
-from tests.mutated import in_cpp, packed, records, write_cases
+from tests.formats.torchscript.mutated import in_cpp, packed, records, write_cases
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 
@@ -99,7 +100,7 @@ def test_the_command_inspects_it_without_torch(hostile: tuple[Path, Path]) -> No
     code = f"""
 import sys
 sys.argv = ["pipeline", "inspect", {str(file)!r}, "--json"]
-from pipeline.cli import main
+from pipeline.cli.app import main
 try:
     main()
 finally:

@@ -1,0 +1,56 @@
+"""The commands `pipeline runner ...`."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Json
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The C++ runner: what runs a bundle without Python. Built, it brings rows of its own.",
+)
+
+
+@app.command()
+def build(
+    clean: Annotated[bool, typer.Option("--clean", help="Build it all anew.")] = False,
+    arm64: Annotated[
+        bool, typer.Option("--arm64", help="For ARM64, to be run under QEMU: answers, no timings.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Builds edge-runner for the LibTorch and ONNX Runtime of this Python.
+
+    Example:  pipeline runner build
+    """
+    from pipeline.cli import console
+    from pipeline.runner.build import build as build_runner
+
+    terminal = console.Terminal(json_only=json)
+    program = build_runner(terminal, clean, "arm64" if arm64 else "host")
+    if json:
+        console.print_json({"program": str(program)})
+    else:
+        terminal.show(f"C++ runner  {program}")
+
+
+@app.command()
+def path(
+    arm64: Annotated[
+        bool, typer.Option("--arm64", help="For ARM64: the emulator's words stand before it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Prints what starts the built program.
+
+    Example:  $(pipeline runner path) info digits.bundle
+    """
+    from pipeline.cli import console
+    from pipeline.runner.program import words
+
+    found = words("arm64" if arm64 else "host")
+    if json:
+        console.print_json({"program": found[-1], "words": found})
+    else:
+        typer.echo(" ".join(found))

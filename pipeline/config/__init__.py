@@ -1,0 +1,122 @@
+"""`pipeline.toml`: every key, its meaning and its default stand here, once, a file a section."""
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.config.base import Section, threads_or_all
+from pipeline.config.bench import BenchConfig
+from pipeline.config.export import ExportConfig
+from pipeline.config.model import DataConfig, ModelConfig
+from pipeline.config.package import PackageConfig
+from pipeline.config.quantize import QuantizeConfig
+from pipeline.config.signature import InputConfig, OutputConfig
+from pipeline.config.train import NO_WEIGHT_DEPENDS_ON, TrainConfig
+from pipeline.config.verify import Tolerances, VerifyConfig
+from pipeline.errors import UsageError
+
+__all__ = [
+    "NO_WEIGHT_DEPENDS_ON",
+    "BenchConfig",
+    "Config",
+    "DataConfig",
+    "ExportConfig",
+    "InputConfig",
+    "ModelConfig",
+    "OutputConfig",
+    "PackageConfig",
+    "QuantizeConfig",
+    "Tolerances",
+    "TrainConfig",
+    "VerifyConfig",
+    "threads_or_all",
+]
+
+# A name that is also a file name on every system.
+PORTABLE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+
+class Config(Section):
+    """The whole file. `root` is its folder: relative paths start there."""
+
+    name: str = ""
+    """Default: the name of the configuration's folder."""
+    version: str = "1.0.0"
+    """Of the model; the bundle's manifest has it."""
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    input: InputConfig = InputConfig()
+    output: OutputConfig = OutputConfig()
+    train: TrainConfig = TrainConfig()
+    export: ExportConfig = ExportConfig()
+    quantize: QuantizeConfig = QuantizeConfig()
+    verify: VerifyConfig = VerifyConfig()
+    bench: BenchConfig = BenchConfig()
+    package: PackageConfig = PackageConfig()
+    root: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("name", "version")
+    @classmethod
+    def _portable(cls, value: str) -> str:
+        if value and not PORTABLE.match(value):
+            raise ValueError("letters, digits, '.', '_' and '-' only, at most 64")
+        return value
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        foreign = self.model.torchscript or self.model.onnx
+        if foreign and "epochs" in self.train.model_fields_set and self.train.epochs:
+            raise ValueError(f"train.epochs: {foreign} cannot be trained; leave epochs out or 0")
+        if self.quantize.qat_epochs and self.train.patience is not None:
+            raise ValueError(
+                "quantize.qat_epochs follow a known number of epochs; leave train.patience out"
+            )
+        formats_given = "formats" in self.export.model_fields_set
+        if self.model.onnx and formats_given and "torchscript" in self.export.formats:
+            raise ValueError(
+                f'export.formats: {self.model.onnx} cannot become TorchScript; give ["onnx"]'
+            )
+        if self.output.labels is not None and self.output.kind != "classification":
+            raise ValueError('output.labels belong to output.kind = "classification"')
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are really trained: 0 for a model that is a file, or without data."""
+        trainable = self.model.entry is not None and self.data.entry is not None
+        return self.train.epochs + self.quantize.qat_epochs if trainable else 0
+
+    @property
+    def formats(self) -> tuple[Literal["torchscript", "onnx"], ...]:
+        """Formats that are really exported: an ONNX file stays ONNX."""
+        return ("onnx",) if self.model.onnx else self.export.formats
+
+    @property
+    def activation(self) -> Literal["none", "softmax", "sigmoid"]:
+        if self.output.activation == "auto":
+            return "softmax" if self.output.kind == "classification" else "none"
+        return self.output.activation
+
+    def path(self, given: str) -> Path:
+        """A path of the configuration, as seen from its folder."""
+        return (self.root / Path(given).expanduser()).resolve()
+
+    def labels(self) -> tuple[str, ...] | None:
+        """The class names, read from the file where one is named.
+
+        Raises UsageError if that file cannot be read or holds no label.
+        """
+        given = self.output.labels
+        if not isinstance(given, str):
+            return given
+        path = self.path(given)
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"output.labels: {path} cannot be read: {error}.") from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+        if not labels:
+            raise UsageError(f"output.labels: {path} holds no label.", "Write one a line.")
+        return labels

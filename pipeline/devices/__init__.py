@@ -1,0 +1,1 @@
+"""Where models run beside this process: phones, emulated CPUs, Ray clusters."""

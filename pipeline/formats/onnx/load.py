@@ -1,0 +1,17 @@
+"""Opening ONNX files."""
+
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from pipeline.errors import DamagedError
+
+
+def load_onnx(path: Path) -> ModelProto:
+    """The model with its external data inlined. Raises DamagedError if it cannot be read."""
+    try:
+        return onnx.load(path)
+    except Exception as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise DamagedError(f"{path} cannot be read as ONNX: {said[0]}") from error

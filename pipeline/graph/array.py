@@ -1,0 +1,8 @@
+"""The type of what runtimes take and give."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+"""Of any dtype, with a batch axis unless it is said otherwise."""

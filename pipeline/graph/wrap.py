@@ -1,0 +1,177 @@
+"""The graph that is exported: preprocessing → model → postprocessing, for all formats."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.config import Config, InputConfig
+from pipeline.errors import UsageError
+
+IMAGE = "image"
+
+
+class NamedInputs(nn.Module):
+    """A model that is a file: its forward takes anything, `names` says what, in order."""
+
+    names: list[str]
+
+
+def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int, int]:
+    """(start, length) of the centred part of an axis that has the target's aspect ratio.
+
+    `size` and `target` belong to this axis, `other` and `other_target` to the other one.
+    """
+    fitting = other * target // other_target
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        length = max(1, min(size, fitting))
+    else:  # what torch.export can follow with sizes that are not known
+        length = torch.sym_max(1, torch.sym_min(size, fitting))  # type: ignore[assignment]
+    return (size - length) // 2, length
+
+
+@torch.jit.script_if_tracing  # type: ignore[untyped-decorator]
+def centre(image: Tensor, height: int, width: int) -> Tensor:
+    """The largest centred part of [batch, rows, columns, channels] with the ratio height:width.
+
+    Scripted even inside a trace, which would bake the sizes in. By index_select: a slice with
+    computed ends has a size that torch.export cannot prove positive.
+    """
+    top, rows = _middle(image.shape[1], image.shape[2], height, width)
+    left, columns = _middle(image.shape[2], image.shape[1], width, height)
+    image = image.index_select(1, torch.arange(rows, device=image.device) + top)
+    return image.index_select(2, torch.arange(columns, device=image.device) + left)
+
+
+class Preprocess(nn.Module):
+    """uint8 pixels [batch, height, width, channels] of any size → float32 [batch, channels, h, w].
+
+    Antialiased bilinear resize (as Pillow does it), pixel / 255, then (x - mean) / std. Eager,
+    traced, scripted and exported it follows the size of each image.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: InputConfig) -> None:
+        super().__init__()
+        self.height, self.width = config.size
+        self.crop = config.fit == "crop"
+        shape = (1, -1, 1, 1)
+        self.register_buffer("mean", torch.tensor(config.mean).reshape(shape), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).reshape(shape), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        if self.crop:
+            image = centre(image, self.height, self.width)
+        x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+        # F.interpolate(x, mode="bilinear", antialias=True) is this call among many others, and
+        # scripting it would write them all into the file, some of which older releases lack.
+        size = [self.height, self.width]
+        resized: Tensor = torch.ops.aten._upsample_bilinear2d_aa(x, size, False, None, None)
+        return (resized - self.mean) / self.std
+
+
+class Postprocess(nn.Module):
+    """Scores → what the caller wants, along the last axis for softmax."""
+
+    def __init__(self, activation: str) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.activation == "softmax":
+            return torch.softmax(x, -1)
+        if self.activation == "sigmoid":
+            return torch.sigmoid(x)
+        return x
+
+
+class Wrapped(nn.Module):
+    """The user's model between pre- and postprocessing.
+
+    Takes tensors in the order of `input_names`; gives one Tensor, or a tuple of them where the
+    model has several outputs (a dict's values in its order). `keywords` says that the model is
+    called by name, because its samples are dicts.
+    """
+
+    def __init__(
+        self, config: Config, model: nn.Module, input_names: Sequence[str], keywords: bool = False
+    ) -> None:
+        super().__init__()
+        image = config.input.kind == "image"
+        self.pre: nn.Module | None = Preprocess(config.input) if image else None
+        self.model = model
+        self.post = Postprocess(config.activation)
+        self.input_names = tuple(input_names)
+        self.keywords = keywords
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        scores = flatten(self.call(*inputs))
+        outputs = (self.post(scores[0]), *scores[1:])
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def call(self, *inputs: Tensor) -> object:
+        """What the user's model gives for the caller's inputs, as it gives it."""
+        if self.pre is not None:
+            inputs = (self.pre(*inputs),)
+        if self.keywords:
+            return self.model(**dict(zip(self.input_names, inputs, strict=True)))
+        return self.model(*inputs)
+
+
+def flatten(given: object) -> tuple[Tensor, ...]:
+    """The tensors of what a model returned, in order.
+
+    Raises UsageError for anything but a tensor, or a tuple, list or dict of tensors.
+    """
+    if isinstance(given, Tensor):
+        return (given,)
+    values = list(given.values()) if isinstance(given, Mapping) else given
+    if isinstance(values, list | tuple) and values and all(torch.is_tensor(v) for v in values):
+        return tuple(values)
+    inside = ""
+    if isinstance(values, list | tuple):
+        inside = f" of {', '.join(sorted({type(v).__name__ for v in values})) or 'nothing'}"
+    raise UsageError(
+        f"The model returned a {type(given).__name__}{inside}.",
+        "Return a tensor, or a tuple or dict of tensors; [model] entry may wrap the model.",
+    )
+
+
+def output_names(config: Config, given: object) -> tuple[str, ...]:
+    """Names for what a model returned: configured, or the keys of a dict, or by kind."""
+    tensors = flatten(given)
+    if config.output.names:
+        if len(config.output.names) != len(tensors):
+            raise UsageError(
+                f"output.names has {len(config.output.names)} names; "
+                f"the model gives {len(tensors)} outputs."
+            )
+        return config.output.names
+    if isinstance(given, Mapping):
+        return tuple(str(key) for key in given)
+    first = "probabilities" if config.activation == "softmax" else "output"
+    return (first, *(f"output_{index}" for index in range(1, len(tensors))))
+
+
+def parameter_names(model: nn.Module, count: int) -> tuple[str, ...]:
+    """Names of the first `count` parameters of a model's forward, `input_N` where it has none."""
+    plain = _forward_parameters(model)
+    if len(plain) >= count:
+        return tuple(plain[:count])
+    return tuple(f"input_{index}" for index in range(count))
+
+
+def _forward_parameters(model: nn.Module) -> list[str]:
+    if isinstance(model, torch.jit.ScriptModule):
+        schema = model._c._get_method("forward").schema
+        return [argument.name for argument in schema.arguments[1:]]
+    if isinstance(model, NamedInputs):
+        return list(model.names)
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]

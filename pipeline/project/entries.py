@@ -1,0 +1,219 @@
+"""Finds what is the user's: model, data, functions, weights, and the sources they are made of."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import Config
+from pipeline.errors import PipelineError, SetupError, UsageError
+from pipeline.project.weights import check_content, load_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.utils.data import Dataset
+
+ZOOS = ("timm", "torchvision")  # entries such as timm:resnet18
+
+
+Prepare = Callable[["nn.Module"], None]
+
+
+def build_model(config: Config, prepare: Prepare | None = None) -> "nn.Module":
+    """The user's model with its starting weights, in evaluation mode.
+
+    A model that is a file: a TorchScript module, or an ONNX file behind a module's face. `prepare`
+    sees the model before its weights are loaded.
+    Raises UsageError if it cannot be made, with the user's own traceback shortened.
+    """
+    model = _make_model(config)
+    if prepare is not None:
+        prepare(model)
+    if config.model.weights:
+        load_weights(model, config.path(config.model.weights))
+    return model.eval()
+
+
+def _make_model(config: Config) -> "nn.Module":
+    from torch import nn
+
+    given = config.model
+    if given.torchscript:
+        return _open_torchscript(config.path(given.torchscript))
+    if given.onnx:
+        from pipeline.project.onnx_model import OnnxModel
+
+        return OnnxModel(config.path(given.onnx))
+    assert given.entry is not None
+    zoo, _, name = given.entry.partition(":")
+    function = _zoo_builder(zoo, name) if zoo in ZOOS else None
+    function = function or load_entry(given.entry, config.root, "model.entry")
+    with user_code(f"{given.entry}({_call(given.args)})", config.root):
+        model = function(**given.args)
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"{given.entry} returned a {type(model).__name__}, not a torch.nn.Module.",
+            "[model] entry names a function that builds and returns the module.",
+        )
+    return model
+
+
+def build_datasets(config: Config) -> "Mapping[str, Dataset[Any]]":
+    """What `[data] entry` returns: datasets by split."""
+    entry = config.data.entry
+    assert entry is not None
+    function = load_entry(entry, config.root, "data.entry")
+    with user_code(f"{entry}({_call(config.data.args)})", config.root):
+        datasets = function(**config.data.args)
+    if not isinstance(datasets, Mapping):
+        raise UsageError(
+            f"{entry} returned a {type(datasets).__name__}, not a dict of datasets.",
+            'Return {"train": ..., "validation": ...}.',
+        )
+    for split, dataset in datasets.items():
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+            raise UsageError(
+                f"{entry}: the {split!r} set is a {type(dataset).__name__} without a length.",
+                "Return map-style datasets: __len__ and __getitem__.",
+            )
+    return datasets
+
+
+def load_entry(entry: str, root: Path, key: str) -> Callable[..., Any]:
+    """The function behind `file.py:fn` or `package.module:fn`; `key` is what named it.
+
+    Raises UsageError if there is no such file, module or function.
+    """
+    source, _, name = entry.rpartition(":")
+    with user_code(f"{key} = {entry!r}", root):
+        module = (
+            _load_file(root / source, key)
+            if source.endswith(".py")
+            else _load_module(source, root, key)
+        )
+    found = getattr(module, name, None)
+    if not callable(found):
+        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        here = f" It has {', '.join(sorted(public)[:8])}." if public else ""
+        raise UsageError(f"{key}: {source} has no function {name!r}.{here}")
+    return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def user_code(what: str, root: Path) -> Iterator[None]:
+    """Runs code of the user's: an exception becomes a UsageError with their lines of it."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{what} raised {said}{their_lines(error, root)}") from error
+
+
+def their_lines(error: BaseException, root: Path) -> str:
+    """The user's lines, below `root`, that an exception came through: each on a line of its own."""
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if _is_below(Path(frame.filename), root):
+            file = Path(frame.filename).resolve().relative_to(root)
+            lines.append(f"\n  {file}:{frame.lineno} in {frame.name}: {frame.line}")
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append(f"\n  {Path(error.filename).name}:{error.lineno}: {error.text}".rstrip())
+    return "".join(lines)
+
+
+def _zoo_builder(zoo: str, name: str) -> Callable[..., Any]:
+    try:
+        module = importlib.import_module("torchvision.models" if zoo == "torchvision" else zoo)
+    except ImportError as error:
+        raise SetupError(
+            f"{zoo}:{name} needs {zoo}, which is not installed.",
+            f"pip install 'edge-pipeline[{zoo}]'",
+        ) from error
+    known = module.list_models()
+    if name not in known:
+        import difflib
+
+        near = ", ".join(difflib.get_close_matches(name, known, 3)) or "nothing near"
+        raise UsageError(f"model.entry: {zoo} has no model {name!r}.", f"It has {near}.")
+    create = module.create_model if zoo == "timm" else module.get_model
+
+    def build(**args: Any) -> Any:
+        for forbidden in ("pretrained", "weights", "weights_backbone"):
+            if args.get(forbidden):
+                raise UsageError(
+                    f"model.args: {forbidden} = {args[forbidden]!r} would download weights.",
+                    'Fetch them yourself and name the file: [model] weights = "FILE".',
+                )
+        return create(name, **args)
+
+    return build
+
+
+def _open_torchscript(path: Path) -> "nn.Module":
+    from pipeline.formats.torchscript.load import load_script
+
+    if not path.is_file():
+        raise UsageError(f"There is no {path}.", "Check [model] torchscript.")
+    check_content(path)
+    try:
+        return load_script(path)
+    except RuntimeError as error:
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UsageError(
+            f"{path} cannot be loaded by torch: {said}", "Check [model] torchscript."
+        ) from error
+
+
+def _load_file(path: Path, key: str) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"{key}: there is no file {path}.")
+    name = path.stem if path.stem.isidentifier() else f"user_{zlib.crc32(bytes(path))}"
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    if known is not None:  # a module of another project or library has that name
+        name = f"_user_{name}"
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that DataLoader workers can pickle its classes
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _load_module(name: str, root: Path, key: str) -> ModuleType:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(
+                f"{key}: there is no module {name!r}, neither installed nor in {root}."
+            ) from error
+        raise
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    resolved = path.resolve()
+    return resolved.is_relative_to(root) and "site-packages" not in resolved.parts
+
+
+def _call(args: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in args.items())

@@ -1,0 +1,1 @@
+"""The recipes for ONNX, and what they share."""

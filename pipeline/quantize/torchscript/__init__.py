@@ -1,0 +1,1 @@
+"""The recipes for TorchScript, and what they share."""

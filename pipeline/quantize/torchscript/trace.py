@@ -1,0 +1,202 @@
+"""What the TorchScript recipes share: the engine, and the way from a quantized module to a file."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.ao.nn.quantized.dynamic import Linear as DynamicLinear
+
+from pipeline.config import threads_or_all
+from pipeline.errors import UsageError
+from pipeline.formats.read_back import read_back
+from pipeline.formats.torchscript.write import save_clean
+from pipeline.graph.array import Array
+from pipeline.graph.inline import inlined_functions, python_calls
+from pipeline.graph.tracing import sizes_as_keys
+from pipeline.graph.wrap import Wrapped, flatten
+from pipeline.quantize.calibration import one_batch
+from pipeline.quantize.library import brief, library
+from pipeline.quantize.recipes import Task
+from pipeline.runtimes.eager import reference_model
+from pipeline.system.silence import silence
+
+Inputs = tuple[Tensor, ...]
+
+ENGINE_CPUS = {"x86": "x86_64", "onednn": "x86_64", "qnnpack": "arm64"}
+SAME = 1e-6  # relative: a trace of a module runs the same kernels in the same order
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The reference taken apart. `core` takes what comes out of `pre` (what a caller gives, where
+    there is none) and holds the user's model, which a recipe replaces."""
+
+    pre: nn.Module | None
+    core: Wrapped
+
+    def prepare(self, batch: Sequence[Array]) -> Inputs:
+        """Arrays of a caller → what the core takes."""
+        tensors = tuple(torch.from_numpy(array.copy()) for array in batch)
+        with torch.no_grad():
+            return tensors if self.pre is None else (self.pre(*tensors),)
+
+
+def take_apart(task: Task) -> Parts:
+    core = reference_model(task.config, task.train)
+    pre, core.pre = core.pre, None
+    return Parts(pre, core)
+
+
+def engine_of(task: Task) -> str:
+    """The configured int8 kernels. Raises UsageError if this build of torch lacks them."""
+    wanted = task.config.quantize.engine
+    if wanted == "auto":
+        wanted = "x86" if task.target == "x86_64" else "qnnpack"
+    supported = torch.backends.quantized.supported_engines
+    if wanted not in supported:
+        raise UsageError(
+            f"quantize.engine: torch has no {wanted!r} here.",
+            f"It has: {', '.join(sorted(set(supported) - {'none'}))}.",
+        )
+    return wanted
+
+
+@contextmanager
+def quantizing(task: Task, engine: str) -> Iterator[None]:
+    """Threads, engine and attention's fast path are torch's globals: set here, put back after.
+
+    The fast path of attention reads weights as tensors, which quantized layers do not have.
+    Silent about torch.ao and torch.jit being deprecated.
+    """
+    threads, before = torch.get_num_threads(), torch.backends.quantized.engine
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.set_num_threads(threads_or_all(task.config.quantize.threads))
+    torch.backends.quantized.engine = engine
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.quantized.engine = before
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def to_file(task: Task, parts: Parts, recipe: str, branches: bool) -> bytes:
+    """Captures the quantized core, puts the float preprocessing before it, and gives the file.
+
+    `branches`: the model is still the user's code, so that a trace may fix what depends on values.
+    """
+    batch, root = parts.prepare(one_batch(task)), task.config.root
+    script_only = branches and task.source.details.get("capture") == "script"
+    traced = _captured(task, parts.core, batch, recipe, script_only)
+    names = [port.name for port in read_back(task.path, "torchscript").inputs]
+    with library(
+        f"torchscript {recipe}: putting it behind the preprocessing", root, _instead(recipe)
+    ):
+        shell = _shell(parts.pre, traced, names)
+    return save_clean(shell)
+
+
+def _captured(
+    task: Task, core: Wrapped, batch: Inputs, recipe: str, script_only: bool
+) -> torch.jit.ScriptModule:
+    """A trace that answers as the module on other batch sizes; where a trace cannot, the user's
+    model is scripted inside it. Raises UsageError if neither does."""
+    failures = []
+    for scheme in ("script",) if script_only else ("trace", "script"):
+        try:
+            candidate = copy.copy(core)
+            model = core.model if scheme == "trace" else torch.jit.script(_of_one_path(core.model))
+            candidate._modules = {**core._modules, "model": model}
+            with silence():
+                traced = _trace(candidate, batch)
+                wrong = _no_file(traced) or _difference(task, core, traced, batch)
+        except Exception as error:
+            wrong = brief(error).rstrip(":")
+        if wrong is None:
+            return traced
+        failures.append(f"{scheme}: {wrong}")
+    raise UsageError(
+        f"TorchScript cannot capture the model quantized by {recipe}.\n  " + "\n  ".join(failures),
+        _instead(recipe),
+    )
+
+
+def _no_file(traced: torch.jit.ScriptModule) -> str | None:
+    calls = python_calls(traced)
+    return f"it calls {calls[0]} in Python, which no file can hold" if calls else None
+
+
+def _instead(recipe: str) -> str:
+    return f'Write "onnx:{recipe}" in [quantize] recipes, or leave {recipe} out.'
+
+
+def _of_one_path(model: nn.Module) -> nn.Module:
+    """Traces each dynamic linear layer of a model that is to be scripted, in place.
+
+    torch's own forward of it branches on its version and element type: scripted, a file holds
+    three kernels for each layer, of which one can ever run.
+    """
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is DynamicLinear:
+                setattr(module, name, _trace(layer, (torch.zeros(2, layer.in_features),)))
+    return model
+
+
+def _trace(core: nn.Module, batch: Inputs) -> torch.jit.ScriptModule:
+    with torch.no_grad(), sizes_as_keys(), inlined_functions():
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            core, tuple(tensor.clone() for tensor in batch), check_trace=False, strict=False
+        )
+    return traced.eval()
+
+
+def _difference(
+    task: Task, core: nn.Module, traced: torch.jit.ScriptModule, batch: Inputs
+) -> str | None:
+    """How the trace answers otherwise than the module, on the batch and on its first sample."""
+    cases = [batch]
+    if task.signature.inputs[0].shape[0] is None and len(batch[0]) > 1:
+        cases.append(tuple(tensor[:1] for tensor in batch))
+        cases.append(tuple(torch.cat([tensor, tensor, tensor[:1]]) for tensor in batch))
+    for inputs in cases:
+        with torch.no_grad():
+            given, expected = (
+                flatten(module(*(tensor.clone() for tensor in inputs))) for module in (traced, core)
+            )
+        for one, other in zip(given, expected, strict=True):
+            if one.shape != other.shape:
+                return f"a batch of {len(inputs[0])} gives the shape {list(one.shape)}"
+            if not torch.allclose(one, other, rtol=SAME, atol=SAME, equal_nan=True):
+                return f"a batch of {len(inputs[0])} gives other answers"
+    return None
+
+
+class Shell(torch.jit.ScriptModule):
+    """Preprocessing, where there is one, and the traced core; `define` adds the forward."""
+
+    def __init__(self, pre: nn.Module | None, core: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        if pre is not None:
+            self.pre = torch.jit.script(pre)
+        self.core = core
+
+
+def _shell(
+    pre: nn.Module | None, core: torch.jit.ScriptModule, names: list[str]
+) -> torch.jit.ScriptModule:
+    """The whole graph, with the inputs named as in the fp32 file."""
+    shell = Shell(pre, core)
+    given = ", ".join(names)
+    declared = ", ".join(f"{name}: Tensor" for name in names)
+    passed = given if pre is None else f"self.pre({given})"
+    if not hasattr(shell, "forward"):
+        shell.define(f"def forward(self, {declared}):\n    return self.core({passed})\n")
+    return shell.eval()

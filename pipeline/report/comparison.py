@@ -1,0 +1,93 @@
+"""Two runs beside each other."""
+
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.report import plots
+from pipeline.report.evidence import Evidence, gather
+from pipeline.report.page import headline, training_plots
+from pipeline.report.template import render
+from pipeline.workspace.folder import Workspace
+
+# (heading, key of the row, format, factor) of what is put side by side
+JUDGED = (("metric", "{:.4f}", 1.0), ("sqnr_db", "{:.1f}", 1.0))
+MEASURED = (("p90_ms", "{:.3f}", 1.0), ("p50_ms", "{:.3f}", 1.0), ("peak_bytes", "{:.0f}", 1e-6))
+
+
+def comparison_of(config: Config, ours: Workspace, other: Workspace) -> str:
+    sides = [(space.root.name, gather(space)) for space in (other, ours)]
+    before, after = (found for _, found in sides)
+    return render(
+        "compare.html",
+        {
+            "config": config,
+            "sides": [
+                {
+                    "name": name,
+                    "verdict": (found.verdict or {}).get("verdict"),
+                    "headline": headline(found.verdict),
+                    "machine": _machine(found),
+                    "void": bool(found.bench and found.bench["void"]),
+                    "training": training_plots(found),
+                    "latency": _latency_plot(found),
+                }
+                for name, found in sides
+            ],
+            "rows": _rows(before, after),
+            "sizes": _sizes(before, after),
+        },
+    )
+
+
+def _rows(before: Evidence, after: Evidence) -> list[dict[str, Any]]:
+    """One for each artifact in each runtime of either side; figures are (before, after) as text."""
+    judged = [_by_key((side.verdict or {}).get("rows", [])) for side in (before, after)]
+    measured = [_by_key((side.bench or {}).get("rows", [])) for side in (before, after)]
+    keys = dict.fromkeys(key for side in (*judged, *measured) for key in side)
+    return [
+        {
+            "artifact": artifact,
+            "runtime": runtime,
+            "verdicts": [side.get(key, {}).get("verdict", "–") for side in judged],
+            "figures": [
+                [_figure(side.get(key, {}).get(name), form, factor) for side in of]
+                for of, columns in ((judged, JUDGED), (measured, MEASURED))
+                for name, form, factor in columns
+            ],
+        }
+        for key in keys
+        for artifact, runtime in [key]
+    ]
+
+
+def _by_key(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["artifact"], row["runtime"]): row for row in rows if not row.get("peer")}
+
+
+def _figure(value: float | None, form: str, factor: float) -> str:
+    return "–" if value is None else form.format(value * factor)
+
+
+def _sizes(before: Evidence, after: Evidence) -> list[tuple[str, list[str], bool]]:
+    names = dict.fromkeys([*before.artifacts, *after.artifacts])
+    both = [[side.artifacts.get(name) for side in (before, after)] for name in names]
+    return [
+        (
+            name,
+            [f"{one[0].bytes:,}" if one else "–" for one in pair],
+            len({one[0].sha256 if one else None for one in pair}) == 1,
+        )
+        for name, pair in zip(names, both, strict=True)
+    ]
+
+
+def _machine(found: Evidence) -> str:
+    machine = (found.bench or found.verdict or {}).get("machine")
+    return f"{machine['cpu']}, {machine['cores']} cores" if machine else "unknown"
+
+
+def _latency_plot(found: Evidence) -> str | None:
+    if found.bench is None or not found.latencies:
+        return None
+    names = [f"{row['artifact']} · {row['runtime']}" for row in found.bench["rows"]]
+    return plots.latencies(names, found.latencies)

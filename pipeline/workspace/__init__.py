@@ -1,0 +1,1 @@
+"""What stages leave on the disk: folders, records, artifacts."""
