@@ -46,7 +46,7 @@ def test_it_is_quick() -> None:
 
 def test_it_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from pipeline import machine; machine.describe(); machine.has_vnni();"
+        "import sys; from pipeline.system import machine; machine.describe(); machine.has_vnni();"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
