@@ -1,6 +1,20 @@
-"""Takes a PyTorch model to where there is no Python, and proves that it answers the same there."""
+"""Takes a PyTorch model to where there is no Python, and proves that it answers the same there.
 
+    from pipeline import load_config, run
+
+    config = load_config("my-model")        # my-model/pipeline.toml
+    for stage in run(config):               # what `pipeline run` does
+        print(stage.stage, "made" if stage.made else "fresh")
+
+What stands in `__all__` is the library: docs/python.md describes it, and it changes only as the
+changelog says. Everything else is this program's own and may change with any release.
+"""
+
+import importlib
 import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -10,3 +24,81 @@ __version__ = "0.1.0"
 # processes that are started inherit it. Whatever it was before: nothing that runs models for this
 # program calls home.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+if TYPE_CHECKING:
+    from pipeline.bundle import Bundle, open_bundle
+    from pipeline.config import Config
+    from pipeline.config.file import load_config
+    from pipeline.errors import (
+        DamagedError,
+        Interrupted,
+        PipelineError,
+        SetupError,
+        UnsafeModelError,
+        UsageError,
+        VerdictError,
+    )
+    from pipeline.report.inspection import inspect
+    from pipeline.run import StageResult, run, status
+    from pipeline.system.progress import Reporter, Silent
+    from pipeline.workspace.folder import StageStatus, Workspace
+
+__all__ = [
+    "Bundle",
+    "Config",
+    "DamagedError",
+    "Interrupted",
+    "PipelineError",
+    "Reporter",
+    "SetupError",
+    "Silent",
+    "StageResult",
+    "StageStatus",
+    "UnsafeModelError",
+    "UsageError",
+    "VerdictError",
+    "Workspace",
+    "__version__",
+    "inspect",
+    "load_config",
+    "open_bundle",
+    "run",
+    "status",
+]
+
+_MODULES = {
+    "pipeline.bundle": ("Bundle", "open_bundle"),
+    "pipeline.config": ("Config",),
+    "pipeline.config.file": ("load_config",),
+    "pipeline.errors": (
+        *("DamagedError", "Interrupted", "PipelineError", "SetupError"),
+        *("UnsafeModelError", "UsageError", "VerdictError"),
+    ),
+    "pipeline.report.inspection": ("inspect",),
+    "pipeline.run": ("StageResult", "run", "status"),
+    "pipeline.system.progress": ("Reporter", "Silent"),
+    "pipeline.workspace.folder": ("StageStatus", "Workspace"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first asked for: `import pipeline` loads nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """`pipeline.run` is the function: importing the module of that name does not replace it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "run":
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,12 +1,12 @@
 """Every error that a user can cause or cure.
 
-PipelineError
-├── VerdictError      1    the artifacts do not answer as the reference does
-├── UsageError        2    a command line, a configuration, a user's model or data that does not fit
-├── SetupError        3    this machine lacks something: a package, space, a right, a free workspace
-├── DamagedError      4    a file is not what its record says, or not what it should be
-│   └── UnsafeModelError   a model file that does more than compute
-└── Interrupted     130    Ctrl-C or SIGTERM; what was done is saved
+PipelineError          exit code
+├── VerdictError       1
+├── UsageError         2
+├── SetupError         3
+├── DamagedError       4
+│   └── UnsafeModelError
+└── Interrupted        130
 """
 
 
@@ -26,24 +26,34 @@ class PipelineError(Exception):
 
 
 class VerdictError(PipelineError):
+    """The artifacts do not answer as the reference does."""
+
     exit_code = 1
 
 
 class UsageError(PipelineError):
+    """A command line, a configuration, a user's model or data that does not fit."""
+
     exit_code = 2
 
 
 class SetupError(PipelineError):
+    """This machine lacks something: a package, space, a right, a free workspace."""
+
     exit_code = 3
 
 
 class DamagedError(PipelineError):
+    """A file is not what its record says, or not what it should be."""
+
     exit_code = 4
 
 
 class UnsafeModelError(DamagedError):
-    pass
+    """A model file that does more than compute."""
 
 
 class Interrupted(PipelineError):
+    """Ctrl-C or SIGTERM; what was done is saved."""
+
     exit_code = 130

@@ -14,9 +14,9 @@ from pipeline.project.sources import packages_of, source_hashes
 from pipeline.runner.sources import Target
 from pipeline.system.imports import reached
 from pipeline.system.packages import version_of
-from pipeline.system.progress import Reporter
+from pipeline.system.progress import Reporter, Silent
 from pipeline.workspace.artifacts import read_json, sha256_of
-from pipeline.workspace.folder import Ingredients, Status, Workspace, digest_of, key_of
+from pipeline.workspace.folder import Ingredients, StageStatus, Workspace, digest_of, key_of
 from pipeline.workspace.stage import STAGES, Job, Summary
 
 HOME = Path(pipeline.__file__).parent
@@ -75,7 +75,7 @@ assert tuple(plan.stage for plan in PLANS) == STAGES
 
 
 @dataclass(frozen=True)
-class Done:
+class StageResult:
     """A stage after a run: whether it was made now, and what it says of itself."""
 
     stage: str
@@ -85,17 +85,21 @@ class Done:
     seconds: float
 
 
-def status(config: Config, workspace: Workspace) -> list[Status]:
-    """The state of every stage. A stage behind one that is not fresh is stale."""
+def status(config: Config, workspace: Workspace | None = None) -> list[StageStatus]:
+    """The state of every stage: fresh, stale, missing or damaged, and why.
+
+    A stage behind one that is not fresh is stale. Nothing is run and nothing written.
+    """
+    workspace = workspace or workspace_of(config)
     common = _common(config)
-    states: dict[str, Status] = {}
+    states: dict[str, StageStatus] = {}
     for plan in PLANS:
         waiting = [name for name in plan.needs if states[name].state != "fresh"]
         if waiting and workspace.record(plan.stage) is not None:
             why = tuple(f"{name} has to run first" for name in waiting)
-            states[plan.stage] = Status(plan.stage, "stale", why, workspace.record(plan.stage))
+            states[plan.stage] = StageStatus(plan.stage, "stale", why, workspace.record(plan.stage))
         elif waiting:
-            states[plan.stage] = Status(plan.stage, "missing")
+            states[plan.stage] = StageStatus(plan.stage, "missing")
         else:
             made_of = _ingredients(plan, config, common, states)
             states[plan.stage] = workspace.status(plan.stage, made_of)
@@ -104,22 +108,42 @@ def status(config: Config, workspace: Workspace) -> list[Status]:
 
 def run(
     config: Config,
+    workspace: Workspace | None = None,
+    report: Reporter | None = None,
+    until: str = STAGES[-1],
+    force: Collection[str] = (),
+) -> list[StageResult]:
+    """Brings every stage up to `until` up to date, and says of each whether it was made.
+
+    `workspace` is `runs/NAME` beside the configuration where none is given, and is locked
+    meanwhile; `report` hears of progress; `force` names stages to make again although they are
+    fresh. Raises VerdictError behind a verify stage that failed, or is inconclusive where
+    `[verify] strict`, unless `[package] allow_failed`; UsageError, SetupError or DamagedError
+    for what a user or a machine can cure.
+    """
+    workspace = workspace or workspace_of(config)
+    with workspace.lock("pipeline.run"):
+        return run_stages(config, workspace, report or Silent(), until, force)
+
+
+def workspace_of(config: Config) -> Workspace:
+    """`runs/NAME` beside the configuration."""
+    return Workspace(config.root / "runs" / config.name)
+
+
+def run_stages(
+    config: Config,
     workspace: Workspace,
     report: Reporter,
     until: str = STAGES[-1],
     force: Collection[str] = (),
-    finished: Callable[[Done], None] = lambda done: None,
-) -> list[Done]:
-    """Brings every stage up to `until` up to date; `force` names stages to make again.
-
-    `finished` is called after each. The caller holds the workspace's lock. Raises VerdictError
-    behind a verify stage that failed, or is inconclusive where `[verify] strict`, unless
-    `[package] allow_failed`.
-    """
+    finished: Callable[[StageResult], None] = lambda done: None,
+) -> list[StageResult]:
+    """As `run`, for a caller that holds the workspace's lock; `finished` is called after each."""
     plans = PLANS[: STAGES.index(until) + 1]
     _check_runtimes(config, {plan.stage for plan in plans})
     common = _common(config)
-    states: dict[str, Status] = {}
+    states: dict[str, StageStatus] = {}
     results = []
     for plan in plans:
         made_of = _ingredients(plan, config, common, states)
@@ -132,7 +156,7 @@ def run(
         states[plan.stage] = workspace.status(plan.stage, made_of)
         record = states[plan.stage].record
         assert record is not None
-        done = Done(plan.stage, made, state.why, record.summary, record.seconds)
+        done = StageResult(plan.stage, made, state.why, record.summary, record.seconds)
         results.append(done)
         finished(done)
         if plan.stage == "verify" and not config.package.allow_failed:
@@ -214,7 +238,7 @@ def _common(config: Config) -> Ingredients:
 
 
 def _ingredients(
-    plan: Plan, config: Config, common: Ingredients, states: Mapping[str, Status]
+    plan: Plan, config: Config, common: Ingredients, states: Mapping[str, StageStatus]
 ) -> Ingredients:
     given = config.model_dump(mode="json", exclude={"train": NO_WEIGHT_DEPENDS_ON})
     inputs = {}

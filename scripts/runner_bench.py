@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from onnx import TensorProto, helper
 
-from pipeline.bundle import Bundle, read_bundle
+from pipeline.bundle import Bundle, open_bundle
 from pipeline.cli.console import Terminal
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.signature import Signature, TensorSpec
@@ -48,7 +48,7 @@ def main() -> None:
     print("artifact                          bare p50 ms     p50      +µs    load  peak memory")
     with tempfile.TemporaryDirectory() as folder:
         for path in [*identities(Path(folder)), *given.bundles]:
-            bundle = read_bundle(path)
+            bundle = open_bundle(path)
             for number, artifact in enumerate(bundle.manifest.artifacts):
                 pairs = measure(bundle, path, number, given.pairs)
                 tell(f"{path.stem} {artifact.id}", pairs)

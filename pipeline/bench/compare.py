@@ -13,7 +13,7 @@ from pipeline.bench.inputs import save
 from pipeline.bench.plan import Item, artifacts_of, request
 from pipeline.bench.race import Raced, race
 from pipeline.bench.stage import SAMPLES, control_of, ratio, void
-from pipeline.bundle import Manifest, read_bundle
+from pipeline.bundle import Manifest, open_bundle
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature, TensorSpec
@@ -65,7 +65,7 @@ def compare(job: Job, other: Path) -> dict[str, Any]:
 
 def _other(path: Path) -> tuple[Files, Signature]:
     if (path / MANIFEST).is_file():
-        return _of_bundle(path, read_bundle(path).manifest)
+        return _of_bundle(path, open_bundle(path).manifest)
     if (path / "export").is_dir():
         folders = [path / stage for stage in ("export", "quantize") if (path / stage).is_dir()]
         return artifacts_of(folders), read_signature(path / "export")

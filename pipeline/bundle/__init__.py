@@ -4,7 +4,7 @@ manifest.py   what manifest.json says, as frozen values
 codec.py      manifest ⇄ bytes
 names.py      which file names are portable
 refusal.py    why a bundle is refused: codes and messages
-reader.py     read_bundle, Bundle
+reader.py     open_bundle, Bundle
 writer.py     write_file, write_tensor, write_manifest
 check.py      what the golden samples say of a runtime
 """
@@ -12,7 +12,7 @@ check.py      what the golden samples say of a runtime
 from pipeline.bundle.codec import parse, serialize
 from pipeline.bundle.manifest import Manifest
 from pipeline.bundle.names import MANIFEST
-from pipeline.bundle.reader import Bundle, read_bundle
+from pipeline.bundle.reader import Bundle, open_bundle
 from pipeline.bundle.refusal import MESSAGES, Refusal, Refused
 from pipeline.bundle.writer import write_file, write_manifest, write_tensor
 
@@ -23,8 +23,8 @@ __all__ = [
     "Manifest",
     "Refusal",
     "Refused",
+    "open_bundle",
     "parse",
-    "read_bundle",
     "serialize",
     "write_file",
     "write_manifest",

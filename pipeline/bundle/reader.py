@@ -65,13 +65,14 @@ class Bundle:
         raise UsageError(f"{self.path} has no artifact {artifact_id!r}.", f"It has {known}.")
 
 
-def read_bundle(path: Path, check: bool = True) -> Bundle:
+def open_bundle(path: Path | str, check: bool = True) -> Bundle:
     """Reads a bundle's manifest and proves that the folder is what it says.
 
     `check=False` leaves the hashes to `Bundle.load`; names, kinds and sizes are always checked.
     Raises Refused with a stable code, UsageError if there is no such folder, SetupError if it
     cannot be read.
     """
+    path = Path(path)
     with _opened_folder(path) as root:
         tree = _Tree()
         _walk(root, "", tree)

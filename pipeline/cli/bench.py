@@ -60,8 +60,7 @@ def compare(
     regression."""
     from pipeline.bench.compare import compare as measure
     from pipeline.cli import console, tables
-    from pipeline.run import inputs_of
-    from pipeline.run import run as run_stages
+    from pipeline.run import inputs_of, run_stages
     from pipeline.workspace.stage import Job
 
     run_stages(config, workspace, terminal, "quantize")

@@ -24,7 +24,7 @@ def drift(
     """Brings the artifacts up to date, measures one, and shows what was found. The caller holds
     the workspace's lock."""
     from pipeline.cli import console
-    from pipeline.run import run as run_stages
+    from pipeline.run import run_stages
     from pipeline.verify.drift.plot import write_plot
     from pipeline.verify.drift.run import default_against, find, prepare
     from pipeline.verify.drift.run import drift as measure

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from pipeline.cli.console import Terminal
     from pipeline.config import Config
-    from pipeline.workspace.folder import Status, Workspace
+    from pipeline.workspace.folder import StageStatus, Workspace
 
 Explain = Annotated[
     bool,
@@ -18,7 +18,7 @@ Explain = Annotated[
 ]
 
 
-def why(states: Sequence["Status"]) -> dict[str, str]:
+def why(states: Sequence["StageStatus"]) -> dict[str, str]:
     """What the last quantize stage came to: its searches, by format and CPU, and named recipes."""
     for state in states:
         if state.stage == "quantize" and state.record is not None:
@@ -32,8 +32,7 @@ def explain(config: "Config", workspace: "Workspace", terminal: "Terminal", json
     workspace's lock."""
     from pipeline.cli import console, tables
     from pipeline.quantize.explain import explain as look
-    from pipeline.run import inputs_of
-    from pipeline.run import run as run_stages
+    from pipeline.run import inputs_of, run_stages
 
     run_stages(config, workspace, terminal, "export")
     scratch = workspace.root / ".scratch" / "explain"

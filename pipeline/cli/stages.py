@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.cli.console import Terminal
     from pipeline.config import Config
-    from pipeline.run import Done
+    from pipeline.run import StageResult
     from pipeline.workspace.folder import Workspace
 
 
@@ -31,28 +31,29 @@ def work_on(
 ) -> Work:
     """Reads the configuration. Raises UsageError for what is wrong in it."""
     from pipeline.config.file import load_config
+    from pipeline.run import workspace_of
     from pipeline.workspace.folder import Workspace
 
     overrides = [*(override or []), *(["package.allow_failed=true"] if allow_failed else [])]
     config = load_config(file, overrides)
-    return Work(config, Workspace(where or config.root / "runs" / config.name), json)
+    return Work(config, Workspace(where) if where else workspace_of(config), json)
 
 
 def run_stages(until: str, work: Work, force: bool, wait: bool, whole: bool = False) -> None:
     """Runs the stages up to `until`; `whole` is `pipeline run`, whose --force makes all again."""
-    from pipeline.run import run
+    from pipeline.run import run_stages as make
     from pipeline.workspace.stage import STAGES
 
     forced = (STAGES if whole else (until,)) if force else ()
-    done: list[Done] = []
+    done: list[StageResult] = []
 
-    def finished(stage: "Done") -> None:
+    def finished(stage: "StageResult") -> None:
         done.append(stage)
         _say_stage(work.terminal, stage, work.workspace, show=whole or stage.stage == until)
 
     with work.workspace.lock(f"pipeline {'run' if whole else until}", wait):
         try:
-            run(work.config, work.workspace, work.terminal, until, forced, finished)
+            make(work.config, work.workspace, work.terminal, until, forced, finished)
         finally:
             page = (
                 _report(work) if done and done[-1].stage in ("verify", "bench", "package") else None
@@ -61,7 +62,9 @@ def run_stages(until: str, work: Work, force: bool, wait: bool, whole: bool = Fa
                 _close(work, done, page)
 
 
-def _say_stage(terminal: "Terminal", done: "Done", workspace: "Workspace", show: bool) -> None:
+def _say_stage(
+    terminal: "Terminal", done: "StageResult", workspace: "Workspace", show: bool
+) -> None:
     from pipeline.cli import tables
     from pipeline.workspace.artifacts import read_json
 
@@ -80,7 +83,7 @@ def _report(work: Work) -> Path:
     return write_report(work.config, work.workspace)
 
 
-def _close(work: Work, done: "list[Done]", page: Path | None) -> None:
+def _close(work: Work, done: "list[StageResult]", page: Path | None) -> None:
     """Says what came out and where it lies."""
     from pipeline.cli import console, tables
     from pipeline.run import verdict_of
@@ -103,7 +106,7 @@ def _close(work: Work, done: "list[Done]", page: Path | None) -> None:
 
 
 def _result(
-    work: Work, done: "list[Done]", verdict: Any, bundle: Path | None, page: Path | None
+    work: Work, done: "list[StageResult]", verdict: Any, bundle: Path | None, page: Path | None
 ) -> dict[str, Any]:
     return {
         "workspace": str(work.workspace.root),

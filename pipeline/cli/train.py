@@ -64,7 +64,8 @@ def launched(processes: str | None, nodes: str, meeting: str | None, restarts: i
     from pipeline.train.launch.torchrun import Start, launch
 
     start = Start(processes or "auto", nodes, meeting, restarts)
-    launch(start, ("-m", "pipeline.cli.worker", *without_launch(sys.argv[1:])))
+    # -P: a folder `pipeline` of the user's, where they stand, is not this one.
+    launch(start, ("-P", "-m", "pipeline.cli.worker", *without_launch(sys.argv[1:])))
     return True
 
 

@@ -15,11 +15,12 @@ from pipeline.errors import UsageError
 CONFIG_NAME = "pipeline.toml"
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Reads a configuration file (or the one in a folder) with `--set key=value` overrides.
 
     Raises UsageError that names the file and the key.
     """
+    path = Path(path)
     file = path / CONFIG_NAME if path.is_dir() else path
     try:
         with file.open("rb") as opened:

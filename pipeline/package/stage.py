@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.bundle import Bundle, Manifest, read_bundle, write_file, write_manifest
+from pipeline.bundle import Bundle, Manifest, open_bundle, write_file, write_manifest
 from pipeline.bundle import manifest as parts
 from pipeline.bundle.names import MAX_FILES
 from pipeline.config import Config
@@ -70,7 +70,7 @@ def package(job: Job) -> Summary:
         packed = Packed(tuple(artifacts), tuple(golden), tuple(files))
         draft = _manifest(config, signature, verdict, packed, held)
         _finish(folder, draft, model_card(draft, labels, reason(ordered)))
-        bundle = read_bundle(folder)
+        bundle = open_bundle(folder)
         bar.advance(1, "read back")
         _prove(job, bundle, bar)
     doubtful = doubt(ordered, bench, timings)

@@ -113,8 +113,22 @@ def user_code(what: str, root: Path) -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{what} raised {said}{their_lines(error, root)}") from error
+        message = f"{what} raised {type(error).__name__}: {error}{their_lines(error, root)}"
+        raise UsageError(message, _name_taken(error, root)) from error
+
+
+def _name_taken(error: Exception, root: Path) -> str | None:
+    """What to do where the user's code imports a package of theirs that has this program's name."""
+    if not isinstance(error, ImportError) or (error.name or "").partition(".")[0] != "pipeline":
+        return None
+    own = next((p for p in (root / "pipeline", root / "pipeline.py") if p.exists()), None)
+    if own is None:
+        return None
+    return (
+        f"{own} cannot be imported here: `pipeline` is this program's own package. Rename it, or "
+        'name files instead, as in entry = "pipeline/model.py:build", and import what lies beside '
+        "them without the prefix."
+    )
 
 
 def their_lines(error: BaseException, root: Path) -> str:
@@ -204,9 +218,9 @@ def _load_module(name: str, root: Path, key: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UsageError(
-                f"{key}: there is no module {name!r}, neither installed nor in {root}."
-            ) from error
+            taken = _name_taken(error, root)
+            where = "" if taken else f", neither installed nor in {root}"
+            raise UsageError(f"{key}: there is no module {name!r}{where}.", taken) from error
         raise
 
 

@@ -19,12 +19,13 @@ _HINT = "It takes .onnx, .pt and .safetensors files, bundles, and workspaces suc
 _INT8 = ("QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "quantized::")
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path | str) -> dict[str, Any]:
     """JSON that says what a path holds.
 
     Raises UsageError for what is none of those, SetupError for what may not be read, DamagedError
     for what is not what it should be.
     """
+    path = Path(path)
     if not path.exists():
         raise UsageError(f"There is no {path}.", _HINT)
     try:
@@ -152,9 +153,9 @@ def _folder(path: Path) -> dict[str, Any]:
 
 
 def _bundle(path: Path) -> dict[str, Any]:
-    from pipeline.bundle import read_bundle
+    from pipeline.bundle import open_bundle
 
-    bundle = read_bundle(path)
+    bundle = open_bundle(path)
     manifest = bundle.manifest.model_dump(mode="json", by_alias=True)
     artifacts = {artifact.pop("id"): artifact for artifact in manifest.pop("artifacts")}
     golden = manifest.pop("golden")

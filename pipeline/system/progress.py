@@ -17,6 +17,8 @@ class Bar(Protocol):
 
 
 class Reporter(Protocol):
+    """What a stage tells of its progress."""
+
     def note(self, text: str) -> None:
         """One line that the user should see, such as a result."""
 

@@ -44,7 +44,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Status:
+class StageStatus:
     """The state of one stage, and why it is not fresh."""
 
     stage: str
@@ -80,18 +80,18 @@ class Workspace:
         except (DamagedError, TypeError):
             return None
 
-    def status(self, name: str, ingredients: Ingredients) -> Status:
+    def status(self, name: str, ingredients: Ingredients) -> StageStatus:
         """Whether a stage is what these ingredients make, by hashes alone, never by dates."""
         record = self.record(name)
         if record is None:
             there = self.stage(name).exists()
             why = (f"{self.stage(name) / RECORD} cannot be read",) if there else ()
-            return Status(name, "damaged" if there else "missing", why)
+            return StageStatus(name, "damaged" if there else "missing", why)
         if record.key != key_of(ingredients):
             changes = tuple(_differences(record.ingredients, ingredients))
-            return Status(name, "stale", changes, record)
+            return StageStatus(name, "stale", changes, record)
         broken = self.broken_files(name, record)
-        return Status(name, "damaged" if broken else "fresh", tuple(broken), record)
+        return StageStatus(name, "damaged" if broken else "fresh", tuple(broken), record)
 
     def broken_files(self, name: str, record: Record) -> list[str]:
         """What is wrong with the files of a stage, a sentence for each."""

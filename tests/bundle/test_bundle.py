@@ -15,7 +15,7 @@ from types import FrameType, ModuleType
 
 import pytest
 
-from pipeline.bundle import MESSAGES, Refusal, Refused, read_bundle
+from pipeline.bundle import MESSAGES, Refusal, Refused, open_bundle
 from pipeline.bundle.names import check_name
 from pipeline.errors import DamagedError, UsageError
 
@@ -63,10 +63,10 @@ def alarm() -> Iterator[None]:
 def test_a_bad_bundle_is_refused_with_its_code(case: dict, tmp_path: Path) -> None:
     bundle = bad_bundles.build(case, tmp_path)
     if case["code"] is None:
-        assert read_bundle(bundle).manifest.name == "bars"
+        assert open_bundle(bundle).manifest.name == "bars"
         return
     with pytest.raises(DamagedError) as refused:
-        read_bundle(bundle)
+        open_bundle(bundle)
     assert isinstance(refused.value, Refused)
     assert refused.value.code == case["code"], refused.value.message
     assert refused.value.exit_code == 4
@@ -104,24 +104,24 @@ def keys(value: object) -> object:
 def test_a_message_names_the_file(copy: Path) -> None:
     (copy / "labels.txt").write_text("changed\n")
     with pytest.raises(Refused, match=r"labels\.txt has another size .* 8 bytes, not 45"):
-        read_bundle(copy)
+        open_bundle(copy)
     (copy / "labels.txt").unlink()
     with pytest.raises(Refused, match=r"^labels\.txt is listed .* not there"):
-        read_bundle(copy)
+        open_bundle(copy)
 
 
 def test_what_is_no_folder_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no bundle"):
-        read_bundle(tmp_path / "nothing")
+        open_bundle(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
     with pytest.raises(Refused) as refused:
-        read_bundle(tmp_path / "file")
+        open_bundle(tmp_path / "file")
     assert refused.value.code == Refusal.NOT_A_BUNDLE
 
 
 def test_the_folder_itself_may_be_reached_by_a_link(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(copy, target_is_directory=True)
-    assert read_bundle(tmp_path / "latest").load("labels.txt")
+    assert open_bundle(tmp_path / "latest").load("labels.txt")
 
 
 @pytest.mark.usefixtures("alarm")
@@ -130,7 +130,7 @@ def test_a_socket_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind("s")
         with pytest.raises(Refused) as refused:
-            read_bundle(copy)
+            open_bundle(copy)
     assert refused.value.code == Refusal.NOT_A_FILE
 
 
@@ -145,9 +145,9 @@ def test_any_flipped_byte_in_any_file_is_refused(copy: Path) -> None:
             broken[offset] ^= rng.randrange(1, 256)
             path.write_bytes(broken)
             with pytest.raises(Refused):
-                read_bundle(copy)
+                open_bundle(copy)
         path.write_bytes(content)
-    read_bundle(copy)
+    open_bundle(copy)
 
 
 def test_random_manifests_are_refused_and_nothing_else(copy: Path) -> None:
@@ -161,7 +161,7 @@ def test_random_manifests_are_refused_and_nothing_else(copy: Path) -> None:
         path.write_bytes(content[:start] + piece + content[start + length :])
         if path.read_bytes() != content:
             with pytest.raises(Refused):
-                read_bundle(copy)
+                open_bundle(copy)
 
 
 # Loading
@@ -169,7 +169,7 @@ def test_random_manifests_are_refused_and_nothing_else(copy: Path) -> None:
 
 def test_loading_checks_again(copy: Path) -> None:
     """A file that is exchanged after the bundle was opened."""
-    bundle = read_bundle(copy)
+    bundle = open_bundle(copy)
     content = bytearray((copy / "labels.txt").read_bytes())
     content[0] ^= 1
     (copy / "labels.txt").write_bytes(content)
@@ -185,7 +185,7 @@ def test_loading_checks_again(copy: Path) -> None:
 
 @pytest.mark.usefixtures("alarm")
 def test_a_folder_that_becomes_a_link_is_not_followed(copy: Path, tmp_path: Path) -> None:
-    bundle = read_bundle(copy)
+    bundle = open_bundle(copy)
     (copy / "golden").rename(tmp_path / "golden")
     (copy / "golden").symlink_to(tmp_path / "golden", target_is_directory=True)
     with pytest.raises(Refused) as refused:
@@ -197,13 +197,13 @@ def test_without_check_hashes_are_left_to_load(copy: Path) -> None:
     content = bytearray((copy / "labels.txt").read_bytes())
     content[0] ^= 1
     (copy / "labels.txt").write_bytes(content)
-    bundle = read_bundle(copy, check=False)
+    bundle = open_bundle(copy, check=False)
     with pytest.raises(Refused):
         bundle.load("labels.txt")
 
 
 def test_only_listed_files_are_loaded(copy: Path) -> None:
-    bundle = read_bundle(copy)
+    bundle = open_bundle(copy)
     for name in ("manifest.json", "nothing.txt", "../a cöpy.bundle/labels.txt"):
         with pytest.raises(UsageError, match="has no file"):
             bundle.load(name)
@@ -214,11 +214,11 @@ def test_only_listed_files_are_loaded(copy: Path) -> None:
 
 def test_no_descriptor_stays_open(copy: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    bundle = read_bundle(copy)
+    bundle = open_bundle(copy)
     bundle.load("golden/000.input.bin")
     (copy / "golden" / "000.input.bin").write_bytes(b"")
     with pytest.raises(Refused):
-        read_bundle(copy)
+        open_bundle(copy)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -229,8 +229,8 @@ def test_portable_names_are_taken(name: str) -> None:
 
 def test_reading_needs_no_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from pipeline.bundle import read_bundle\n"
-        "bundle = read_bundle(Path(sys.argv[1])); bundle.load('labels.txt')\n"
+        "import sys; from pathlib import Path; from pipeline.bundle import open_bundle\n"
+        "bundle = open_bundle(Path(sys.argv[1])); bundle.load('labels.txt')\n"
         "assert not {'torch', 'onnx', 'onnxruntime'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, GOLDEN], check=True, timeout=60)

@@ -15,8 +15,8 @@ import torch
 from pipeline.bundle import (
     Bundle,
     Refused,
+    open_bundle,
     parse,
-    read_bundle,
     serialize,
     write_file,
     write_manifest,
@@ -40,7 +40,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_frozen_bundle_is_what_it_was() -> None:
-    bundle = read_bundle(GOLDEN)
+    bundle = open_bundle(GOLDEN)
     frozen = json.loads((HERE / "golden" / "bundle-v1.json").read_text())
     assert bundle.digest == frozen["digest"]
     assert [artifact.id for artifact in bundle.manifest.artifacts] == frozen["artifacts"]
@@ -51,7 +51,7 @@ def test_the_frozen_bundle_is_what_it_was() -> None:
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "onnx-int8-static"])
 def test_onnxruntime_answers_as_the_frozen_reference(name: str) -> None:
-    bundle = read_bundle(GOLDEN)
+    bundle = open_bundle(GOLDEN)
     content = bundle.load(bundle.artifact(name).file)
     session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
     input_name = bundle.manifest.inputs[0].name
@@ -60,7 +60,7 @@ def test_onnxruntime_answers_as_the_frozen_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["torchscript-fp32", "torchscript-int8-static"])
 def test_torch_answers_as_the_frozen_reference(name: str) -> None:
-    bundle = read_bundle(GOLDEN)
+    bundle = open_bundle(GOLDEN)
     model = torch.jit.load(io.BytesIO(bundle.load(bundle.artifact(name).file))).eval()
     check_answers(bundle, name, lambda x: model(torch.from_numpy(x.copy())).detach().numpy())
 
@@ -79,7 +79,7 @@ def check_answers(bundle: Bundle, name: str, run) -> None:  # type: ignore[no-un
 
 
 def test_a_golden_array_is_what_its_file_says() -> None:
-    bundle = read_bundle(GOLDEN, check=False)
+    bundle = open_bundle(GOLDEN, check=False)
     tensor = bundle.manifest.golden[0].outputs[0]
     expected = np.fromfile(GOLDEN / tensor.file, "<f4").reshape(tensor.shape)
     assert (bundle.array(tensor) == expected).all()
@@ -100,14 +100,14 @@ def test_serialized_and_parsed_is_the_same() -> None:
 def test_what_is_written_can_be_read_and_has_the_same_modes(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        bundle = read_bundle(GOLDEN)
+        bundle = open_bundle(GOLDEN)
         for name in bundle.manifest.listed:
             entry = write_file(tmp_path / "b", name, bundle.load(name))
             assert entry.sha256 == bundle.manifest.listed[name].sha256
         write_manifest(tmp_path / "b", bundle.manifest)
     finally:
         os.umask(before)
-    assert read_bundle(tmp_path / "b").digest == bundle.digest
+    assert open_bundle(tmp_path / "b").digest == bundle.digest
     for path in [tmp_path / "b", *(tmp_path / "b").rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644)
 
@@ -119,7 +119,7 @@ def test_a_writer_takes_no_name_that_a_reader_refuses(tmp_path: Path) -> None:
 
 
 def test_a_manifest_too_large_to_be_read_is_not_written(tmp_path: Path) -> None:
-    manifest = read_bundle(GOLDEN).manifest.model_copy(update={"description": "x" * MAX_BYTES})
+    manifest = open_bundle(GOLDEN).manifest.model_copy(update={"description": "x" * MAX_BYTES})
     with pytest.raises(UsageError, match="at most 1048576 fit") as refused:
         write_manifest(tmp_path / "b", manifest)
     assert "golden" in (refused.value.hint or "")
@@ -154,7 +154,7 @@ def tensor(given: dict, dtype: str) -> np.ndarray:
 
 
 def test_nothing_to_judge_by_is_inconclusive(copy: Path) -> None:
-    bundle = read_bundle(copy)
+    bundle = open_bundle(copy)
     artifact = bundle.artifact("onnx-fp32")
     none = artifact.model_copy(update={"tolerances": ()})
     assert check(bundle, none, [])[0] == "inconclusive"

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from pipeline.bundle import Bundle, read_bundle
+from pipeline.bundle import Bundle, open_bundle
 from tests.conftest import Cli
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ class Finished:
         return [row for row in verdict["rows"] if row["precision"] == precision]
 
     def bundle(self) -> Bundle:
-        return read_bundle(Path(self.result["bundle"]))
+        return open_bundle(Path(self.result["bundle"]))
 
 
 def run(cli: Cli, home: Path, name: str, *arguments: str | Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.package.choice import without_paths
 from pipeline.package.golden import resized
 from pipeline.project.samples import load_samples
@@ -25,7 +25,7 @@ from tests.package.conftest import Made, contents
 
 
 def test_everything_is_in_the_bundle(bundle: Path, stages: Made) -> None:
-    manifest = read_bundle(bundle).manifest
+    manifest = open_bundle(bundle).manifest
     assert {artifact.id for artifact in manifest.artifacts} == {"onnx-fp32", "torchscript-fp32"}
     assert set(manifest.listed) == {
         *("artifacts/model.fp32.onnx", "artifacts/model.fp32.pt"),
@@ -41,7 +41,7 @@ def test_everything_is_in_the_bundle(bundle: Path, stages: Made) -> None:
 
 
 def test_what_verify_measured_is_written_unrounded(bundle: Path, stages: Made) -> None:
-    manifest = read_bundle(bundle).manifest
+    manifest = open_bundle(bundle).manifest
     assert manifest.verdict == "pass"
     assert not manifest.allow_failed
     for row in stages.verdict["rows"]:
@@ -54,7 +54,7 @@ def test_what_verify_measured_is_written_unrounded(bundle: Path, stages: Made) -
 
 
 def test_golden_samples_are_the_references_answers(bundle: Path, stages: Made) -> None:
-    opened = read_bundle(bundle)
+    opened = open_bundle(bundle)
     runner = EagerRunner(reference_model(stages.config, stages.inputs["train"]), 1)
     for sample in opened.manifest.golden:
         [answer] = runner.run([opened.array(tensor).copy() for tensor in sample.inputs])
@@ -64,7 +64,7 @@ def test_golden_samples_are_the_references_answers(bundle: Path, stages: Made) -
 
 
 def test_golden_samples_are_real_and_of_different_classes(bundle: Path, stages: Made) -> None:
-    opened = read_bundle(bundle)
+    opened = open_bundle(bundle)
     first, last = opened.manifest.golden
     assert {first.label, last.label} == {0, 1}
     samples = load_samples(stages.config, "validation", 1000)
@@ -84,7 +84,7 @@ def test_a_model_of_a_fixed_size_keeps_its_pictures(made: Made, tmp_path: Path) 
         r'"shape": \[\s*null,\s*null,\s*null', '"shape": [null, 8, 8', signature.read_text()
     )
     signature.write_text(text)
-    opened = read_bundle(made.pack(tmp_path / "out"))
+    opened = open_bundle(made.pack(tmp_path / "out"))
     assert {sample.inputs[0].shape for sample in opened.manifest.golden} == {(1, 8, 8, 1)}
 
 
@@ -100,7 +100,7 @@ def test_resized_pictures_keep_what_they_show() -> None:
 
 
 def test_several_inputs_and_outputs(several: Path) -> None:
-    opened = read_bundle(several)
+    opened = open_bundle(several)
     manifest = opened.manifest
     assert [given.name for given in manifest.inputs] == ["measured", "flag"]
     assert [output.name for output in manifest.outputs] == ["sum", "positive"]

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from pipeline import bench
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import read_index, read_json, sha256_of, write_index, write_json
 from tests.package.conftest import Made, run_stage
@@ -75,7 +75,7 @@ def test_what_the_rule_prefers_comes_behind_what_was_faster(made: Made, tmp_path
     write_json(made.inputs["bench"] / "bench.json", found | {"void": False})
 
     report = Silent()
-    manifest = read_bundle(every.pack(tmp_path / "out", report)).manifest
+    manifest = open_bundle(every.pack(tmp_path / "out", report)).manifest
     assert [artifact.id for artifact in manifest.artifacts][-1] == slow.id
     assert report.warnings == []
     first = manifest.artifacts[0].id
@@ -86,5 +86,5 @@ def test_what_the_rule_prefers_comes_behind_what_was_faster(made: Made, tmp_path
 
     control = found["control"] | {"ratio": None}
     write_json(made.inputs["bench"] / "bench.json", found | {"void": True, "control": control})
-    ids = [a.id for a in read_bundle(every.pack(tmp_path / "void")).manifest.artifacts]
+    ids = [a.id for a in open_bundle(every.pack(tmp_path / "void")).manifest.artifacts]
     assert ids == [slow.id, "onnx-fp32", "torchscript-fp32"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.package.stage import CARD
 from pipeline.system.progress import Silent
@@ -35,10 +35,10 @@ def test_a_failed_verdict_is_refused(made: Made, tmp_path: Path) -> None:
 def test_a_failed_verdict_is_packed_on_demand_and_says_so(made: Made, tmp_path: Path) -> None:
     failing(made, "onnx-fp32")
     bundle = made.with_package(allow_failed=True).pack(tmp_path / "out")
-    manifest = read_bundle(bundle).manifest
+    manifest = open_bundle(bundle).manifest
     assert manifest.allow_failed
     assert manifest.verdict == "fail"
-    artifact = read_bundle(bundle).artifact("onnx-fp32")
+    artifact = open_bundle(bundle).artifact("onnx-fp32")
     assert artifact.verdict == "fail"
     assert artifact.results[0].reasons == ("cannot be opened: 'model.onnx' is no model",)
     assert artifact.results[0].max_abs is None
@@ -66,7 +66,7 @@ def test_an_artifact_that_nobody_ran_is_refused(made: Made, tmp_path: Path) -> N
     made.write_verdict({**made.verdict, "rows": rows})
     with pytest.raises(VerdictError, match="torchscript-fp32: no runtime has run it"):
         made.pack(tmp_path / "out")
-    manifest = read_bundle(made.with_package(allow_failed=True).pack(tmp_path / "all")).manifest
+    manifest = open_bundle(made.with_package(allow_failed=True).pack(tmp_path / "all")).manifest
     assert manifest.allow_failed
     assert {a.id: a.verdict for a in manifest.artifacts} == {
         "onnx-fp32": "pass",
@@ -94,7 +94,7 @@ def test_what_would_fail_in_a_readers_hands_is_not_packed(made: Made, tmp_path: 
     assert "[package] golden" in (refused.value.hint or "")
     report = Silent()
     bundle = made.with_package(allow_failed=True).pack(tmp_path / "all", report)
-    assert read_bundle(bundle).manifest.verdict == "pass"
+    assert open_bundle(bundle).manifest.verdict == "pass"
     assert "On the golden samples alone" in report.warnings[0]
 
 
@@ -119,7 +119,7 @@ def void_by(made: Made, ratio: float) -> None:
 def packed(made: Made, out: Path) -> tuple[list[str], list[str], str, str]:
     """The artifacts in their order, the warnings, the bundle's page and the card beside it."""
     bundle = made.pack(out, report := Silent())
-    ids = [artifact.id for artifact in read_bundle(bundle).manifest.artifacts]
+    ids = [artifact.id for artifact in open_bundle(bundle).manifest.artifacts]
     return ids, report.warnings, (bundle / "README.md").read_text(), (out / CARD).read_text()
 
 
@@ -223,7 +223,7 @@ def test_artifacts_stand_in_the_order_of_preference(
     row = next(row for row in verdict["rows"] if row["artifact"] == "onnx-fp32")
     verdict["rows"].append({**row, "artifact": "onnx-q"})
     made.write_verdict(verdict)
-    manifest = read_bundle(made.pack(tmp_path / "out")).manifest
+    manifest = open_bundle(made.pack(tmp_path / "out")).manifest
     ids = ["onnx-fp32", "torchscript-fp32"]
     ids.insert(place, "onnx-q")
     assert [artifact.id for artifact in manifest.artifacts] == ids
@@ -237,7 +237,7 @@ def test_more_golden_samples_than_fit(made: Made, tmp_path: Path) -> None:
 
 
 def test_fewer_samples_than_asked_for(made: Made, tmp_path: Path) -> None:
-    bundle = read_bundle(made.with_package(golden=120).pack(tmp_path / "out"))
+    bundle = open_bundle(made.with_package(golden=120).pack(tmp_path / "out"))
     assert len(bundle.manifest.golden) == 96  # all that the validation set has
 
 
@@ -252,7 +252,7 @@ def test_labels_that_do_not_fit(made: Made, tmp_path: Path, labels: tuple[str, .
 def test_a_description_cannot_break_the_card(made: Made, tmp_path: Path) -> None:
     odd = made.with_package(description="a | b\n# no title\n<b>`x`</b>", license="[x](y)")
     bundle = odd.pack(tmp_path / "out")
-    assert read_bundle(bundle).manifest.description == "a | b\n# no title\n<b>`x`</b>"
+    assert open_bundle(bundle).manifest.description == "a | b\n# no title\n<b>`x`</b>"
     card = (bundle / "README.md").read_text()
     assert "\n# no title" not in card
     assert "<b>" not in card.replace("\\<b", "")

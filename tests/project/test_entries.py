@@ -149,3 +149,16 @@ def test_sources_are_found_without_importing(tmp_path: Path) -> None:
 def test_packages_that_an_entry_names(tmp_path: Path) -> None:
     toml = '[model]\nentry = "timm:resnet10t"\n[data]\nentry = "mine:build"\n'
     assert packages_of(project(tmp_path, "", toml)) == ["timm"]
+
+
+def test_a_package_of_theirs_that_has_this_programs_name(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "model.py").write_text(LINEAR)
+    with pytest.raises(UsageError, match=r"there is no module 'pipeline\.model'\.") as caught:
+        load_entry("pipeline.model:build", tmp_path, "model.entry")
+    assert "this program's own package" in (caught.value.hint or "")
+    config = project(tmp_path, "from pipeline.model import build")
+    with pytest.raises(UsageError, match=r"No module named 'pipeline\.model'\n  mine") as caught:
+        build_model(config)
+    assert 'entry = "pipeline/model.py:build"' in (caught.value.hint or "")
+    assert callable(load_entry("pipeline/model.py:build", tmp_path, "model.entry"))  # the way out

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.config import Config, Tolerances
 from pipeline.config.file import load_config
 from pipeline.errors import SetupError, UsageError
@@ -143,7 +143,7 @@ def test_it_runs_at_once(folder: Path, cli: Cli) -> None:
     assert result["verdict"] == "pass"
     verdict = json.loads(Path(result["workspace"], "verify", "verdict.json").read_text())
     assert verdict["metric"]["reference"] >= 0.9  # it has learned
-    bundle = read_bundle(Path(result["bundle"]))
+    bundle = open_bundle(Path(result["bundle"]))
     assert bundle.manifest.name == "mein-sch-nes-Modell"
     precisions = {a.precision for a in bundle.manifest.artifacts}
     assert precisions >= {"fp32", "fp16"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.config.file import load_config
 from pipeline.report.evidence import gather
 from pipeline.report.page import headline, page_of
@@ -64,7 +64,7 @@ def test_the_page_says_what_the_stages_found(ran: Path, bare: Path) -> None:
     for row in found.verdict["rows"]:
         assert row["artifact"] in before
     (bundle,) = workspace.stage("package").glob("*.bundle")
-    first = read_bundle(bundle).manifest.artifacts[0].id  # which one, the measurement decides
+    first = open_bundle(bundle).manifest.artifacts[0].id  # which one, the measurement decides
     assert found.chosen == first
     assert f'{first} <span class="quiet">(chosen)' in before
     assert ("Void." in before) == found.bench["void"]

@@ -10,14 +10,14 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.bundle.manifest import Artifact
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked, Runner, Runtime
 from tests.conftest import Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle-v1"
-BUNDLE = read_bundle(GOLDEN)
+BUNDLE = open_bundle(GOLDEN)
 SIGNATURE = Signature(
     (TensorSpec("image", "uint8", (None, None, None, 1)),),
     (TensorSpec("probabilities", "float32", (None, 3)),),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.bundle import Bundle, read_bundle
+from pipeline.bundle import Bundle, open_bundle
 from pipeline.devices.android import jars as known
 from pipeline.devices.android.archive import Entry, pack
 from pipeline.devices.android.compile import compile_java, compile_kotlin, to_dex
@@ -98,7 +98,7 @@ def _bundles(plan: Plan) -> list[Bundle]:
     for abi in plan.abis:
         if abi not in ABIS:
             raise UsageError(f"There is no ABI {abi!r} in this app.", f"Known: {', '.join(ABIS)}.")
-    bundles = [read_bundle(path) for path in plan.bundles]
+    bundles = [open_bundle(path) for path in plan.bundles]
     names = [bundle.manifest.name for bundle in bundles]
     if len(set(names)) < len(names):
         raise UsageError(f"Two bundles have one name: {', '.join(names)}.")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.devices.android.process import run
 from pipeline.devices.android.sources import Flavor, sources
 from pipeline.errors import SetupError, UsageError
@@ -33,7 +33,7 @@ def build(bundles: tuple[Path, ...], out: Path, flavor: Flavor, report: Reporter
         raise SetupError(
             "Gradle is not here.", "Android Studio brings it, and `gradle` on the path."
         )
-    bundle = read_bundle(bundles[0]).path.resolve()
+    bundle = open_bundle(bundles[0]).path.resolve()
     task = f"assemble{flavor.capitalize()}Debug"
     with report.bar(f"Gradle, {task}", None):
         words = [gradle, "-p", folder, f":app:{task}", f"-Pbundle={bundle}", "--console=plain"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.devices.android import jars as known
 from pipeline.devices.android.archive import PAGE
 from pipeline.devices.android.contents import sizes
@@ -94,7 +94,7 @@ def test_it_knows_the_operators_that_torchscript_may_use(apk: Path) -> None:
 
 
 def test_the_bundle_is_in_it_to_the_byte(apk: Path, bundle: Path) -> None:
-    opened = read_bundle(bundle)
+    opened = open_bundle(bundle)
     folder = f"assets/bundles/{opened.manifest.name}.bundle/"
     with zipfile.ZipFile(apk) as archive:
         infos = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.devices.android import jvm
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked
@@ -32,7 +32,7 @@ def built() -> None:
 
 def test_the_same_bits_as_in_python() -> None:
     rng = np.random.default_rng(1)
-    for artifact in read_bundle(GOLDEN).manifest.artifacts:
+    for artifact in open_bundle(GOLDEN).manifest.artifacts:
         if artifact.format != "onnx":
             continue
         asked = Asked(SIGNATURE, 1, artifact.made_for)
@@ -81,7 +81,7 @@ def test_it_is_asked_where_somebody_asks(project: Project, cli: Cli) -> None:
 def test_an_end_of_the_program_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jvm, "MAIN", "dev.edgepipeline.jvm.Nowhere")
     asked = Asked(SIGNATURE, 1)
-    artifact = next(a for a in read_bundle(GOLDEN).manifest.artifacts if a.format == "onnx")
+    artifact = next(a for a in open_bundle(GOLDEN).manifest.artifacts if a.format == "onnx")
     with pytest.raises(RuntimeError, match=r"the app's core was ended by exit 1: .*Nowhere"):
         RUNTIMES[ROW].open(GOLDEN / artifact.file, asked)
 

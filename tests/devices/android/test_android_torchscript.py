@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundle import open_bundle
 from pipeline.formats.read_back import read_back
 from pipeline.formats.torchscript.android_pytorch import called, known_operators, unknown
 from tests.conftest import TINY_CODE, TINY_CONFIG, Cli
@@ -95,7 +95,7 @@ print(json.dumps(module(numbers.reshape(json.loads(shape))).flatten().tolist()))
 
 @pytest.mark.skipif(OLD not in os.environ, reason=f"${OLD} names no Python with torch 1.13.1")
 def test_the_release_itself_loads_them_and_answers_alike(packed: Project) -> None:
-    bundle = read_bundle(packed.bundle)
+    bundle = open_bundle(packed.bundle)
     sample = bundle.manifest.golden[0]
     (given,), (wanted,) = sample.inputs, sample.outputs
     for artifact in bundle.manifest.artifacts:

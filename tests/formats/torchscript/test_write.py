@@ -91,7 +91,9 @@ def test_numbered_names_stay_themselves() -> None:
     module = torch.jit.script(Numbered())
     data = save_clean(module)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        (code,) = [archive.read(n).decode() for n in archive.namelist() if n.endswith("test_write.py")]
+        (code,) = [
+            archive.read(n).decode() for n in archive.namelist() if n.endswith("test_write.py")
+        ]
     assert "x1: Tensor" in code and "x2: Tensor" in code
     assert "x1 and _3 are 0" in code
     one, two = torch.randn(3, 4), torch.randn(3, 4)
