@@ -248,7 +248,7 @@ def _ingredients(
         inputs[name] = digest_of(record, patterns)
     labels = config.labels() if isinstance(config.output.labels, str) else None
     return {
-        "config": {section: given[section] for section in plan.sections} | _rounding(plan, config),
+        "config": {section: given[section] for section in plan.sections} | _elsewhere(plan, config),
         "labels": labels,
         "inputs": inputs,
         "sources": common["sources"],
@@ -261,10 +261,17 @@ def _ingredients(
     }
 
 
-def _rounding(plan: Plan, config: Config) -> dict[str, int]:
-    """Quantization-aware epochs are a matter of training, though their key is of `[quantize]`."""
-    epochs = config.quantize.qat_epochs
-    return {"qat_epochs": epochs} if plan.stage == "train" and epochs else {}
+def _elsewhere(plan: Plan, config: Config) -> dict[str, Any]:
+    """What a stage takes of another's section: quantization-aware epochs are a matter of training,
+    and the accuracy budget is one for quantize and verify."""
+    if plan.stage == "train" and config.quantize.qat_epochs:
+        return {"qat_epochs": config.quantize.qat_epochs}
+    if plan.stage == "verify" and config.quantize.max_drop is not None:
+        return {"max_drop": config.quantize.max_drop}
+    if plan.stage == "quantize":
+        tolerances = config.verify.model_dump(mode="json", include={"tolerances", "outputs"})
+        return {"budgets": tolerances} if any(tolerances.values()) else {}
+    return {}
 
 
 def _versions(packages: Collection[str]) -> dict[str, str]:

@@ -24,8 +24,9 @@ class QuantizeConfig(Section):
     targets: tuple[Literal["x86_64", "arm64"], ...] = ()
     """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this one's."""
     max_drop: Drop | None = None
-    """How much worse the metric may be than fp32's, absolute. Default: 0.01, and a
-    twentieth of fp32's own where the metric is an error."""
+    """How much worse the metric may be than fp32's, absolute, here and in `verify`; where
+    `[verify.tolerances.PRECISION] max_drop` is set, that counts for the precision, here too.
+    Default: 0.01, and a twentieth of fp32's own where the metric is an error."""
     objective: Literal["latency", "size"] = "latency"
     """What is to be small, as long as the drop allows it."""
     budget_minutes: PositiveFloat = 10.0

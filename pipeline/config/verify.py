@@ -19,7 +19,7 @@ class Tolerances(Section):
     min_top1: Fraction | None = None
     """classification: share of samples with the same first class as the reference."""
     max_drop: float | None = None
-    """How much worse the metric may be than the reference's."""
+    """How much worse the metric may be than the reference's. Default: `[quantize] max_drop`."""
 
 
 class VerifyConfig(Section):

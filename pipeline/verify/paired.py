@@ -21,6 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.measure.accuracy_budget import SLACK
+
 Floats = NDArray[np.float64]
 
 POWER = 0.8  # with so many samples more, eight in ten repetitions settle it
@@ -28,7 +30,6 @@ RESAMPLES_OF_MEANS = 9999
 RESAMPLES_OF_METRICS = 499  # each computes the metric twice
 FEWEST = 20  # samples, below which a bootstrap says little about the tails
 MOST = 10_000_000  # samples that somebody might gather
-SLACK = 1e-9  # of a metric: 0.98 - 0.97 is a little more than 0.01
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,20 @@ one output.
 from dataclasses import asdict, dataclass
 
 from pipeline.config import Config
+from pipeline.measure.accuracy_budget import MIN_SQNR_DB, accuracy_budget
 from pipeline.measure.task_metric import Goal
 from pipeline.workspace.artifacts import Precision
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """`max_abs` is for outputs of magnitude up to 1 and grows with them; the drop of a metric that
-    is to be small (an error) counts in parts of the reference's."""
+    """`max_abs` is for outputs of magnitude up to 1 and grows with them. What the metric may lose
+    is a matter of `measure/accuracy_budget.py`."""
 
     max_abs: float | None
     max_rel: float | None
     min_sqnr_db: float
     min_top1: float
-    max_drop: float | None
-    max_drop_part: float | None
 
 
 DEFAULTS: dict[Precision, Defaults] = {
@@ -29,14 +28,14 @@ DEFAULTS: dict[Precision, Defaults] = {
     # products with cancellation come to about 1e-6 of the scale, measured: 3e-6 with the resize.
     # 1e-4 leaves room for deeper networks and is far below what a wrong constant does. Decisions
     # must be the same, so the metric has nothing to add.
-    "fp32": Defaults(1e-4, 1e-3, 60.0, 1.0, None, None),
+    "fp32": Defaults(1e-4, 1e-3, 60.0, 1.0),
     # A rounding is 5e-4 of a value (11 bits); a few dozen layers add up to some 1e-3.
-    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99, 0.01, 0.05),
+    "fp16": Defaults(1e-2, 2e-2, 40.0, 0.99),
     # An 8-bit rounding is 1/256 of the range. Single answers may move far, so no largest error;
     # the noise may have a tenth of the signal's energy, and what counts is the task's metric.
-    "int8": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
+    "int8": Defaults(None, None, MIN_SQNR_DB, 0.9),
     # Of weights alone; the task's metric decides as for int8.
-    "int4": Defaults(None, None, 10.0, 0.9, 0.01, 0.05),
+    "int4": Defaults(None, None, MIN_SQNR_DB, 0.9),
 }
 
 
@@ -96,7 +95,7 @@ def _values(config: Config, precision: Precision, judged: Judged) -> dict[str, f
         "max_rel": None if judged.discrete else default.max_rel,
         "min_sqnr_db": None if judged.discrete else default.min_sqnr_db,
         "min_top1": _min_top1(precision, judged),
-        "max_drop": _max_drop(default, judged),
+        "max_drop": _max_drop(config, precision, judged),
     }
     return values | given_bounds(config, precision, judged.name)
 
@@ -127,13 +126,10 @@ def _min_top1(precision: Precision, judged: Judged) -> float | None:
     return DEFAULTS[precision].min_top1
 
 
-def _max_drop(default: Defaults, judged: Judged) -> float | None:
-    if judged.metric is None or default.max_drop is None or default.max_drop_part is None:
+def _max_drop(config: Config, precision: Precision, judged: Judged) -> float | None:
+    if judged.metric is None:
         return None
-    goal, reference = judged.metric
-    if goal == "min":
-        return default.max_drop_part * abs(reference)
-    return default.max_drop * max(1.0, abs(reference))
+    return accuracy_budget(config, precision, *judged.metric, judged.name).max_drop
 
 
 def edge_bound(

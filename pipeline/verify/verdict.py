@@ -5,11 +5,12 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.graph.signature import Signature
+from pipeline.measure.accuracy_budget import AccuracyBudget
 from pipeline.measure.parity import DISAGREEMENTS, Agreement, Parity, decision
 from pipeline.measure.task_metric import TaskMetric, threshold
 from pipeline.project.samples import Samples
 from pipeline.verify.compare import EdgeFound, Found, Gathers, OutputFound
-from pipeline.verify.paired import SLACK, Paired
+from pipeline.verify.paired import Paired
 from pipeline.verify.reference import Reference
 from pipeline.verify.samples_kept import SamplesKept
 from pipeline.verify.scores import Scored, Scores, drop_test
@@ -208,7 +209,9 @@ def _metric_reasons(
     context: RowContext, found: Found, drop: float | None, limit: float | None, test: Paired | None
 ) -> list[str]:
     """Without a test, for want of memory, the drop itself is compared."""
-    if drop is None or limit is None or (test.verdict != "fail" if test else drop <= limit + SLACK):
+    if drop is None or limit is None:
+        return []
+    if test.verdict != "fail" if test else AccuracyBudget(limit).holds(drop):
         return []
     assert context.metric is not None
     at_least = f" (at least {test.low:.3g}, with {_confidence(context)})" if test else ""

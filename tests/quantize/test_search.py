@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.measure.accuracy_budget import AccuracyBudget
 from pipeline.measure.timing.contest import Ratio
-from pipeline.quantize.candidates import Candidate, candidates
+from pipeline.quantize.candidates import PRECISIONS, Candidate, candidates
 from pipeline.quantize.make import OnnxMaker
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.search.evaluator import Accuracy, Evaluator, Rung, Speed
@@ -20,6 +21,7 @@ from pipeline.quantize.search.search import Search, _by_answers, _finalists, sea
 from pipeline.quantize.search.trial import Trial, TrialRunner
 from pipeline.system import machine
 from pipeline.system.progress import Silent
+from pipeline.workspace.artifacts import Precision
 from tests.quantize.quantize_cases import Exported, Result
 
 Project = Callable[[str], Exported]
@@ -77,7 +79,10 @@ def trial(ratio: tuple[float, float, float], drop: float = 0.0, size: int = 50) 
     return Trial(candidate, "x", size, accuracy=accuracy, drop=drop, speed=speed)
 
 
-GOAL = Goal(0.01, "latency", float("inf"), 100, True)
+BUDGETS: dict[Precision, AccuracyBudget] = {
+    precision: AccuracyBudget(0.01) for precision in PRECISIONS
+}
+GOAL = Goal(BUDGETS, "latency", float("inf"), 100, True)
 
 
 def test_the_gate_wants_the_whole_interval_below_one() -> None:

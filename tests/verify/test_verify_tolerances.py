@@ -1,8 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.config import Config
+from pipeline.measure.accuracy_budget import DROP, DROP_PART, accuracy_budget
+from pipeline.quantize.candidates import PRECISIONS
 from pipeline.verify.tolerances import DEFAULTS, Judged, bounds, edge_bound
 
 PLAIN = Config.model_validate({"model": {"onnx": "m.onnx"}})
@@ -80,6 +83,22 @@ def test_edges() -> None:
     assert edge_bound(PLAIN, "fp32", Judged(2.0, discrete=True), 4.0, None) is None
 
 
+def test_one_budget_for_the_gate_and_the_verdict() -> None:
+    """A drop that quantize lets through is none that verify fails, and the other way round."""
+    accuracy = Judged(1.0, classes=True, metric=("max", 0.9))
+    given: dict[str, Any] = {"model": {"onnx": "m.onnx"}, "quantize": {"max_drop": 0.05}}
+    config = Config.model_validate(given)
+    for precision in PRECISIONS:
+        assert bounds(config, precision, accuracy).max_drop == 0.05
+        assert accuracy_budget(config, precision, "max", 0.9).max_drop == 0.05
+    assert bounds(config, "fp32", accuracy).max_drop is None
+    for precision in PRECISIONS:  # a particular tolerance counts for both
+        own = given | {"verify": {"tolerances": {precision: {"max_drop": 0.2}}}}
+        config = Config.model_validate(own)
+        assert bounds(config, precision, accuracy).max_drop == 0.2
+        assert accuracy_budget(config, precision, "max", 0.9).max_drop == 0.2
+
+
 def test_the_documented_table_is_the_one_that_judges() -> None:
     page = Path(__file__).parents[2] / "docs" / "parity.md"
     rows = [
@@ -89,3 +108,6 @@ def test_the_documented_table_is_the_one_that_judges() -> None:
     ]
     found = {row[0]: [None if cell == "–" else float(cell) for cell in row[1:]] for row in rows}
     assert found == {name: list(vars(default).values()) for name, default in DEFAULTS.items()}
+    assert (
+        f"else {DROP} of a metric" in page.read_text() and f"and {DROP_PART} of" in page.read_text()
+    )

@@ -1,30 +1,35 @@
 """What the user asked for, and whether a candidate is that."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.config import Config
+from pipeline.measure.accuracy_budget import MIN_SQNR_DB, AccuracyBudget, accuracy_budget
+from pipeline.quantize.candidates import PRECISIONS
 from pipeline.quantize.search.evaluator import Evaluator
 from pipeline.quantize.search.trial import Trial
+from pipeline.workspace.artifacts import Precision
 
-SLACK = 1e-9  # of a metric: 0.98 - 0.97 is a little more than 0.01
-MIN_SQNR_DB = 10.0  # noise of a tenth of the signal's energy; verify refuses int8 below it
 # Where the task has no metric only the distance from fp32 counts: a hundredth of the energy.
 MIN_SQNR_ALONE_DB = 20.0
-DROP, DROP_PART = 0.01, 0.05  # by default: absolute, and in parts of an error that is to be small
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`ends` is the time (monotonic) at which the search is to stop; `fp32_bytes` of the float
-    file; `measures` says whether this machine is of the kind that the artifact is for."""
+    """`budgets` by precision; `ends` is the time (monotonic) at which the search is to stop;
+    `fp32_bytes` of the float file; `measures` says whether this machine is of the kind that the
+    artifact is for."""
 
-    max_drop: float
+    budgets: Mapping[Precision, AccuracyBudget]
     objective: Literal["latency", "size"]
     ends: float
     fp32_bytes: int
     measures: bool
+
+    def max_drop(self, precision: Precision = "int8") -> float | None:
+        return self.budgets[precision].max_drop
 
     @property
     def late(self) -> bool:
@@ -38,7 +43,7 @@ class Goal:
         least = MIN_SQNR_ALONE_DB if trial.drop is None else MIN_SQNR_DB
         if sqnr is not None and sqnr < least:
             return False
-        return trial.drop is None or trial.drop <= self.max_drop + slack + SLACK
+        return self.budgets[trial.candidate.precision].holds(trial.drop, slack)
 
     def gains(self, trial: Trial, surely: bool) -> bool:
         """Whether it is better than float by the objective: `surely` asks that the whole interval
@@ -59,12 +64,11 @@ class Goal:
 def goal_of(
     config: Config, evaluator: Evaluator, minutes: float, fp32_bytes: int, measures: bool
 ) -> Goal:
-    settings = config.quantize
-    if settings.max_drop is not None:
-        allowed = settings.max_drop
-    elif evaluator.goal_is_max or evaluator.fp32.metric is None:
-        allowed = DROP
-    else:
-        allowed = DROP_PART * abs(evaluator.fp32.metric)
+    goal: Literal["max", "min"] = "max" if evaluator.goal_is_max else "min"
+    output, reference = evaluator.signature.outputs[0].name, evaluator.fp32.metric or 0.0
+    budgets = {
+        precision: accuracy_budget(config, precision, goal, reference, output)
+        for precision in PRECISIONS
+    }
     ends = time.monotonic() + 60 * minutes
-    return Goal(allowed, settings.objective, ends, fp32_bytes, measures)
+    return Goal(budgets, config.quantize.objective, ends, fp32_bytes, measures)

@@ -32,7 +32,7 @@ def record(
         "format": source.format,
         "target": target,
         "named": None,
-        "max_drop": goal.max_drop,
+        "max_drop": goal.max_drop(),
         "objective": goal.objective,
         "fp32": {"metric": evaluator.fp32.metric, "bytes": source.bytes},
         "samples": len(evaluator.samples),

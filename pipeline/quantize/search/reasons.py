@@ -61,7 +61,7 @@ def named_held_back(trial: Trial, goal: Goal, evaluator: Evaluator) -> str:
     if trial.failed:
         reason = "it does not run on every sample"
     elif not goal.inside(trial):
-        reason = f"it does not keep {what} within {goal.max_drop:g}"
+        reason = f"it does not keep {what} within {_allowed(goal, trial)}"
     else:
         reason = f"it is not {'smaller' if goal.objective == 'size' else 'surely faster'} than fp32"
     return f"{evaluator.runtime.format} has no {trial.candidate.recipe}: {reason}."
@@ -85,11 +85,15 @@ def _best(best: Trial, evaluator: Evaluator, target: str) -> str:
 
 
 def _worst(best: Trial, goal: Goal, name: str) -> str:
-    if best.drop is not None and best.drop > goal.max_drop:
-        return f"{name} drops by {best.drop:.4f}, {goal.max_drop:g} allowed,"
+    if best.drop is not None and not goal.budgets[best.candidate.precision].holds(best.drop):
+        return f"{name} drops by {best.drop:.4f}, {_allowed(goal, best)} allowed,"
     assert best.accuracy is not None
     sqnr = best.accuracy.sqnr_db
     return f"the answers have an SQNR of {sqnr if sqnr is not None else 0:.0f} dB"
+
+
+def _allowed(goal: Goal, trial: Trial) -> str:
+    return f"{goal.max_drop(trial.candidate.precision) or 0.0:g}"
 
 
 def _left_out(run: Search) -> str:
@@ -125,7 +129,7 @@ def held_back(run: Search, evaluator: Evaluator, target: str) -> str | None:
         reason = "no candidate could be made" if run.trials else _untried(run)
     elif not any(goal.inside(trial) for trial in tried):
         what = evaluator.metric.name if evaluator.metric else "the answers"
-        reason = f"none of {len(tried)} candidates kept {what} within {goal.max_drop:g}"
+        reason = f"none of {len(tried)} candidates kept {what} within {_allowed(goal, tried[0])}"
     elif goal.objective == "size":
         reason = "no candidate that keeps the accuracy is smaller"
     else:
