@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UsageError,
         VerdictError,
     )
+    from pipeline.quantize.recipes import Quantized, Recipe, Task
     from pipeline.report.inspection import inspect
     from pipeline.run import StageResult, run, status
     from pipeline.system.progress import Reporter, Silent
@@ -49,11 +50,14 @@ __all__ = [
     "DamagedError",
     "Interrupted",
     "PipelineError",
+    "Quantized",
+    "Recipe",
     "Reporter",
     "SetupError",
     "Silent",
     "StageResult",
     "StageStatus",
+    "Task",
     "UnsafeModelError",
     "UsageError",
     "VerdictError",
@@ -74,6 +78,7 @@ _MODULES = {
         *("DamagedError", "Interrupted", "PipelineError", "SetupError"),
         *("UnsafeModelError", "UsageError", "VerdictError"),
     ),
+    "pipeline.quantize.recipes": ("Quantized", "Recipe", "Task"),
     "pipeline.report.inspection": ("inspect",),
     "pipeline.run": ("StageResult", "run", "status"),
     "pipeline.system.progress": ("Reporter", "Silent"),

@@ -57,3 +57,16 @@ class Interrupted(PipelineError):
     """Ctrl-C or SIGTERM; what was done is saved."""
 
     exit_code = 130
+
+
+def brief(error: BaseException) -> str:
+    """Type and first line: `KeyError: 8`. Libraries add whole graphs and tracebacks below it."""
+    kind, said = type(error).__name__, first_line(error)
+    return kind if said == kind else f"{kind}: {said}"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = lines[0] if lines else type(error).__name__
+    return said if len(said) <= 240 else f"{said[:237]}..."

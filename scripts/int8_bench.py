@@ -205,7 +205,7 @@ def row(model: str, title: str, small: Work, large: Work, at_small: Path, at_lar
     size = bytes_of(at_small) / small.path.stat().st_size
     share = "–"
     if at_large.suffix == ".onnx":
-        done, there = fused(at_large, large.folder).convolutions
+        done, there = fused(at_large).convolutions
         share = f"{done}/{there}"
     times = f"{1 / ratio.ratio:.2f} ({1 / ratio.high:.2f} to {1 / ratio.low:.2f})"
     print(f"{model:12} {title:20} {accuracy:.4f}    {times:22} {ms:5.1f}   {size:.3f}  {share}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.bench.inputs import batches_of, load
 from pipeline.bench.request import Request, Turn
-from pipeline.runtimes import RUNTIMES
+from pipeline.runtimes import RUNTIMES, RunnerError
 from pipeline.runtimes.cpp_draft import write_draft
 from pipeline.runtimes.cpp_process import command
 
@@ -86,5 +86,5 @@ def _answer(words: list[str]) -> Any:
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"edge-runner: exit {done.returncode}"]
-        raise RuntimeError(lines[-1].removeprefix("edge-runner: "))
+        raise RunnerError(lines[-1].removeprefix("edge-runner: "))
     return json.loads(done.stdout)

@@ -1,5 +1,7 @@
 """`[quantize]`."""
 
+from collections.abc import Collection
+from importlib import metadata
 from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt, field_validator
@@ -12,12 +14,15 @@ RECIPES = (
 )
 
 
+RECIPE_ENTRY_POINTS = "edge_pipeline.recipes"  # of installed packages
+
+
 class QuantizeConfig(Section):
     recipes: tuple[str, ...] = ("auto",)
     """`auto`: the search, which ships the fastest artifact inside `max_drop`, or float and says
     why. Named ones are made the usual way: `int8-static`, `int8-mixed`, `int8-dynamic`,
     `int8-weights`, `int4-weights`, `fp16`. With a format before it, for that format alone:
-    `onnx:int8-dynamic`."""
+    `onnx:int8-dynamic`. A recipe of yours: `file.py:NAME`, or one that a package brings."""
     gate: bool = True
     """Whether a named int8 or int4 recipe, too, ships only inside `max_drop` and where it is surely
     faster than fp32 on this machine (or smaller, by the objective). `false` ships it as it is."""
@@ -54,9 +59,25 @@ class QuantizeConfig(Section):
     @classmethod
     def _recipes_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for recipe in value:
+            if is_entry(recipe):
+                continue
             format, _, name = recipe.rpartition(":")
             if format not in ("", "onnx", "torchscript"):
                 raise ValueError(f"{recipe!r}: the format is onnx or torchscript")
-            if name not in RECIPES:
-                raise ValueError(f"{recipe!r} is no recipe; there are {', '.join(RECIPES)}")
+            known = (*RECIPES, *metadata.entry_points(group=RECIPE_ENTRY_POINTS).names)
+            if name not in known:
+                raise ValueError(f"{recipe!r} is no recipe; there are {', '.join(known)}")
         return value
+
+
+def packages_of_recipes(recipes: Collection[str]) -> set[str]:
+    """The installed distributions that bring those of the named recipes that are not built in."""
+    names = {recipe.rpartition(":")[2] for recipe in recipes} - set(RECIPES)
+    points = metadata.entry_points(group=RECIPE_ENTRY_POINTS)
+    return {point.dist.name for point in points if point.name in names and point.dist}
+
+
+def is_entry(recipe: str) -> bool:
+    """Whether it names a recipe of the user's: `file.py:NAME` or `package.module:NAME`."""
+    source, _, name = recipe.partition(":")
+    return bool(name) and "." in source

@@ -10,7 +10,7 @@ from pipeline.bundle.manifest import Artifact
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runner import program
-from pipeline.runtimes import Asked, Runtime, usable
+from pipeline.runtimes import Asked, RunnerError, Runtime, usable
 
 
 def failures(bundle: Bundle, artifact: Artifact) -> Iterator[str]:
@@ -22,7 +22,7 @@ def failures(bundle: Bundle, artifact: Artifact) -> Iterator[str]:
             continue
         try:
             answers = _ask(bundle, artifact, runtime)
-        except RuntimeError as error:
+        except RunnerError as error:
             yield f"{artifact.id} in {runtime.name}: {error}"
             continue
         verdict, outputs = check(bundle, artifact, answers)

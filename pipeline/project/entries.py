@@ -90,6 +90,14 @@ def load_entry(entry: str, root: Path, key: str) -> Callable[..., Any]:
 
     Raises UsageError if there is no such file, module or function.
     """
+    found = load_object(entry, root, key)
+    if not callable(found):
+        raise UsageError(f"{key}: {entry} is a {type(found).__name__}, not a function.")
+    return found  # type: ignore[no-any-return]
+
+
+def load_object(entry: str, root: Path, key: str) -> Any:
+    """The same for anything that has a name there."""
     source, _, name = entry.rpartition(":")
     with user_code(f"{key} = {entry!r}", root):
         module = (
@@ -97,12 +105,11 @@ def load_entry(entry: str, root: Path, key: str) -> Callable[..., Any]:
             if source.endswith(".py")
             else _load_module(source, root, key)
         )
-    found = getattr(module, name, None)
-    if not callable(found):
+    if not hasattr(module, name):
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         here = f" It has {', '.join(sorted(public)[:8])}." if public else ""
         raise UsageError(f"{key}: {source} has no function {name!r}.{here}")
-    return found  # type: ignore[no-any-return]
+    return getattr(module, name)
 
 
 @contextmanager

@@ -175,6 +175,14 @@ def batches(samples: Samples, size: int) -> Iterator[tuple[list[int], list[Array
         start = end
 
 
+def filled(inputs: list[Array], size: int | None) -> list[Array]:
+    """A batch with its last rows repeated up to `size`, where a signature fixes that."""
+    missing = (size or 0) - len(inputs[0])
+    if missing <= 0:
+        return inputs
+    return [np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) for array in inputs]
+
+
 def _to_pixels(config: Config, given: object, where: str) -> Array:
     channels = config.input.channels
     if hasattr(given, "convert") and hasattr(given, "getbands"):  # a PIL image

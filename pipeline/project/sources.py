@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.config.quantize import is_entry, packages_of_recipes
 from pipeline.errors import UsageError
 from pipeline.project.entries import ZOOS
 from pipeline.system.imports import reached
@@ -17,6 +18,7 @@ def source_hashes(config: Config) -> dict[str, str]:
     """
     entries = [config.model.entry, config.data.entry, config.train.loss, config.output.metric]
     entries += [config.train.optimizer, config.train.scheduler]
+    entries += [recipe for recipe in config.quantize.recipes if is_entry(recipe)]
     named = [
         entry_file(entry, config.root)
         for entry in entries
@@ -44,7 +46,7 @@ def packages_of(config: Config) -> list[str]:
         top = source.partition(".")[0]
         if top and not source.endswith(".py") and entry_file(f"{source}:x", config.root) is None:
             names.add(top)
-    return sorted(names)
+    return sorted(names | packages_of_recipes(config.quantize.recipes))
 
 
 def entry_file(entry: str, root: Path) -> Path | None:

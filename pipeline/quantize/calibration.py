@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-import numpy as np
-
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
-from pipeline.project.samples import stream_batches
+from pipeline.project.samples import filled, stream_batches
 from pipeline.quantize.recipes import Task
 from pipeline.system.progress import Silent
 
@@ -26,7 +24,7 @@ def calibration_batches(task: Task) -> Iterator[list[Array]]:
     count = settings.calibration_samples
     for batch in stream_batches(task.config, "calibration", count, size):
         _check(task.signature, batch)
-        yield [_filled(array, fixed) for array in batch] if fixed else batch
+        yield filled(batch, fixed)
         task.bar.advance(len(batch[0]), "calibrating")
 
 
@@ -42,7 +40,7 @@ def one_batch(task: Task) -> list[Array]:
     size = fixed or 4
     batch = next(stream_batches(task.config, "calibration", size, size))
     _check(task.signature, batch)
-    return [_filled(array, fixed) for array in batch] if fixed else batch
+    return filled(batch, fixed)
 
 
 def all_alike(config: Config, count: int, size: int) -> bool:
@@ -55,11 +53,6 @@ def all_alike(config: Config, count: int, size: int) -> bool:
         ):
             return False
     return True
-
-
-def _filled(array: Array, size: int) -> Array:
-    missing = size - len(array)
-    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
 
 
 def _check(signature: Signature, batch: list[Array]) -> None:

@@ -29,16 +29,15 @@ class Candidate:
     transform: Transform = ""
     observer: Literal["histogram", "minmax"] = "histogram"
     kept_float: tuple[str, ...] = ()
+    precision: Precision = "int8"
     named: bool = False
-
-    @property
-    def precision(self) -> Precision:
-        return next(p for p in PRECISIONS if self.recipe.startswith(p))
 
     @property
     def name(self) -> str:
         """For people: `int8-static U8S8 mse, 2 layers float`."""
         words = [self.recipe]
+        if self.named:
+            return self.recipe
         if self.scheme is not None:
             words += [WHAT[self.scheme.activations], self.scheme.ranges]
             words += [] if self.scheme.per_channel else ["per tensor"]
@@ -46,7 +45,7 @@ class Candidate:
             words += ["bias corrected"] if self.scheme.bias else []
             words += ["not padded"] if self.made_for == "x86_64" and not self.scheme.padded else []
             words += [self.transform] if self.transform else []
-        elif self.recipe == "int8-static" and not self.named:
+        elif self.recipe == "int8-static":
             words.append(self.observer)
         count = len(self.kept_float)
         kept = f", {count} layer{'s' if count > 1 else ''} float" if count else ""
@@ -68,7 +67,7 @@ class Candidate:
 
 def candidates(format: Format, target: str, kinds: Sequence[str]) -> list[Candidate]:
     """The first round, the most promising first. `kinds` of layers that the model has, as
-    `account` names them.
+    `coverage` names them.
 
     Not every combination is there: what varies is varied around the usual one for the CPU, and
     dynamic ranges are for linear and recurrent layers, since for convolutions they cost more than
@@ -94,8 +93,9 @@ def _onnx(target: str, kinds: Sequence[str]) -> list[Candidate]:
         if "convolutions" in kinds:
             found.append(Candidate("onnx", "int8-mixed", target, replace(best, ranges="mse")))
     if "linear layers" in kinds:
-        found += [Candidate("onnx", "int8-weights"), Candidate("onnx", "int4-weights")]
-    return [*found, Candidate("onnx", "fp16")]
+        found.append(Candidate("onnx", "int8-weights"))
+        found.append(Candidate("onnx", "int4-weights", precision="int4"))
+    return [*found, Candidate("onnx", "fp16", precision="fp16")]
 
 
 def _torchscript(target: str, kinds: Sequence[str]) -> list[Candidate]:

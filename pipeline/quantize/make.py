@@ -1,14 +1,13 @@
 """From a candidate to its file. What candidates share is done once: folding, calibration."""
 
-import importlib
 from dataclasses import replace
 from typing import Any, Protocol
 
 from pipeline.errors import UsageError
+from pipeline.project.library import RefusedError
 from pipeline.quantize.calibration import calibration_batches
 from pipeline.quantize.candidates import Candidate, Transform
-from pipeline.quantize.library import RefusedError
-from pipeline.quantize.recipes import RECIPES, Quantized, Task
+from pipeline.quantize.recipes import Quantized, Recipe, Task, recipe_named
 
 
 class Maker(Protocol):
@@ -21,12 +20,11 @@ class Maker(Protocol):
 
 
 class OnnxMaker:
-    """Keeps the ground of each transform: the float model, and what flows in it on the calibration
-    samples."""
+    """Keeps the calibrated model of each transform: what flows in it on the calibration samples."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self._grounds: dict[Transform, Any] = {}
+        self._calibrated: dict[Transform, Any] = {}
         self._unfit: UsageError | None = None  # why no static candidate can be made
 
     def prepare(self) -> None:
@@ -40,23 +38,23 @@ class OnnxMaker:
             self._unfit = error
             return
         try:
-            self._grounds[""] = calibrate(self.task, model, note)
+            self._calibrated[""] = calibrate(self.task, model, note)
         except RefusedError as error:  # samples that do not fit are no candidate's fault
             self._unfit = error
 
     def make(self, candidate: Candidate) -> Quantized:
-        if candidate.scheme is None:
-            return _by_recipe(self._excluding(candidate), candidate)
+        recipe, scheme = recipe_of(self.task, candidate), candidate.scheme
+        if scheme is None:
+            result: Quantized = recipe.function(excluding(self.task, candidate.kept_float))
+            return result
         from pipeline.formats.onnx.write import onnx_bytes
-        from pipeline.quantize.onnx.int8_mixed import mixed
-        from pipeline.quantize.onnx.qdq import details_of, qdq
+        from pipeline.quantize.onnx.qdq import details_of
 
-        calibrated, scheme = self.calibrate(candidate.transform), candidate.scheme
-        if candidate.recipe == "int8-mixed":
-            patterns = self.task.config.quantize.exclude
-            model = mixed(calibrated, scheme, patterns, candidate.kept_float)
-        else:
-            model = qdq(calibrated, scheme, candidate.kept_float)
+        calibrated, patterns = (
+            self.calibrate(candidate.transform),
+            self.task.config.quantize.exclude,
+        )
+        model = recipe.function(calibrated, scheme, patterns, candidate.kept_float)
         details = {**details_of(scheme, model, calibrated.note), "made": candidate.name}
         what = f"{self.task.source.id} as {candidate.name}"
         return Quantized(onnx_bytes(model, what), candidate.made_for, details)
@@ -65,20 +63,17 @@ class OnnxMaker:
         """The `onnx_qdq.CalibratedModel` of a transform, calibrated when it is first asked for."""
         if self._unfit is not None:
             raise self._unfit
-        if "" not in self._grounds:
+        if "" not in self._calibrated:
             self.prepare()
             return self.calibrate(transform)
-        if transform not in self._grounds:
+        if transform not in self._calibrated:
             from pipeline.quantize.onnx.qdq import calibrate
             from pipeline.quantize.onnx.rescale import transformed
 
-            plain = self._grounds[""]
+            plain = self._calibrated[""]
             model = transformed(plain, transform)
-            self._grounds[transform] = calibrate(self.task, model, plain.note)
-        return self._grounds[transform]
-
-    def _excluding(self, candidate: Candidate) -> Task:
-        return excluding(self.task, candidate.kept_float)
+            self._calibrated[transform] = calibrate(self.task, model, plain.note)
+        return self._calibrated[transform]
 
 
 class TorchMaker:
@@ -95,13 +90,14 @@ class TorchMaker:
         from pipeline.quantize.torchscript.trace import ENGINE_CPUS
 
         engine, target = self.task.config.quantize.engine, self.task.target
-        if engine != "auto" and ENGINE_CPUS[engine] != target:
+        if not candidate.named and engine != "auto" and ENGINE_CPUS[engine] != target:
             raise UsageError(
                 f'quantize.engine = "{engine}" is for {ENGINE_CPUS[engine]}, not for {target}.',
                 'Set quantize.engine = "auto", which takes what suits each of quantize.targets.',
             )
         task = replace(excluding(self.task, candidate.kept_float), observer=candidate.observer)
-        return _by_recipe(task, candidate)
+        result: Quantized = recipe_of(task, candidate).function(task)
+        return result
 
 
 def maker_of(task: Task) -> Maker:
@@ -119,11 +115,8 @@ def excluding(task: Task, names: tuple[str, ...]) -> Task:
     return replace(task, config=task.config.model_copy(update={"quantize": settings}))
 
 
-def _by_recipe(task: Task, candidate: Candidate) -> Quantized:
-    (recipe,) = (
-        recipe
-        for recipe in RECIPES
-        if (recipe.name, recipe.format) == (candidate.recipe, candidate.format)
-    )
-    result: Quantized = importlib.import_module(recipe.module).apply(task)
-    return result
+def recipe_of(task: Task, candidate: Candidate) -> Recipe:
+    """The recipe that a candidate is of."""
+    recipe = recipe_named(candidate.recipe, candidate.format, task.config)
+    assert recipe is not None
+    return recipe

@@ -1,17 +1,23 @@
 """Which recipes there are for which format, what they are given and what they give back."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import Config
+from pipeline.config.quantize import RECIPE_ENTRY_POINTS, is_entry
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature
+from pipeline.project.entries import load_object, user_code
 from pipeline.system import machine
 from pipeline.system.progress import Bar
-from pipeline.workspace.artifacts import Artifact, Format, Precision, artifact_id
+from pipeline.workspace.artifacts import Artifact, Format, Precision
+
+AUTO = "auto"  # no recipe of its own: the search tries them
 
 
 @dataclass(frozen=True)
@@ -45,21 +51,30 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One row of the table. `module` has `apply(task: Task) -> Quantized`.
+    """One way to make a smaller file of one format.
 
-    `kinds` are the kinds of layers that it quantizes, as `onnx.graph.KINDS` names them.
+    `apply(task) -> Quantized` is a function, or where it stands (`package.module:function`), so
+    that a table costs no import. `kinds` are the kinds of layers that it takes, among
+    `convolutions`, `linear layers` and `recurrent layers`. `calibrates`: it runs samples.
+    `calibrated`: it takes a model that was calibrated once for all such recipes; what it does is
+    `apply(CalibratedModel, StaticScheme, patterns, kept_float) -> ModelProto`.
     """
 
     name: str
     format: Format
     precision: Precision
-    module: str
+    apply: str | Callable[..., Any]
     kinds: tuple[str, ...]
     calibrates: bool = False
+    calibrated: bool = False
 
-    def apply(self, task: Task) -> Quantized:
-        result: Quantized = importlib.import_module(self.module).apply(task)
-        return result
+    @property
+    def function(self) -> Callable[..., Any]:
+        if not isinstance(self.apply, str):
+            return self.apply
+        module, _, name = self.apply.partition(":")
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return found
 
     def __str__(self) -> str:
         return f"{self.format}:{self.name}"
@@ -69,158 +84,60 @@ STATIC = ("convolutions", "linear layers")
 DYNAMIC = ("linear layers", "recurrent layers")
 LINEAR = ("linear layers",)
 ALL = ("convolutions", "linear layers", "recurrent layers")
+_ONNX, _TORCH = "pipeline.quantize.onnx", "pipeline.quantize.torchscript"
 
 RECIPES = (
-    Recipe("int8-static", "onnx", "int8", "pipeline.quantize.onnx.int8_static", STATIC, True),
-    Recipe(
-        "int8-static",
-        "torchscript",
-        "int8",
-        "pipeline.quantize.torchscript.int8_static",
-        STATIC,
-        True,
-    ),
-    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.onnx.int8_dynamic", DYNAMIC),
-    Recipe(
-        "int8-dynamic", "torchscript", "int8", "pipeline.quantize.torchscript.int8_dynamic", DYNAMIC
-    ),
-    Recipe("int8-mixed", "onnx", "int8", "pipeline.quantize.onnx.int8_mixed", ALL, True),
-    Recipe(
-        "int8-weights", "onnx", "int8", "pipeline.quantize.onnx.int8_weights", ("linear layers",)
-    ),
-    Recipe(
-        "int4-weights", "onnx", "int4", "pipeline.quantize.onnx.int4_weights", ("linear layers",)
-    ),
-    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.onnx.fp16", ALL),
+    Recipe("int8-static", "onnx", "int8", f"{_ONNX}.int8_static:static", STATIC, True, True),
+    Recipe("int8-static", "torchscript", "int8", f"{_TORCH}.int8_static:apply", STATIC, True),
+    Recipe("int8-dynamic", "onnx", "int8", f"{_ONNX}.int8_dynamic:apply", DYNAMIC),
+    Recipe("int8-dynamic", "torchscript", "int8", f"{_TORCH}.int8_dynamic:apply", DYNAMIC),
+    Recipe("int8-mixed", "onnx", "int8", f"{_ONNX}.int8_mixed:mixed", ALL, True, True),
+    Recipe("int8-weights", "onnx", "int8", f"{_ONNX}.int8_weights:int8", LINEAR),
+    Recipe("int4-weights", "onnx", "int4", f"{_ONNX}.int8_weights:int4", LINEAR),
+    Recipe("fp16", "onnx", "fp16", f"{_ONNX}.fp16:apply", ALL),
 )
-AUTO = "auto"  # no recipe of its own: the search tries them
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A recipe that the configuration asks for, on the artifact that it starts from. `strict`: by
-    its format, so that it may not be left out."""
+def recipe_named(name: str, format: Format, config: Config) -> Recipe | None:
+    """Of this program, of an installed package, or of the user's own: the one of that name for that
+    format. `file.py:NAME` names a `Recipe` beside the configuration.
 
-    recipe: Recipe
-    source: Artifact
-    strict: bool = False
-
-    @property
-    def artifact_id(self) -> str:
-        return artifact_id(self.recipe.format, self.recipe.name)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A recipe that was asked for without a format, and one format where it cannot be."""
-
-    recipe: str
-    format: Format
-    reason: str
-
-
-def choose(config: Config, sources: list[Artifact]) -> tuple[list[Choice], list[Skipped]]:
-    """What `[quantize] recipes` means for the exported fp32 artifacts, each recipe once.
-
-    A recipe without a format is for every format that has it. Raises UsageError for one with a
-    format that was not exported, that lacks the recipe, or whose model cannot take it.
+    Raises UsageError where such an entry is no Recipe.
     """
-    choices: dict[Recipe, Choice] = {}
-    skipped = []
-    for given, name, source in _asked(config, sources):
-        if name == AUTO:
-            continue
-        recipe = _find(name, source.format)
-        if recipe is None:
-            if ":" in given:
-                raise UsageError(_no_such(given), _formats_hint(name))
-            if not any(_find(name, other.format) for other in sources):
-                raise UsageError(
-                    f"quantize.recipes: {name!r} exists for none of the exported formats "
-                    f"({', '.join(other.format for other in sources)}).",
-                    _formats_hint(name),
-                )
-        elif left_out := _left_out(config, given, source):
-            skipped.append(left_out)
-        else:
-            strict = ":" in given or (recipe in choices and choices[recipe].strict)
-            choices[recipe] = Choice(recipe, source, strict)
-    return list(choices.values()), list(dict.fromkeys(skipped))
+    own = {entry: _users(entry, config) for entry in config.quantize.recipes if is_entry(entry)}
+    known = (*RECIPES, *_installed(), *own.values())
+    name = own[name].name if name in own else name
+    return next((one for one in known if (one.name, one.format) == (name, format)), None)
 
 
-def searched(config: Config, sources: list[Artifact]) -> tuple[list[Artifact], list[Skipped]]:
-    """The fp32 artifacts that `auto` in `[quantize] recipes` searches from.
-
-    Raises UsageError as `choose` does.
-    """
-    found: dict[str, Artifact] = {}
-    skipped = []
-    for given, name, source in _asked(config, sources):
-        if name != AUTO:
-            continue
-        if left_out := _left_out(config, given, source):
-            skipped.append(left_out)
-        else:
-            found[source.format] = source
-    return list(found.values()), skipped
+def formats_of(name: str, config: Config) -> Iterator[Format]:
+    """The formats that have a recipe of that name."""
+    formats: tuple[Format, ...] = ("torchscript", "onnx")
+    return (format for format in formats if recipe_named(name, format, config) is not None)
 
 
-def _asked(config: Config, sources: Sequence[Artifact]) -> Iterator[tuple[str, str, Artifact]]:
-    """What `[quantize] recipes` has, as it stands there, its name, and each export it is for."""
-    for given in config.quantize.recipes:
-        format, _, name = given.rpartition(":")
-        fitting = [source for source in sources if format in ("", source.format)]
-        if format and not fitting:
-            raise _no_export(given, format, sources)
-        yield from ((given, name, source) for source in fitting)
+@cache
+def _installed() -> tuple[Recipe, ...]:
+    found = []
+    for point in metadata.entry_points(group=RECIPE_ENTRY_POINTS):
+        with user_code(f"The recipe {point.name!r} of {point.value.partition(':')[0]}", Path()):
+            recipe = point.load()
+        found.append(_checked(recipe, f"The entry point {point.name} = {point.value!r}"))
+    return tuple(found)
 
 
-def _left_out(config: Config, given: str, source: Artifact) -> Skipped | None:
-    """Why a recipe is not made of an export. Raises UsageError where it names the format."""
-    format, _, name = given.rpartition(":")
-    reason = _why_not(config, source.format)
-    if reason and format:
-        raise UsageError(f"quantize.recipes: {given!r}: {reason}.", _instead(name))
-    return Skipped(name, source.format, reason) if reason else None
+def _users(entry: str, config: Config) -> Recipe:
+    key = "quantize.recipes"
+    return _checked(load_object(entry, config.root, key), f"{key}: {entry!r}")
 
 
-def _no_export(given: str, format: str, sources: Sequence[Artifact]) -> UsageError:
-    there = ", ".join(source.format for source in sources) or "nothing"
-    return UsageError(
-        f"quantize.recipes: {given!r} needs the {format} export; there is {there}.",
-        f"Add {format} to [export] formats, or leave {given} out.",
+def _checked(found: object, where: str) -> Recipe:
+    if isinstance(found, Recipe):
+        return found
+    raise UsageError(
+        f"{where} is a {type(found).__name__}, not a Recipe.",
+        "from pipeline import Recipe; docs/extending.md shows one.",
     )
-
-
-def _find(name: str, format: Format) -> Recipe | None:
-    found = (recipe for recipe in RECIPES if (recipe.name, recipe.format) == (name, format))
-    return next(found, None)
-
-
-def _formats_of(name: str) -> Iterator[str]:
-    return (recipe.format for recipe in RECIPES if recipe.name == name)
-
-
-def _no_such(given: str) -> str:
-    format, _, name = given.rpartition(":")
-    return f"quantize.recipes: {given!r}: there is no {name} for {format}."
-
-
-def _formats_hint(name: str) -> str:
-    return f"{name} exists for: {', '.join(_formats_of(name))}."
-
-
-def _instead(name: str) -> str:
-    return f'Write "onnx:{name}", if ONNX is exported, or leave it out.'
-
-
-def _why_not(config: Config, format: Format) -> str | None:
-    if format == "torchscript" and config.model.torchscript:
-        return (
-            f"{config.model.torchscript} is a finished TorchScript file, "
-            "and only a model in Python can be quantized to TorchScript"
-        )
-    return None
 
 
 def needs_reduced_range() -> bool:

@@ -26,7 +26,7 @@ class Runner(Protocol):
     """An opened artifact."""
 
     def run(self, inputs: list[Array]) -> list[Array]:
-        """Outputs for a batch. Raises RuntimeError, one line, where the runtime fails."""
+        """Outputs for a batch. Raises RunnerError where the runtime fails."""
 
     def close(self) -> None:
         """Gives memory and threads back; `run` must not be called after it."""
@@ -136,12 +136,23 @@ NOISE = re.compile(r"/onnxruntime_src/\S+ |\[ONNXRuntimeError\] : \d+ : \w+ : ")
 LONGEST = 300
 
 
-def failure(error: BaseException, artifact: Path) -> RuntimeError:
-    """An error of a runtime as one line of at most 300 characters, without this machine's paths."""
+class RunnerError(RuntimeError):
+    """What a runtime says of a file or an input that it does not take, in one line."""
+
+
+def failure(error: BaseException, artifact: Path) -> RunnerError:
+    """An error of a runtime as one line of at most 300 characters, without this machine's paths.
+
+    One of Python's own has its type before it: `KeyError: 8`."""
     text = NOISE.sub("", str(error)).strip()
     causes = CAUSE.findall(text)
-    line = causes[-1] if causes else text.partition("\n")[0] or type(error).__name__
+    line = causes[-1] if causes else text.partition("\n")[0]
+    kind = type(error)
+    if not line:
+        line = kind.__name__
+    elif kind.__module__ == "builtins" and kind is not RuntimeError:
+        line = f"{kind.__name__}: {line}"
     line = line.replace(f"{artifact.parent}{os.sep}", "").strip()
     if len(line) > LONGEST:
         line = f"{line[: LONGEST // 2]} ... {line[5 - LONGEST // 2 :]}"
-    return RuntimeError(line)
+    return RunnerError(line)

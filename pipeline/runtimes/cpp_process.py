@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.graph.array import Array
 from pipeline.runner.program import words
 from pipeline.runner.sources import Target
-from pipeline.runtimes import Asked, failure
+from pipeline.runtimes import Asked, RunnerError, failure
 from pipeline.runtimes.cpp_draft import ID, write_draft
 from pipeline.workspace.artifacts import Format
 
@@ -64,7 +64,7 @@ class ProgramRunner:
         try:
             _write_frame(stdin, inputs)
         except BrokenPipeError:
-            raise RuntimeError(self._end()) from None
+            raise RunnerError(self._end()) from None
         return self._read()[1]
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class ProgramRunner:
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
-            raise RuntimeError("the runner is closed")
+            raise RunnerError("the runner is closed")
         assert self._process.stdin is not None and self._process.stdout is not None
         return self._process.stdin, self._process.stdout
 
@@ -98,7 +98,7 @@ class ProgramRunner:
         try:
             header, arrays = _read_frame(stdout)
         except EOFError:
-            raise RuntimeError(self._end()) from None
+            raise RunnerError(self._end()) from None
         if "error" in header:
             said = f"{header['error']['message']} ({header['error']['code']})"
             raise failure(RuntimeError(said), self._artifact)

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 
 from pipeline.graph.array import Array
-from pipeline.runtimes import Asked, failure
+from pipeline.runtimes import Asked, RunnerError, failure
 
 FATAL = 4  # log only what ends the process: errors come as exceptions
 
@@ -41,7 +41,7 @@ class OnnxRuntimeRunner:
 
     def run(self, inputs: list[Array]) -> list[Array]:
         if len(inputs) != len(self.names):
-            raise RuntimeError(f"the file takes {len(self.names)} inputs, given {len(inputs)}")
+            raise RunnerError(f"the file takes {len(self.names)} inputs, given {len(inputs)}")
         try:
             answers = self.session.run(None, dict(zip(self.names, inputs, strict=True)))
         except Exception as error:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.graph.array import Array
 from pipeline.measure.parity import Agreement, Parity, ParitySums
-from pipeline.runtimes import Runner
+from pipeline.runtimes import Runner, RunnerError
 from pipeline.system.progress import Bar
 from pipeline.verify.edge_cases import Edge
 from pipeline.verify.reference import Questions, Reference, misfit
@@ -127,7 +127,7 @@ def _ask(
     """The answers, or a sentence that says why they can't be compared."""
     try:
         answers = runner.run(inputs)
-    except RuntimeError as error:
+    except RunnerError as error:
         return [], f"raised on a batch of {len(inputs[0])}: {error}"
     wrong = misfit(answers, questions.signature.outputs, len(inputs[0]))
     if wrong:

@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.project.entries import user_code
-from pipeline.project.samples import Samples, batches
+from pipeline.project.samples import Samples, batches, filled
 from pipeline.runtimes import Runner
 from pipeline.system.progress import Bar
 from pipeline.verify.edge_cases import Edge
@@ -41,8 +41,7 @@ class Questions:
         """All samples in order, in batches as the signature allows them."""
         fixed = self.signature.inputs[0].shape[0]
         for indices, inputs in batches(self.samples, fixed or self.batch_size):
-            missing = max(0, (fixed or 0) - len(indices))
-            yield Batch(indices, [_fill(array, missing) for array in inputs])
+            yield Batch(indices, filled(inputs, fixed))
 
     def steps(self) -> int:
         """Of a progress bar, for one runner."""
@@ -116,11 +115,6 @@ def misfit(answers: Sequence[Array], specs: Sequence[TensorSpec], rows: int) -> 
         if answer.shape[:1] != (rows,):
             return f"{spec.name} is {list(answer.shape)} for a batch of {rows}"
     return None
-
-
-def _fill(array: Array, missing: int) -> Array:
-    """The last row repeated `missing` times."""
-    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
 
 
 def _check(answers: list[Array], specs: Sequence[TensorSpec], inputs: list[Array]) -> None:

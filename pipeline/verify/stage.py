@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature
 from pipeline.measure.task_metric import build_metric
 from pipeline.project.samples import load_samples
-from pipeline.runtimes import RUNTIMES, Asked, Runtime, usable
+from pipeline.runtimes import RUNTIMES, Asked, RunnerError, Runtime, usable
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
 from pipeline.system.machine import describe, has_vnni, made_for
 from pipeline.system.progress import Bar
@@ -186,7 +186,7 @@ def _row(
     gathers = context.gathers(artifact.precision)
     try:
         runner = runtime.open(item.path, Asked(context.signature, threads, artifact.made_for))
-    except RuntimeError as error:
+    except RunnerError as error:
         bar.advance(questions.steps())
         return unopened(context, artifact, runtime.name, str(error)), gathers.kept
     try:

@@ -12,9 +12,13 @@ from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.project.samples import stream_batches
 from pipeline.quantize.calibration import calibration_batches, one_batch
-from pipeline.quantize.recipes import RECIPES, Task
+from pipeline.quantize.candidates import Candidate
+from pipeline.quantize.make import maker_of
+from pipeline.quantize.recipes import Task
+from pipeline.quantize.scheme import default_scheme
+from pipeline.system import machine
 from pipeline.system.progress import Silent
-from pipeline.workspace.artifacts import Artifact
+from pipeline.workspace.artifacts import Artifact, Format
 from tests.quantize.quantize_cases import CONVOLUTIONS, MODELS, Exported
 
 Project = Callable[[str], Exported]
@@ -72,9 +76,10 @@ def test_neighbours_of_one_shape_share_a_batch(project: Project) -> None:
 
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
-def test_memory_does_not_grow_with_the_samples(project: Project, format: str) -> None:
+def test_memory_does_not_grow_with_the_samples(project: Project, format: Format) -> None:
     """NumPy reports its arrays to tracemalloc: samples, activations, ranges."""
-    recipe = next(r for r in RECIPES if (r.name, r.format) == ("int8-static", format))
+    scheme = default_scheme(machine.made_for()) if format == "onnx" else None
+    candidate = Candidate(format, "int8-static", machine.made_for(), scheme)
     folder = project("convolutions").folder
     peaks = []
     for samples in (16, 256):
@@ -86,9 +91,9 @@ def test_memory_does_not_grow_with_the_samples(project: Project, format: str) ->
             format=format,
         )
         if not peaks:
-            recipe.apply(given)  # what is imported and cached once is not the samples'
+            maker_of(given).make(candidate)  # what is imported and cached once is not the samples'
         tracemalloc.start()
-        recipe.apply(given)
+        maker_of(given).make(candidate)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     grown = 240 * 64 * 64 * 3  # bytes of the samples alone

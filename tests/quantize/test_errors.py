@@ -11,7 +11,7 @@ from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
 from pipeline.quantize.exclude_patterns import ancestors, check_patterns, excluded
-from pipeline.quantize.recipes import choose
+from pipeline.quantize.plan import plan
 from pipeline.workspace.artifacts import Artifact
 from tests.quantize.quantize_cases import Exported, answer
 
@@ -31,7 +31,11 @@ BOTH = [artifact("torchscript"), artifact("onnx")]
 
 
 def chosen(config: Config, sources: list[Artifact] = BOTH) -> list[str]:
-    return [str(choice.recipe) for choice in choose(config, sources)[0]]
+    return [str(planned.named) for planned in plan(config, sources, no_layers)[0]]
+
+
+def no_layers(source: Artifact) -> list[str]:
+    return []
 
 
 def test_a_recipe_without_format_is_for_all_that_have_it() -> None:
@@ -59,12 +63,12 @@ def test_a_recipe_that_cannot_be(recipe: str, sources: list[Artifact], said: str
 
 
 def test_a_torchscript_file_is_not_quantized_to_torchscript() -> None:
-    choices, skipped = choose(config("int8-static", torchscript="m.pt"), BOTH)
-    assert [str(choice.recipe) for choice in choices] == ["onnx:int8-static"]
+    plans, skipped = plan(config("int8-static", torchscript="m.pt"), BOTH, no_layers)
+    assert [str(planned.named) for planned in plans] == ["onnx:int8-static"]
     (skip,) = skipped
     assert "m.pt is a finished TorchScript file" in skip.reason
     with pytest.raises(UsageError, match=r"m\.pt is a finished TorchScript file"):
-        choose(config("torchscript:int8-dynamic", torchscript="m.pt"), BOTH)
+        plan(config("torchscript:int8-dynamic", torchscript="m.pt"), BOTH, no_layers)
 
 
 def test_an_unknown_recipe_names_the_key(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.quantize.library import RefusedError, library
+from pipeline.project.library import RefusedError, library
 from tests.quantize.quantize_cases import Exported, export
 
 MODELS = """

@@ -49,7 +49,7 @@ def test_a_padded_file_has_no_layer_more(project: Project, tmp_path: Path) -> No
     maker = OnnxMaker(task_of(exported, tmp_path / "scratch"))
     padded = made(maker, default_scheme("x86_64"), tmp_path / "padded.onnx")
     assert coverage_of(STATIC, exported.fp32("onnx"), padded).layers == {"convolutions": (2, 2)}
-    seen = fused(padded, tmp_path)
+    seen = fused(padded)
     assert (seen.convolutions, seen.linears) == ((2, 2), (0, 0))
 
 

@@ -131,7 +131,7 @@ def test_mixed_has_static_convolutions_and_dynamic_linear_layers(digits: Exporte
     assert id == "onnx-int8-mixed"
     operators = result.facts(id).operators
     assert operators["Conv"] == 5 and operators["MatMulInteger"] == 1 and "Gemm" not in operators
-    seen = fused(result.path(id), result.out)
+    seen = fused(result.path(id))
     assert (seen.convolutions, seen.linears) == ((5, 5), (1, 1))
     assert accuracy(digits, result.path(id)) >= accuracy(digits, digits.fp32("onnx")) - 0.02
     kept = digits.quantize('quantize.recipes=["int8-mixed"]', 'quantize.exclude=["model.20"]')

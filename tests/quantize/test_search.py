@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.measure.accuracy_budget import AccuracyBudget
 from pipeline.measure.timing.contest import Ratio
 from pipeline.quantize.candidates import PRECISIONS, Candidate, candidates
@@ -19,6 +20,7 @@ from pipeline.quantize.search.evaluator import Accuracy, Evaluator, Rung, Speed
 from pipeline.quantize.search.goal import Goal
 from pipeline.quantize.search.search import Search, _by_answers, _finalists, search
 from pipeline.quantize.search.trial import Trial, TrialRunner
+from pipeline.runtimes import RunnerError
 from pipeline.system import machine
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import Precision
@@ -192,6 +194,27 @@ def test_an_interrupted_search_goes_on(digits: Exported, tmp_path: Path) -> None
 
     again = TrialRunner(Never(), evaluator, tmp_path, True).trial(candidate, rung)  # type: ignore[arg-type]
     assert again == first and not first.failed
+
+
+def test_a_mistake_of_ours_is_no_candidates_fault(
+    digits: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a library raises is that candidate's failure; what our own code raises ends the run."""
+
+    def mistaken(path: Path) -> None:
+        raise KeyError(8)
+
+    monkeypatch.setattr("pipeline.quantize.search.trial.fused", mistaken)
+    with pytest.raises(KeyError):
+        digits.quantize(ONNX, SIZE)
+    monkeypatch.undo()
+
+    def refusing(self: object, inputs: object) -> None:
+        raise RunnerError("no such kernel")
+
+    monkeypatch.setattr("pipeline.runtimes.onnxruntime.OnnxRuntimeRunner.run", refusing)
+    with pytest.raises(UsageError, match=r"^no such kernel$"):
+        digits.quantize(ONNX, SIZE)
 
 
 def test_without_time_float_ships_and_says_so(digits: Exported) -> None:

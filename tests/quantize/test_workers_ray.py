@@ -36,7 +36,9 @@ def test_candidates_made_on_a_cluster(
     there = TrialRunner(Never(), evaluator, tmp_path / "there", measures=False)  # type: ignore[arg-type]
     here = TrialRunner(OnnxMaker(task), evaluator, tmp_path / "here", measures=False)
     for candidate in given:
-        assert asdict(there.score(candidate, rung)) == asdict(here.score(candidate, rung))
+        assert asdict(there.score(there.made(candidate), rung)) == asdict(
+            here.score(here.made(candidate), rung)
+        )
 
 
 class Never:

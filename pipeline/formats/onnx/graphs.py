@@ -10,6 +10,7 @@ LAYERS = (
     "Gemm",
     "MatMul",
 )  # operators with weights that static int8 takes
+PADDING = "channels.padded"  # begins the names of constants that add channels of zeros
 STANDARD = ("", "ai.onnx")  # two spellings of one domain
 
 

@@ -16,9 +16,9 @@ from onnx import ModelProto, TypeProto, ValueInfoProto
 from pipeline.config import threads_or_all
 from pipeline.errors import SetupError, UsageError
 from pipeline.graph.array import Array
+from pipeline.project.library import library
 from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.histogram import Histogram
-from pipeline.quantize.library import library
 from pipeline.quantize.onnx.graph import weighted
 from pipeline.quantize.recipes import Task
 

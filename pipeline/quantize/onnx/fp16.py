@@ -13,7 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, defs, helper, numpy_helper
 
 from pipeline.formats.onnx.load import load_onnx
 from pipeline.formats.onnx.write import onnx_bytes
-from pipeline.quantize.library import library
+from pipeline.project.library import library
 from pipeline.quantize.onnx.graph import (
     constants,
     excluded_nodes,

@@ -1,19 +1,11 @@
 """How much of a quantized graph the runtime really computes on integers: read from what it runs."""
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.quantize.onnx.graph import PADDING
-
-CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", "FusedConvTranspose", "ConvInteger")
-INTEGER_CONVOLUTIONS = ("QLinearConv", "QLinearConvTranspose")
-LINEARS = ("Gemm", "FusedGemm", "MatMul", "FusedMatMul")
-INTEGER_LINEARS = (
-    *("QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
-    *("MatMulNBits",),
-)
+from pipeline.formats.onnx.as_run import LayerAsRun, layers_as_run
 
 
 @dataclass(frozen=True)
@@ -34,36 +26,14 @@ class Fused:
         return {kind: list(counts) for kind, counts in asdict(self).items()}
 
 
-def fused(path: Path, scratch: Path) -> Fused:
-    """Lets ONNX Runtime optimize the file for this machine and counts what it will run.
-
-    MatMuls of two computed tensors (attention's) have no weight and are not counted.
-    """
-    import onnx
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    target = scratch / "as it runs.onnx"
-    options.optimized_model_filepath = str(target)
-    ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    graph = onnx.load(target).graph
-    target.unlink()
-    stored = {t.name for t in graph.initializer if not t.name.startswith(PADDING)}
-    counts: Counter[str] = Counter()
-    for node in graph.node:
-        if node.op_type in LINEARS and not stored & set(node.input):
-            continue
-        counts[node.op_type] += 1
+def fused(path: Path) -> Fused:
+    """Of layers with weights. Raises DamagedError for a file that ONNX Runtime does not take."""
+    layers = [layer for layer in layers_as_run(path) if layer.stored]
     return Fused(
-        _counted(counts, CONVOLUTIONS, INTEGER_CONVOLUTIONS),
-        _counted(counts, LINEARS, INTEGER_LINEARS),
+        _counted([layer for layer in layers if layer.kind == "convolution"]),
+        _counted([layer for layer in layers if layer.kind == "linear"]),
     )
 
 
-def _counted(
-    counts: Counter[str], floats: tuple[str, ...], integers: tuple[str, ...]
-) -> tuple[int, int]:
-    done = sum(counts[name] for name in integers)
-    return done, done + sum(counts[name] for name in floats)
+def _counted(layers: Sequence[LayerAsRun]) -> tuple[int, int]:
+    return sum(layer.computed_in == "int8" for layer in layers), len(layers)

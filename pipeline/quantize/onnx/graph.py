@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from pipeline.formats.onnx.graphs import PADDING
 from pipeline.quantize.exclude_patterns import ancestors, excluded
 
 # Operators with a weight, and the input that it is.
@@ -24,9 +25,6 @@ WEIGHT_INPUT = CONVOLUTIONS | LINEARS | RECURRENT
 _CARRIERS = ("DequantizeLinear", "QuantizeLinear", "Transpose", "Cast", "Identity", "Reshape")
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
-
-# Begins the names of constants that add channels of zeros (`onnx_pad`): no layer's weights.
-PADDING = "channels.padded"
 
 
 @dataclass(frozen=True)

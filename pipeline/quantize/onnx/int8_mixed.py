@@ -9,20 +9,9 @@ from collections.abc import Collection
 
 from onnx import ModelProto
 
-from pipeline.formats.onnx.write import onnx_bytes
 from pipeline.quantize.onnx.int8_dynamic import SOURCES, with_dynamic_layers
-from pipeline.quantize.onnx.qdq import CalibratedModel, calibrate, details_of, folded, qdq
-from pipeline.quantize.recipes import Quantized, Task
-from pipeline.quantize.scheme import StaticScheme, default_scheme
-
-
-def apply(task: Task) -> Quantized:
-    """The usual way for the kind of CPU; the search tries others."""
-    scheme = default_scheme(task.target)
-    calibrated = calibrate(task, *folded(task))
-    model = mixed(calibrated, scheme, task.config.quantize.exclude)
-    data = onnx_bytes(model, f"{task.source.id} as int8-mixed")
-    return Quantized(data, task.target, details_of(scheme, model, calibrated.note))
+from pipeline.quantize.onnx.qdq import CalibratedModel, qdq
+from pipeline.quantize.scheme import StaticScheme
 
 
 def mixed(

@@ -24,8 +24,12 @@ BLOCK = 32  # inputs that share a scale
 COMPUTES_IN = {8: 4, 4: 4}  # `accuracy_level` of the operator: 4 multiplies in int8
 
 
-def apply(task: Task) -> Quantized:
+def int8(task: Task) -> Quantized:
     return with_bits(task, 8)
+
+
+def int4(task: Task) -> Quantized:
+    return with_bits(task, 4)
 
 
 def with_bits(task: Task, bits: int) -> Quantized:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-from pipeline.quantize.onnx.graph import PADDING, constants, inputs_of, producers, replace_nodes
+from pipeline.formats.onnx.graphs import PADDING
+from pipeline.quantize.onnx.graph import constants, inputs_of, producers, replace_nodes
 
 CHANNELS = 4
 FEWEST_OUTPUTS = 16  # that the kernel computes at once

@@ -9,10 +9,10 @@ import onnx
 from onnx import ModelProto
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, brief
 from pipeline.formats.onnx.clean import clean_onnx
 from pipeline.formats.onnx.load import load_onnx
-from pipeline.quantize.library import brief, library
+from pipeline.project.library import library
 from pipeline.quantize.onnx.graph import name_nodes, opset
 from pipeline.quantize.recipes import Task
 

@@ -15,12 +15,11 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from pipeline.formats.onnx.graphs import LAYERS
+from pipeline.formats.onnx.graphs import LAYERS, PADDING
 from pipeline.quantize.histogram import value_range
 from pipeline.quantize.onnx.bias import correct_biases
 from pipeline.quantize.onnx.calibration import Observed, observe
 from pipeline.quantize.onnx.graph import (
-    PADDING,
     constants,
     excluded_nodes,
     inputs_of,

@@ -6,7 +6,7 @@ from onnx import ModelProto
 from pipeline.config import threads_or_all
 from pipeline.formats.onnx.graphs import LAYERS
 from pipeline.graph.array import Array
-from pipeline.quantize.library import library
+from pipeline.project.library import library
 from pipeline.quantize.onnx.calibration import INSTEAD
 from pipeline.quantize.onnx.graph import names_of
 from pipeline.quantize.onnx.qdq import CalibratedModel, qdq

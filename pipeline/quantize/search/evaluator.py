@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.config import Config, threads_or_all
+from pipeline.errors import UsageError
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
 from pipeline.measure.parity import ParitySums
 from pipeline.measure.task_metric import TaskMetric, build_metric
 from pipeline.measure.timing.contest import Ratio, ratio_of_medians, turns
 from pipeline.measure.timing.loop import measure, warm_up
-from pipeline.project.samples import Samples, batches, load_samples
-from pipeline.runtimes import RUNTIMES, Asked, Runner, Runtime
+from pipeline.project.samples import Samples, batches, filled, load_samples
+from pipeline.runtimes import RUNTIMES, Asked, Runner, RunnerError, Runtime
 from pipeline.workspace.artifacts import Artifact
 
 SHORTEST = 0.02  # seconds of a turn
@@ -51,6 +53,18 @@ class Rung:
     rounds: int
     seconds: float
     most: int = 0
+
+
+class CandidateError(UsageError):
+    """A candidate that a runtime does not take, or that answers with what is no number."""
+
+
+@contextmanager
+def _of_runtime() -> Iterator[None]:
+    try:
+        yield
+    except RunnerError as error:
+        raise CandidateError(str(error)) from error
 
 
 class Evaluator:
@@ -94,8 +108,8 @@ class Evaluator:
         return self.metric.compute()
 
     def accuracy(self, file: Path, made_for: str, samples: int | None = None) -> Accuracy:
-        """Raises RuntimeError if the runtime does not take the file, ValueError if an answer is
-        not finite where fp32's is."""
+        """Raises CandidateError if the runtime does not take the file or an input, or if an answer
+        is not finite where fp32's is."""
         count = min(samples or len(self.samples), len(self.samples))
         runner = self._open(file, made_for)
         if self.metric is not None:
@@ -103,7 +117,8 @@ class Evaluator:
         sums, counted = [ParitySums() for _ in self.signature.outputs], 0
         try:
             for number, (indices, inputs) in enumerate(self._batches(count)):
-                answers = runner.run(self._filled(inputs))
+                with _of_runtime():
+                    answers = runner.run(self._filled(inputs))
                 counted += len(indices)
                 kept = [answer[: len(indices)] for answer in answers]
                 for total, ref, x in zip(sums, self._wanted(number), kept, strict=True):
@@ -113,7 +128,7 @@ class Evaluator:
             runner.close()
         lost = sum(len(set(total.not_finite) - set(total.ref_not_finite)) for total in sums)
         if lost:
-            raise ValueError(f"NaN or infinity on {lost} samples")
+            raise CandidateError(f"NaN or infinity on {lost} samples")
         known = [sqnr for total in sums if (sqnr := total.result().sqnr_db) is not None]
         metric = self._value()
         return Accuracy(metric, min(known) if known else None, counted)
@@ -128,6 +143,9 @@ class Evaluator:
         times: tuple[list[list[float]], list[list[float]]] = ([], [])
         rounds = rung.rounds
         try:
+            with _of_runtime():
+                for runner in runners:
+                    runner.run(batch)
             for call in calls:
                 warm_up(call, FEWEST, SHORTEST)
             while True:
@@ -150,7 +168,8 @@ class Evaluator:
             self.metric.reset()
         try:
             for number, (indices, inputs) in enumerate(self._batches(len(self.samples))):
-                answers = runner.run(self._filled(inputs))
+                with _of_runtime():
+                    answers = runner.run(self._filled(inputs))
                 np.savez(self.folder / f"{number}.npz", *answers)
                 self._count(answers[0][: len(indices)], indices)
         finally:
@@ -159,7 +178,8 @@ class Evaluator:
 
     def _open(self, file: Path, made_for: str) -> Runner:
         threads = threads_or_all(self.config.quantize.threads)
-        return self.runtime.open(file, Asked(self.signature, threads, made_for))
+        with _of_runtime():
+            return self.runtime.open(file, Asked(self.signature, threads, made_for))
 
     def _batches(self, count: int) -> Iterator[tuple[list[int], list[Array]]]:
         size = self.signature.inputs[0].shape[0] or self.config.quantize.batch_size
@@ -169,11 +189,7 @@ class Evaluator:
             yield indices, inputs
 
     def _filled(self, inputs: list[Array]) -> list[Array]:
-        fixed = self.signature.inputs[0].shape[0]
-        missing = (fixed or 0) - len(inputs[0])
-        if missing <= 0:
-            return inputs
-        return [np.concatenate([array, np.repeat(array[-1:], missing, 0)]) for array in inputs]
+        return filled(inputs, self.signature.inputs[0].shape[0])
 
     def _wanted(self, number: int) -> list[Array]:
         with np.load(self.folder / f"{number}.npz") as file:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from pipeline.project.library import RefusedError
 from pipeline.quantize.candidates import Candidate
-from pipeline.quantize.library import RefusedError
 from pipeline.quantize.search.search import SECOND, Repair, Search
 from pipeline.quantize.search.trial import Trial
 from pipeline.quantize.sensitivity import Sensitivity
@@ -13,7 +13,7 @@ RETURNS = 12  # layers that are tried in int8 again
 Rank = Callable[[Candidate], list[Sensitivity]]
 
 
-def exclusion(rank: Rank) -> Repair:
+def float_fallback(rank: Rank) -> Repair:
     """A repair of the static candidate with the best answers. `rank` gives its layers, the most
     sensitive first."""
 

@@ -1,50 +1,51 @@
-"""What a search, or the gate of a named recipe, came to: a file, or float and why."""
+"""What a search came to: a file that ships, or float and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.quantize.plan import Plan
 from pipeline.quantize.search.evaluator import Evaluator
 from pipeline.quantize.search.goal import Goal
 from pipeline.quantize.search.trial import Trial
-from pipeline.workspace.artifacts import Artifact
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`file` is None where float ships; `why` says it in a sentence."""
+    """`best` and its `file` are None where float ships; `why` says it in a sentence, empty where
+    nothing was measured. `points` are for the report, `record` for quantize.json."""
 
-    source: Artifact
-    target: str
-    why: str
+    plan: Plan
     best: Trial | None
     file: Path | None
-    points: list[dict[str, Any]]
-    found: dict[str, Any]
+    why: str = ""
+    points: tuple[dict[str, Any], ...] = ()
+    record: dict[str, Any] | None = None
 
 
 def record(
-    source: Artifact, target: str, evaluator: Evaluator, goal: Goal, trials: Sequence[Trial]
+    plan: Plan, evaluator: Evaluator, goal: Goal, trials: Sequence[Trial], best: Trial | None
 ) -> dict[str, Any]:
-    """What quantize.json says of any outcome; `named` is the recipe that the user named."""
+    """What quantize.json says of any search; `named` is the recipe that the user named."""
     return {
-        "format": source.format,
-        "target": target,
-        "named": None,
+        "format": plan.source.format,
+        "target": plan.target,
+        "named": plan.named and plan.named.name,
         "max_drop": goal.max_drop(),
         "objective": goal.objective,
-        "fp32": {"metric": evaluator.fp32.metric, "bytes": source.bytes},
+        "fp32": {"metric": evaluator.fp32.metric, "bytes": plan.source.bytes},
         "samples": len(evaluator.samples),
         "trials": [details_of(trial) for trial in trials],
+        "shipped": best.candidate.recipe if best else "fp32",
     }
 
 
 def details_of(trial: Trial) -> dict[str, Any]:
     """For quantize.json."""
-    details_of = trial.to_json()
-    del details_of["file"]
-    return details_of
+    details = trial.to_json()
+    del details["file"]
+    return details
 
 
 def point(trial: Trial, evaluator: Evaluator, goal: Goal, chosen: bool) -> dict[str, Any] | None:

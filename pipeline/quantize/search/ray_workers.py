@@ -53,8 +53,8 @@ def score(task: Task, folder: Path, chunk: Chunk, rung: Rung) -> int:
     done = 0
     for candidate in chunk:
         try:
-            trial_runner.score(candidate, rung)
+            trial_runner.score(trial_runner.made(candidate), rung)
             done += 1
-        except (PipelineError, RuntimeError, ValueError):
+        except PipelineError:
             continue  # the search comes upon it again, and says it
     return done

@@ -10,10 +10,10 @@ from pipeline.errors import PipelineError
 from pipeline.formats.torchscript import android_pytorch
 from pipeline.measure.timing.contest import Ratio
 from pipeline.quantize.candidates import Candidate
-from pipeline.quantize.library import first_line
 from pipeline.quantize.make import Maker
 from pipeline.quantize.onnx.fused import fused
 from pipeline.quantize.search.evaluator import Accuracy, Evaluator, Rung, Speed
+from pipeline.workspace.artifacts import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -65,22 +65,50 @@ class TrialRunner:
         if known is not None:
             return known
         try:
-            found = self._tried(candidate, rung)
+            trial = self.evaluated(self.made(candidate), rung)
         except PipelineError as error:
-            found = Trial(candidate, failed=error.message)
-        except (RuntimeError, ValueError) as error:
-            found = Trial(candidate, failed=first_line(error))
-        self._keep(found, rung)
-        return found
+            trial = Trial(candidate, failed=error.message)
+        _write(self._trial_path(candidate, rung), json.dumps(trial.to_json()).encode())
+        return trial
 
-    def score(self, candidate: Candidate, rung: Rung) -> Accuracy:
-        """Of the candidate's file, made where it is not there yet. Raises what making and running
-        it raise."""
-        path, made_for, _ = self._file(candidate)
-        kept = self.folder / f"{candidate.key}.{rung.samples or 'all'}.json"
+    def made(self, candidate: Candidate) -> Trial:
+        """The candidate's file, made where it is not there yet. Raises what making it raises."""
+        path = self.folder / f"{candidate.key}{SUFFIX[candidate.format]}"
+        about = path.with_suffix(".json")
+        if not (path.is_file() and about.is_file()):
+            result = self.maker.make(candidate)
+            _write(path, result.data)
+            for_android = self.evaluator.config.export.for_ == android_pytorch.TARGET
+            if candidate.format == "torchscript" and for_android:
+                drop = f'Leave "torchscript:{candidate.recipe}" out of [quantize] recipes.'
+                android_pytorch.check(path, drop)
+            facts = {"made_for": result.made_for, "details": result.details}
+            _write(about, json.dumps(facts).encode())
+        facts = json.loads(about.read_bytes())
+        size = path.stat().st_size
+        return Trial(candidate, path.name, size, facts["made_for"], facts["details"])
+
+    def evaluated(self, trial: Trial, rung: Rung) -> Trial:
+        """A trial that was made, scored and measured against fp32."""
+        accuracy = self.score(trial, rung)
+        seen = None
+        if trial.candidate.format == "onnx" and self.measures:
+            seen = fused(self.path(trial))
+        scored = replace(
+            trial,
+            accuracy=accuracy,
+            drop=self.evaluator.drop(accuracy),
+            fused=seen.to_json() if seen else None,
+            share=seen.share if seen else None,
+        )
+        return self.measured(scored, rung)
+
+    def score(self, trial: Trial, rung: Rung) -> Accuracy:
+        """Of a trial's file, scored where it was not yet."""
+        kept = self.folder / f"{trial.candidate.key}.{rung.samples or 'all'}.json"
         if not kept.is_file():
-            found = self.evaluator.accuracy(path, made_for, rung.samples)
-            _write(kept, json.dumps(asdict(found)).encode())
+            accuracy = self.evaluator.accuracy(self.path(trial), trial.made_for, rung.samples)
+            _write(kept, json.dumps(asdict(accuracy)).encode())
         return Accuracy(**json.loads(kept.read_bytes()))
 
     def path(self, trial: Trial) -> Path:
@@ -93,59 +121,12 @@ class TrialRunner:
         speed = self.evaluator.speed(self.path(trial), trial.made_for, rung)
         return replace(trial, speed=speed, rounds=rung.rounds)
 
-    def _tried(self, candidate: Candidate, rung: Rung) -> Trial:
-        path, made_for, details = self._file(candidate)
-        accuracy = self.score(candidate, rung)
-        seen = self._fused(candidate, path)
-        found = Trial(
-            candidate,
-            file=path.name,
-            bytes=path.stat().st_size,
-            made_for=made_for,
-            details=details,
-            accuracy=accuracy,
-            drop=self.evaluator.drop(accuracy),
-            fused=seen and seen.to_json(),
-            share=seen and seen.share,
-        )
-        return self.measured(found, rung)
-
-    def _file(self, candidate: Candidate) -> tuple[Path, str, dict[str, Any]]:
-        """The candidate's file, made where it is not there yet."""
-        suffix = "onnx" if candidate.format == "onnx" else "pt"
-        path, about = (
-            self.folder / f"{candidate.key}.{suffix}",
-            self.folder / f"{candidate.key}.json",
-        )
-        if not (path.is_file() and about.is_file()):
-            made = self.maker.make(candidate)
-            _write(path, made.data)
-            config = self.evaluator.config
-            if suffix == "pt" and config.export.for_ == android_pytorch.TARGET:
-                android_pytorch.check(path, "Another candidate may do.")
-            facts = {
-                "made_for": made.made_for,
-                "details": made.details,
-            }
-            _write(about, json.dumps(facts).encode())
-        facts = json.loads(about.read_bytes())
-        return path, facts["made_for"], facts["details"]
-
-    def _fused(self, candidate: Candidate, path: Path) -> Any:
-        if candidate.format != "onnx" or not self.measures:
-            return None
-        return fused(path, self.folder)
-
     def _known(self, candidate: Candidate, rung: Rung) -> Trial | None:
         path = self._trial_path(candidate, rung)
         if not path.is_file():
             return None
-        found = Trial.from_json(json.loads(path.read_bytes()), candidate)
-        return found if found.failed or self.path(found).is_file() else None
-
-    def _keep(self, trial: Trial, rung: Rung) -> None:
-        path = self._trial_path(trial.candidate, rung)
-        _write(path, json.dumps(trial.to_json()).encode())
+        trial = Trial.from_json(json.loads(path.read_bytes()), candidate)
+        return trial if trial.failed or self.path(trial).is_file() else None
 
     def _trial_path(self, candidate: Candidate, rung: Rung) -> Path:
         return self.folder / f"{candidate.key}.{rung.samples or 'all'}-{rung.rounds}.json"

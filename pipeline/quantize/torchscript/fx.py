@@ -22,7 +22,7 @@ from torch.fx import GraphModule
 from pipeline.errors import UsageError
 from pipeline.graph.inline import inlined_functions
 from pipeline.graph.wrap import flatten
-from pipeline.quantize.library import library
+from pipeline.project.library import library
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.torchscript.trace import SAME, Inputs, Parts
 from pipeline.quantize.torchscript.writes import lines_that_write, read_through

@@ -11,9 +11,9 @@ from torch.ao.quantization import (
     quantize_dynamic,
 )
 
+from pipeline.project.library import library
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.exclude_patterns import PREFIX, ancestors, excluded
-from pipeline.quantize.library import library
 from pipeline.quantize.recipes import Quantized, Task
 from pipeline.quantize.torchscript.trace import (
     ENGINE_CPUS,

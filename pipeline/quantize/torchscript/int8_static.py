@@ -17,9 +17,9 @@ from torch.ao.quantization import (
 )
 from torch.ao.quantization.quantize_fx import convert_fx
 
+from pipeline.project.library import library
 from pipeline.quantize.calibration import calibration_batches, first_batches
 from pipeline.quantize.exclude_patterns import PREFIX, ancestors, excluded
-from pipeline.quantize.library import library
 from pipeline.quantize.recipes import Quantized, Task, needs_reduced_range
 from pipeline.quantize.torchscript.fx import RECIPE, UNTRACEABLE, Traced
 from pipeline.quantize.torchscript.trace import (

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from torch.ao.nn.quantized.dynamic import Linear as DynamicLinear
 
 from pipeline.config import threads_or_all
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, brief
 from pipeline.formats.read_back import read_back
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.array import Array
 from pipeline.graph.inline import inlined_functions, python_calls
 from pipeline.graph.tracing import sizes_as_keys
 from pipeline.graph.wrap import Wrapped, flatten
+from pipeline.project.library import library
 from pipeline.quantize.calibration import one_batch
-from pipeline.quantize.library import brief, library
 from pipeline.quantize.recipes import Task
 from pipeline.runtimes.eager import reference_model
 from pipeline.system.silence import silence

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, brief
 from pipeline.project.entries import their_lines
 from pipeline.workspace.folder import NO_SPACE
 
@@ -29,18 +29,3 @@ def library(what: str, root: Path | None, hint: str) -> Iterator[None]:
             raise  # no other recipe cures a full disk
         lines = their_lines(error, root) if root else ""
         raise RefusedError(f"{what}: {brief(error)}{lines}", hint) from error
-
-
-def brief(error: BaseException) -> str:
-    """Type and first line: `KeyError: 8`. Libraries add whole graphs and tracebacks below it."""
-    said = first_line(error)
-    return (
-        type(error).__name__ if said == type(error).__name__ else f"{type(error).__name__}: {said}"
-    )
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its type where it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[0] if lines else type(error).__name__
-    return said if len(said) <= 240 else f"{said[:237]}..."
