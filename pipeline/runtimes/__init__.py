@@ -150,7 +150,7 @@ def failure(error: BaseException, artifact: Path) -> RunnerError:
     kind = type(error)
     if not line:
         line = kind.__name__
-    elif kind.__module__ == "builtins" and kind is not RuntimeError:
+    elif kind.__module__ == "builtins" and kind not in (RuntimeError, Exception):
         line = f"{kind.__name__}: {line}"
     line = line.replace(f"{artifact.parent}{os.sep}", "").strip()
     if len(line) > LONGEST:
