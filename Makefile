@@ -78,10 +78,11 @@ test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and t
 test-android: setup-tests demo ## the tests of the Android app, without an SDK or a phone
 	mvn -B -q -Dstyle.color=never -f android/pom.xml verify
 
-check: setup    ## format, lint and types
+check: setup    ## format, lint, types, and the schemas in docs/json
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/json_schemas.py --check
 
 lock: setup     ## write requirements.lock anew from pyproject.toml
 	scripts/lock

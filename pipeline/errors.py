@@ -5,6 +5,7 @@ PipelineError          exit code
 ├── UsageError         2
 ├── SetupError         3
 ├── DamagedError       4
+│   ├── OutdatedError
 │   └── UnsafeModelError
 └── Interrupted        130
 """
@@ -47,6 +48,10 @@ class DamagedError(PipelineError):
     """A file is not what its record says, or not what it should be."""
 
     exit_code = 4
+
+
+class OutdatedError(DamagedError):
+    """A file that another version of this program has written."""
 
 
 class UnsafeModelError(DamagedError):

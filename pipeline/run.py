@@ -16,7 +16,8 @@ from pipeline.system.imports import reached
 from pipeline.system.packages import version_of
 from pipeline.system.progress import Reporter, Silent
 from pipeline.workspace.artifacts import read_json, sha256_of
-from pipeline.workspace.folder import Ingredients, StageStatus, Workspace, digest_of, key_of
+from pipeline.workspace.folder import StageStatus, Workspace, digest_of, key_of
+from pipeline.workspace.results.record import Ingredients
 from pipeline.workspace.stage import STAGES, Job, Summary
 
 HOME = Path(pipeline.__file__).parent

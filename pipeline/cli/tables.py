@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
 from pipeline.cli.fitted import Column, FittedTable
+
+if TYPE_CHECKING:
+    from pipeline.workspace.results.train import Profile
 
 COLOURS = {
     "pass": "green",
@@ -213,23 +216,23 @@ def _facts(data: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
             yield f"{title}  {escape(_plain(value))}"
 
 
-def profile_table(profile: Mapping[str, Any]) -> FittedTable:
+def profile_table(profile: "Profile") -> FittedTable:
     """What `pipeline train --profile` found."""
     table = _table("part of a step", ">ms", ">share")
-    for row in profile["parts"]:
-        table.add_row(row["part"], f"{row['ms']:.3g}", f"{row['share']:.1%}")
-    many = f", {profile['processes']} processes" if profile["processes"] > 1 else ""
+    for row in profile.parts:
+        table.add_row(row.part, f"{row.ms:.3g}", f"{row.share:.1%}")
+    many = f", {profile.processes} processes" if profile.processes > 1 else ""
     table.add_row(
-        f"[bold]whole step[/] [dim]({profile['samples_per_s']:.0f} samples/s{many})[/]",
-        f"{profile['step_ms']:.3g}",
+        f"[bold]whole step[/] [dim]({profile.samples_per_s:.0f} samples/s{many})[/]",
+        f"{profile.step_ms:.3g}",
         "",
     )
-    exchange = profile["communication"]
+    exchange = profile.communication
     if exchange:
-        count = f"{exchange['exchanges']:.0f} exchanges, within the parts above"
-        share = exchange["ms"] / profile["step_ms"]
+        count = f"{exchange.exchanges:.0f} exchanges, within the parts above"
+        share = exchange.ms / profile.step_ms
         table.add_row(
-            f"communication [dim]({count})[/]", f"{exchange['ms']:.3g}", f"[dim]{share:.1%}[/]"
+            f"communication [dim]({count})[/]", f"{exchange.ms:.3g}", f"[dim]{share:.1%}[/]"
         )
     return table
 

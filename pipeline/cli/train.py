@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.workspace.artifacts import write_json
+from pipeline.workspace.results.base import write_result
+from pipeline.workspace.results.train import PROFILE_SUMMARY
 
 if TYPE_CHECKING:
     from pipeline.cli.console import Terminal
@@ -122,12 +123,12 @@ def profile(
             found = measure(Job(config, {}, out, scratch, terminal))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    write_json(out / "summary.json", found)
+    write_result(out / PROFILE_SUMMARY, found)
     if json:
-        console.print_json(found)
+        console.print_json(found.to_json())
         return
     terminal.show(tables.profile_table(found))
-    terminal.note(f"Trace: {found['trace']}, for https://ui.perfetto.dev or chrome://tracing")
+    terminal.note(f"Trace: {found.trace}, for https://ui.perfetto.dev or chrome://tracing")
 
 
 def together(config: "Config", workspace: "Workspace", lead: Callable[[], None]) -> None:

@@ -5,7 +5,8 @@ from importlib import resources
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.workspace.folder import Ingredients, Record, Workspace, digest_of
+from pipeline.workspace.folder import Workspace, digest_of
+from pipeline.workspace.results.record import Ingredients, Record
 from pipeline.workspace.stage import STAGES
 
 REPORT = "report"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.workspace.artifacts import Artifact, read_index, read_json
-from pipeline.workspace.folder import Record, Workspace
+from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.record import Record
 from pipeline.workspace.stage import STAGES
 
 Array = NDArray[Any]

@@ -10,6 +10,7 @@ PROFILE = "profile"  # the scratch folder of those steps, by which the other pro
 if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.system.progress import Reporter
+    from pipeline.workspace.results.train import Profile
 
 
 def run(job: Job) -> Summary:
@@ -34,7 +35,7 @@ def run(job: Job) -> Summary:
     return train(job)
 
 
-def profile(job: Job) -> Summary:
+def profile(job: Job) -> "Profile":
     """Trains some steps, writes trace.json into `job.out`, and says where a step's time goes.
 
     Of several processes rank 0 calls it, with a scratch folder named PROFILE.

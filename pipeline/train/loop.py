@@ -19,13 +19,14 @@ from pipeline.train.data import Batch, shuffled, split_batches
 from pipeline.train.device import machine, not_filled
 from pipeline.train.evaluate import Score
 from pipeline.train.launch import worker_errors
-from pipeline.train.results import LAST, MetricsLog, Row, metric_of, write_summary
+from pipeline.train.results import LAST, MetricsLog, Row, metric_of, setting, write_training
 from pipeline.train.setup import Setup, prepared
 from pipeline.train.state import Learner, Progress
 from pipeline.train.step import optimizer_step, step_scheduler
 from pipeline.train.stop import Stop
 from pipeline.train.strategy import is_sharded, share_buffers
 from pipeline.train.watch import watching
+from pipeline.workspace.results.train import Loss, Training
 from pipeline.workspace.stage import Job, Summary
 
 
@@ -203,24 +204,23 @@ def write_results(setup: Setup, learner: Learner) -> Summary:
         )
     else:
         job.report.note(
-            f"Best of {progress.epoch} epochs: {progress.best_epoch}, "
+            f"Best epoch: {progress.best_epoch} of {progress.epoch}, "
             f"{setup.watched} {progress.best_value:.4f} on {validation.size} samples."
         )
-    extra: Summary = {
-        "trained_epochs": progress.epoch,
-        "steps": progress.step,
-        "best_epoch": progress.best_epoch,
-        "metric": metric_of(validation, progress.best_value if validation.metric else None),
-        "loss": {
-            "name": setup.loss.name,
-            "train": last["train_loss"],
-            "validation": last["validation_loss"],
-        },
-        "weights": WEIGHTS,
-        "train_samples": setup.size,
-        "validation_samples": validation.size,
-    }
-    return write_summary(setup.config, job.out, setup.here, learner.model, extra)
+    training = Training(
+        **setting(setup.config, setup.here, learner.model),
+        trained_epochs=progress.epoch,
+        steps=progress.step,
+        best_epoch=progress.best_epoch,
+        metric=metric_of(validation, progress.best_value if validation.metric else None),
+        loss=Loss(
+            name=setup.loss.name, train=last["train_loss"], validation=last["validation_loss"]
+        ),
+        weights=WEIGHTS,
+        train_samples=setup.size,
+        validation_samples=validation.size,
+    )
+    return write_training(job.out, setup.here, training)
 
 
 def write_weights(setup: Setup, learner: Learner, file: str) -> None:

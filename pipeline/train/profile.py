@@ -17,7 +17,8 @@ from pipeline.train.state import Learner
 from pipeline.train.stop import Stop
 from pipeline.train.watch import PHASES, Watch
 from pipeline.train.world import World
-from pipeline.workspace.stage import Job, Summary
+from pipeline.workspace.results.train import Exchanges, Part, Profile
+from pipeline.workspace.stage import Job
 
 TRACE = "trace.json"
 # Steps: the first make caches and kernels; the trace would slow the clock down, so it comes after.
@@ -69,7 +70,7 @@ class EnoughError(Exception):
     """All steps were seen."""
 
 
-def profiled(job: Job) -> Summary:
+def profiled(job: Job) -> Profile:
     """Trains `STEPS` steps and keeps nothing of them but a trace in `job.out` and this summary."""
     # A schedule is a function of the number of epochs, and some refuse a step beyond it.
     train = job.config.train.model_copy(update={"epochs": STEPS})
@@ -99,32 +100,28 @@ def run_steps(setup: Setup, learner: Learner) -> None:
             return
 
 
-def _summary(setup: Setup, clock: Clock, out: Path) -> Summary:
-    """The summary: milliseconds of a step and of its parts, of rank 0."""
+def _summary(setup: Setup, clock: Clock, out: Path) -> Profile:
     train, world = setup.config.train, setup.world
     if world.first:
         clock.trace.export_chrome_trace(str(out / TRACE))
     samples = min(setup.size, train.batch_size * train.accumulate)
     parts = clock.by_phase()
     step_s = sum(parts.values())
-    summary: Summary = {
-        "steps": BY_CLOCK,
-        "processes": world.size,
-        "step_ms": 1000 * step_s,
-        "samples_per_s": samples / step_s,
-        "parts": [
-            {"part": part, "ms": 1000 * seconds, "share": seconds / step_s}
+    return Profile(
+        steps=BY_CLOCK,
+        processes=world.size,
+        step_ms=1000 * step_s,
+        samples_per_s=samples / step_s,
+        parts=[
+            Part(part=part, ms=1000 * seconds, share=seconds / step_s)
             for part, seconds in parts.items()
         ],
-        "communication": None,
-        "trace": str(out / TRACE),
-    }
-    if not world.alone:
-        summary["communication"] = exchanged(list(clock.trace.events()))  # type: ignore[no-untyped-call]
-    return summary
+        communication=None if world.alone else exchanged(list(clock.trace.events())),  # type: ignore[no-untyped-call]
+        trace=str(out / TRACE),
+    )
 
 
-def exchanged(events: Sequence[Any]) -> dict[str, float]:
+def exchanged(events: Sequence[Any]) -> Exchanges:
     """Milliseconds of a traced step in which an exchange was under way, and how many there were.
 
     Exchanges that overlap count once. They lie within the parts of the step: beside the backward
@@ -139,4 +136,4 @@ def exchanged(events: Sequence[Any]) -> dict[str, float]:
     for start, end in spans:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
-    return {"ms": total / 1000 / TRACED, "exchanges": len(spans) / TRACED}
+    return Exchanges(ms=total / 1000 / TRACED, exchanges=len(spans) / TRACED)

@@ -12,11 +12,11 @@ from pipeline.config import Config
 from pipeline.errors import SetupError
 from pipeline.train.device import Machine
 from pipeline.train.evaluate import Validation
-from pipeline.workspace.artifacts import write_json
+from pipeline.workspace.results.base import write_result
+from pipeline.workspace.results.train import TRAIN, Training, TrainingMetric
 from pipeline.workspace.stage import Summary
 
 METRICS = "metrics.jsonl"
-SUMMARY = "train.json"
 LAST = "last.safetensors"
 TENSORBOARD = "tensorboard"
 
@@ -54,11 +54,9 @@ class MetricsLog:
             self._writer.close()
 
 
-def write_summary(
-    config: Config, folder: Path, here: Machine, model: nn.Module, extra: Summary
-) -> Summary:
-    """train.json. No times and no paths: the same training gives the same bytes."""
-    summary: Summary = {
+def setting(config: Config, here: Machine, model: nn.Module) -> dict[str, Any]:
+    """What `Training` says of how the model was trained, whatever came of it."""
+    return {
         "epochs": config.epochs,
         "seed": config.train.seed,
         "torch": torch.__version__,
@@ -67,19 +65,22 @@ def write_summary(
         "threads": here.threads,
         "amp": here.amp,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        **extra,
     }
+
+
+def write_training(folder: Path, here: Machine, training: Training) -> Summary:
+    """train.json, which one process of several writes."""
     if here.world.first:
-        write_json(folder / SUMMARY, summary)
-    return summary
+        write_result(folder / TRAIN, training)
+    return training.to_json()
 
 
-def metric_of(validation: Validation | None, value: float | None) -> Summary | None:
-    """The metric as JSON; None where there is none."""
+def metric_of(validation: Validation | None, value: float | None) -> TrainingMetric | None:
+    """None where the task has no metric."""
     if validation is None or validation.metric is None:
         return None
     metric = validation.metric
-    return {"name": metric.name, "goal": metric.goal, "value": value}
+    return TrainingMetric(name=metric.name, goal=metric.goal, value=value)
 
 
 def _summary_writer(folder: Path) -> Any:

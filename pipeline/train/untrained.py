@@ -12,7 +12,8 @@ from pipeline.train import rng
 from pipeline.train.data import load_splits
 from pipeline.train.device import machine
 from pipeline.train.evaluate import Validation
-from pipeline.train.results import METRICS, metric_of, write_summary
+from pipeline.train.results import METRICS, metric_of, setting, write_training
+from pipeline.workspace.results.train import Training
 from pipeline.workspace.stage import Job, Summary
 
 
@@ -31,14 +32,15 @@ def keep_weights(job: Job) -> Summary:
         if not foreign and here.world.first:
             save_weights(model, job.out / WEIGHTS)
         (job.out / METRICS).touch()
-        extra: Summary = {
-            "trained_epochs": 0,
-            "weights": None if foreign else WEIGHTS,
-            "why": _why(job),
-            "metric": metric_of(validation, value),
-            "validation_samples": validation.size if validation else 0,
-        }
-        return write_summary(config, job.out, here, model, extra)
+        training = Training(
+            **setting(config, here, model),
+            trained_epochs=0,
+            weights=None if foreign else WEIGHTS,
+            why=_why(job),
+            metric=metric_of(validation, value),
+            validation_samples=validation.size if validation else 0,
+        )
+        return write_training(job.out, here, training)
 
 
 def _score(job: Job, model: nn.Module, validation: Validation) -> float | None:

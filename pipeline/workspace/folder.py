@@ -16,31 +16,17 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.errors import DamagedError, SetupError
-from pipeline.workspace.artifacts import read_json, sha256_of, write_json
+from pipeline.errors import DamagedError, OutdatedError, SetupError
+from pipeline.workspace.artifacts import sha256_of
+from pipeline.workspace.results.base import read_if_there, write_result
+from pipeline.workspace.results.record import RECORD, Ingredients, Record
 
-RECORD = "record.json"
-
-# What a stage's result depends on: JSON, such as {"config": {...}, "inputs": {...}}.
-Ingredients = dict[str, Any]
 State = Literal["fresh", "stale", "missing", "damaged"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a stage ran on and made. `files` maps relative paths to SHA-256."""
-
-    stage: str
-    key: str
-    ingredients: Ingredients
-    files: dict[str, str]
-    summary: dict[str, Any]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -72,17 +58,19 @@ class Workspace:
 
     def record(self, name: str) -> Record | None:
         """The record of a published stage; None if there is none that can be read."""
-        path = self.stage(name) / RECORD
-        if not path.is_file():
-            return None
         try:
-            return Record(**read_json(path))
-        except (DamagedError, TypeError):
+            return read_if_there(self.stage(name) / RECORD, Record)
+        except DamagedError:
             return None
 
     def status(self, name: str, ingredients: Ingredients) -> StageStatus:
         """Whether a stage is what these ingredients make, by hashes alone, never by dates."""
-        record = self.record(name)
+        try:
+            record = read_if_there(self.stage(name) / RECORD, Record)
+        except OutdatedError:
+            return StageStatus(name, "stale", ("another version of this program made it",))
+        except DamagedError:
+            record = None
         if record is None:
             there = self.stage(name).exists()
             why = (f"{self.stage(name) / RECORD} cannot be read",) if there else ()
@@ -148,7 +136,7 @@ class Workspace:
             summary=draft.summary,
             seconds=round(time.monotonic() - draft.started, 3),
         )
-        write_json(draft.folder / RECORD, asdict(record))
+        write_result(draft.folder / RECORD, record)
         _flush(draft.folder)
         final, old = self.stage(name), self.root / f".{name}.old"
         _remove(old)

@@ -139,7 +139,7 @@ def test_it_learns_and_says_so(project: MakeProject) -> None:
     assert best > 0.75
     first = next(row["epoch"] for row in rows if row["metric"] == best)
     assert summary["best_epoch"] == first
-    assert report.notes[-1].startswith(f"Best of 12 epochs: {first}, Accuracy {best:.4f} on 20")
+    assert report.notes[-1].startswith(f"Best epoch: {first} of 12, Accuracy {best:.4f} on 20")
     assert all(row["samples_per_s"] > 0 and row["seconds"] > 0 for row in rows)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SetupError
-from pipeline.workspace.folder import Ingredients, Workspace
+from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.record import Ingredients
 
 MADE_OF: Ingredients = {"config": {"train": {"epochs": 3}}, "inputs": {}}
 

@@ -1,0 +1,90 @@
+"""Results are read as strictly as they are written: whole, or an error that names file and key."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import DamagedError, OutdatedError
+from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.base import read_if_there, read_result, write_result
+from pipeline.workspace.results.record import RECORD, Record
+from pipeline.workspace.results.train import TRAIN, Training, TrainingMetric
+
+TRAINING = Training(
+    epochs=3,
+    seed=0,
+    torch="2.15.0",
+    device="cpu",
+    device_name="",
+    threads=1,
+    amp="off",
+    parameters=12,
+    trained_epochs=3,
+    weights="weights.safetensors",
+    metric=TrainingMetric(name="Accuracy", goal="max", value=0.1 + 0.2),
+    validation_samples=360,
+)
+WITHOUT_SUMMARY = {"stage": "verify", "key": "0", "ingredients": {}, "files": {}, "seconds": 1.0}
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    write_result(tmp_path / TRAIN, TRAINING)
+    first = (tmp_path / TRAIN).read_bytes()
+    assert read_result(tmp_path / TRAIN, Training) == TRAINING
+    assert b"0.30000000000000004" in first  # in full
+    assert list(json.loads(first)) == sorted(json.loads(first))
+    write_result(tmp_path / TRAIN, read_result(tmp_path / TRAIN, Training))
+    assert (tmp_path / TRAIN).read_bytes() == first
+
+
+def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
+    metric = TrainingMetric(name="Accuracy", goal="max", value=float("nan"))
+    write_result(tmp_path / TRAIN, TRAINING.model_copy(update={"metric": metric}))
+    found = read_result(tmp_path / TRAIN, Training)
+    assert found.metric is not None and found.metric.value is None
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"epochs": "3"}, "epochs"),  # no text for a number
+        ({"more": 1}, "more"),
+        ({"metric": {"name": "Accuracy", "goal": "most", "value": 1.0}}, "metric.goal"),
+    ],
+)
+def test_what_does_not_fit_names_file_and_key(
+    tmp_path: Path, change: dict[str, object], key: str
+) -> None:
+    path = tmp_path / TRAIN
+    path.write_text(json.dumps(TRAINING.to_json() | change), encoding="utf-8")
+    with pytest.raises(OutdatedError, match=f"another version of this program: {key}: ") as error:
+        read_result(path, Training)
+    assert str(path) in error.value.message
+
+
+def test_what_is_no_json_or_missing_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / TRAIN
+    assert read_if_there(path, Training) is None
+    with pytest.raises(DamagedError, match="is missing"):
+        read_result(path, Training)
+    path.write_bytes(b'{"epochs": 3')
+    with pytest.raises(DamagedError, match="is not valid JSON") as error:
+        read_result(path, Training)
+    assert not isinstance(error.value, OutdatedError)
+
+
+def test_a_stage_of_another_version_is_stale(tmp_path: Path) -> None:
+    """Its record may lack what this version writes: nobody can say what it was made of."""
+    folder = tmp_path / "verify"
+    folder.mkdir()
+    (folder / RECORD).write_text(json.dumps(WITHOUT_SUMMARY), encoding="utf-8")
+    state = Workspace(tmp_path).status("verify", {})
+    assert (state.state, state.why) == ("stale", ("another version of this program made it",))
+    (folder / RECORD).write_text("{", encoding="utf-8")
+    assert Workspace(tmp_path).status("verify", {}).state == "damaged"
+
+
+def test_records_of_today_are_read(tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text(json.dumps(WITHOUT_SUMMARY | {"summary": {}}), encoding="utf-8")
+    assert read_result(tmp_path / RECORD, Record).stage == "verify"
