@@ -15,7 +15,7 @@ dependencies {
 
 // The list that the C++ runner has, too.
 tasks.processResources {
-    from("$rootDir/../cpp_runner/bundle/operators.txt") { into("dev/edgepipeline/core/look") }
+    from("$rootDir/../cpp_runner/bundle/operators.txt") { into("dev/edgepipeline/core/validate") }
 }
 
 tasks.test {

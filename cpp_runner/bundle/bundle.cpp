@@ -9,7 +9,7 @@
 #include "bundle/manifest.hpp"
 #include "bundle/names.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 struct Bundle::State {
   std::filesystem::path path;
@@ -97,7 +97,7 @@ Listed find_listed(const Manifest& manifest, std::string_view file) {
   for (const Listed& listed : listed_in(manifest)) {
     if (listed.file == file) return listed;
   }
-  fail(Code::bad_argument, "The bundle lists no file " + edge::quoted(file) + ".");
+  fail(Code::bad_argument, "The bundle lists no file " + edge_runner::quoted(file) + ".");
 }
 
 std::vector<std::string> lines_of(std::string_view text, const std::string& file) {
@@ -154,10 +154,10 @@ Result<Bytes> Bundle::read_model(const Artifact& artifact) const noexcept {
     Content content = read_file(state_->root, listed.file, listed.bytes);
     // The hash of a large file goes on meanwhile. What is damaged is said to be damaged, whatever
     // the look at it gave.
-    const auto looked = artifact.format == Format::onnx ? look_at_onnx(content.bytes)
-                                                        : look_at_torchscript(content.bytes);
+    const auto validated = artifact.format == Format::onnx ? validate_onnx(content.bytes)
+                                                        : validate_torchscript(content.bytes);
     check_hash(content, listed);
-    if (!looked) fail(looked.error().code, artifact.file + ": " + looked.error().message);
+    if (!validated) fail(validated.error().code, artifact.file + ": " + validated.error().message);
     return std::move(content.bytes);
   });
 }
@@ -180,4 +180,4 @@ Result<std::vector<std::string>> Bundle::labels(const Port& output) const noexce
   });
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -8,7 +8,7 @@
 #include "operators.hpp"
 #include "tokens.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 // They print, start threads, or have no place in what torch prints.
@@ -184,4 +184,4 @@ void check_code(std::string_view file, std::string_view text, const Definitions&
   Checker(file, text, definitions).run();
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 using Definitions = std::set<std::string, std::less<>>;
 
@@ -20,4 +20,4 @@ void add_definitions(std::string_view file, std::string_view text, Definitions& 
 // Throws Failure (unsafe_model), its message naming `file` and the line.
 void check_code(std::string_view file, std::string_view text, const Definitions& definitions);
 
-}  // namespace edge
+}  // namespace edge_runner

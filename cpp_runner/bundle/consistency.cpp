@@ -9,7 +9,7 @@
 #include "bundle/manifest.hpp"
 #include "bundle/names.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 [[noreturn]] void contradicts(const std::string& how) {
@@ -36,7 +36,7 @@ void check_names_are_distinct(std::string_view what, const Values& values, Name 
   std::set<std::string_view> seen;
   for (const auto& value : values) {
     if (!seen.insert(name(value)).second) {
-      contradicts("two " + std::string(what) + " are called " + edge::quoted(name(value)));
+      contradicts("two " + std::string(what) + " are called " + edge_runner::quoted(name(value)));
     }
   }
 }
@@ -46,7 +46,7 @@ void check_thresholds(const Manifest& manifest) {
     const bool single = output.kind == "classification" && !output.shape.empty() &&
                         output.shape.back() == std::optional<std::int64_t>(1);
     if (single != output.threshold.has_value()) {
-      contradicts(edge::quoted(output.name) +
+      contradicts(edge_runner::quoted(output.name) +
                   (single ? " needs a threshold" : " is no single score and has a threshold"));
     }
   }
@@ -78,7 +78,7 @@ void check_golden(const std::vector<GoldenTensor>& given, const std::vector<Port
   for (std::size_t i = 0; i < given.size(); ++i) {
     const GoldenTensor& tensor = given[i];
     if (tensor.dtype != declared[i].dtype || !fits(tensor.shape, declared[i].shape)) {
-      contradicts(where + ": " + tensor.file + " does not fit " + edge::quoted(declared[i].name));
+      contradicts(where + ": " + tensor.file + " does not fit " + edge_runner::quoted(declared[i].name));
     }
     const auto found = sizes.find(tensor.file);
     if (found == sizes.end()) contradicts(where + ": " + tensor.file + " is not among the files");
@@ -124,4 +124,4 @@ void check_consistency(const Manifest& manifest) {
   check_listed(manifest);
 }
 
-}  // namespace edge
+}  // namespace edge_runner

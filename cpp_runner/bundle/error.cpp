@@ -5,7 +5,7 @@
 
 #include "bundle/failure.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 struct Name {
@@ -81,4 +81,4 @@ std::string quoted(std::string_view text) {
   return shown + (text.size() > kShown ? "...'" : "'");
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -8,7 +8,7 @@
 
 #include "edge_runner/error.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 struct Failure {
   Error error;
@@ -35,4 +35,4 @@ auto guarded(Work&& work) noexcept -> Result<decltype(work())> {
 // A name as a message may show it: quoted, cut at 128 bytes, all but printable ASCII escaped.
 [[nodiscard]] std::string quoted(std::string_view text);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -3,7 +3,7 @@
 #include <limits>
 #include <system_error>
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 // A thread takes some 50 µs to start, in which 0.1 MB are hashed.
@@ -56,4 +56,4 @@ void FillingHash::hash_up_to(std::size_t bytes) noexcept {
   hashed_ = bytes;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

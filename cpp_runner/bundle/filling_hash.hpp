@@ -8,7 +8,7 @@
 
 #include "bundle/sha256.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 // SHA-256 of a buffer while it is being filled: for large ones in a thread of its own, so that it
 // goes on while the next piece is read, and while the caller looks at what was read.
@@ -37,4 +37,4 @@ class FillingHash {
   std::thread thread_;  // not joinable where the caller's thread hashes
 };
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -16,7 +16,7 @@
 #include "bundle/failure.hpp"
 #include "bundle/names.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 18U;  // read and hashed while it is in the cache
@@ -190,4 +190,4 @@ void refuse_size(std::string_view name, std::uint64_t there, std::uint64_t claim
                              " bytes, not " + std::to_string(claimed) + ".");
 }
 
-}  // namespace edge
+}  // namespace edge_runner

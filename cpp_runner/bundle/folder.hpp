@@ -14,7 +14,7 @@
 #include "bundle/filling_hash.hpp"
 #include "edge_runner/bundle.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 // A file descriptor that closes itself.
 class Descriptor {
@@ -64,4 +64,4 @@ struct Content {
 
 [[noreturn]] void refuse_size(std::string_view name, std::uint64_t there, std::uint64_t claimed);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -7,7 +7,7 @@
 
 #include "bundle/failure.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxLevels = 16;
@@ -177,4 +177,4 @@ Json parse_json(std::span<const std::byte> bytes) {
   return builder.take();
 }
 
-}  // namespace edge
+}  // namespace edge_runner

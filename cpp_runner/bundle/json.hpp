@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-namespace edge {
+namespace edge_runner {
 
 struct Json;
 struct JsonMember;
@@ -36,4 +36,4 @@ inline constexpr std::int64_t kMaxInteger = (std::int64_t{1} << 53) - 1;
 // Well-formed UTF-8: no overlong forms, surrogates, or anything beyond U+10FFFF.
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

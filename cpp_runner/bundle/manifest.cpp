@@ -8,7 +8,7 @@
 #include "bundle/node.hpp"
 #include "bundle/sha256.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxRank = 8;
@@ -257,4 +257,4 @@ Manifest parse_manifest(std::span<const std::byte> text) {
   return manifest;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

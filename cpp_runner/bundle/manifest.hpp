@@ -7,7 +7,7 @@
 
 #include "edge_runner/bundle.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 inline constexpr std::size_t kMaxManifest = 1 << 20;
 
@@ -22,4 +22,4 @@ void check_consistency(const Manifest& manifest);
 // make 2^53 bytes or more.
 [[nodiscard]] std::uint64_t tensor_bytes(DType dtype, const Shape& shape);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -6,7 +6,7 @@
 
 #include "bundle/failure.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxLevels = 4;
@@ -87,4 +87,4 @@ void check_names(const std::vector<std::string>& names) {
   }
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace edge {
+namespace edge_runner {
 
 inline constexpr std::string_view kManifest = "manifest.json";
 inline constexpr std::size_t kMaxFiles = 1024;  // folders included
@@ -17,4 +17,4 @@ void check_name(std::string_view name);
 // Throws Failure if two of these names, or of the folders on their way, differ in case alone.
 void check_names(const std::vector<std::string>& names);
 
-}  // namespace edge
+}  // namespace edge_runner

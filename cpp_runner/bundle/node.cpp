@@ -5,7 +5,7 @@
 #include "bundle/failure.hpp"
 #include "bundle/names.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 std::string below(const std::string& path, std::string_view key) {
@@ -38,13 +38,13 @@ void Node::has_exactly(std::initializer_list<std::string_view> keys) const {
   for (const std::string_view key : keys) {
     if (!has(key)) {
       fail(Code::missing_key,
-           "manifest.json lacks the key " + edge::quoted(below(path_, key)) + ".");
+           "manifest.json lacks the key " + edge_runner::quoted(below(path_, key)) + ".");
     }
   }
   for (const auto& [key, value] : *object) {
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       fail(Code::unknown_key,
-           "manifest.json has the unknown key " + edge::quoted(below(path_, key)) + ".");
+           "manifest.json has the unknown key " + edge_runner::quoted(below(path_, key)) + ".");
     }
   }
 }
@@ -53,7 +53,7 @@ Node Node::operator[](std::string_view key) const {
   for (const auto& [name, value] : std::get<JsonObject>(json_->value)) {
     if (name == key) return {value, below(path_, key)};
   }
-  refuse("no key " + edge::quoted(key));
+  refuse("no key " + edge_runner::quoted(key));
 }
 
 std::vector<std::pair<std::string, Node>> Node::members() const {
@@ -63,7 +63,7 @@ std::vector<std::pair<std::string, Node>> Node::members() const {
   members.reserve(object->size());
   for (const auto& [key, value] : *object) {
     // A key may be anything: it is shown only as `quoted` has it.
-    members.emplace_back(key, Node(value, below(path_, edge::quoted(key))));
+    members.emplace_back(key, Node(value, below(path_, edge_runner::quoted(key))));
   }
   return members;
 }
@@ -154,7 +154,7 @@ std::string Node::identifier() const {
   const auto fits = [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
   if (value.empty() || value.size() > 64 || !is_alphanumeric(value.front()) ||
       !std::all_of(value.begin(), value.end(), fits)) {
-    refuse(edge::quoted(value) + " is no identifier");
+    refuse(edge_runner::quoted(value) + " is no identifier");
   }
   return value;
 }
@@ -180,9 +180,9 @@ std::size_t Node::one_of(std::initializer_list<std::string_view> words) const {
   if (found == words.end()) {
     std::string known;
     for (const std::string_view word : words) known += " " + std::string(word);
-    refuse(edge::quoted(value) + " is none of" + known);
+    refuse(edge_runner::quoted(value) + " is none of" + known);
   }
   return static_cast<std::size_t>(found - words.begin());
 }
 
-}  // namespace edge
+}  // namespace edge_runner

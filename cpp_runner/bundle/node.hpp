@@ -12,7 +12,7 @@
 
 #include "bundle/json.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 class Node {
  public:
@@ -67,4 +67,4 @@ class Node {
   std::string path_;  // such as artifacts.0.file
 };
 
-}  // namespace edge
+}  // namespace edge_runner

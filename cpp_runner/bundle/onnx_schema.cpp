@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr bool kMany = true;
@@ -211,4 +211,4 @@ std::string_view name_of(Message message) noexcept {
   return "a message";
 }
 
-}  // namespace edge
+}  // namespace edge_runner

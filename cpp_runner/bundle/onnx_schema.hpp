@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 enum class Message : std::uint8_t {
   none,
@@ -52,4 +52,4 @@ struct Rule {
 
 [[nodiscard]] std::string_view name_of(Message message) noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

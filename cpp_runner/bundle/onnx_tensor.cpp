@@ -6,7 +6,7 @@
 
 #include "wire.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxAxes = 64;
@@ -159,4 +159,4 @@ std::string wrong_with_tensor(std::string_view message) {
   return held == asked ? "" : differs(held, "elements", asked);
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 // Whether TorchScript may use it: "aten::add", "quantized::conv2d".
 [[nodiscard]] bool is_allowed_operator(std::string_view name);
@@ -20,4 +20,4 @@ namespace edge {
 // "__torch__.torch.classes.quantized.LinearPackedParamsBase".
 [[nodiscard]] bool is_allowed_class(std::string_view name);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -6,7 +6,7 @@
 #include "pickle_globals.hpp"
 #include "pickle_stack.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxBytes = 1U << 26U;
@@ -301,4 +301,4 @@ void check_pickle(std::string_view name, std::string_view bytes, const PickleWor
   }
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 // What a pickle may refer to: the rest of its archive.
 struct PickleWorld {
@@ -23,4 +23,4 @@ struct PickleWorld {
 // storages.
 void check_pickle(std::string_view name, std::string_view bytes, const PickleWorld& world);
 
-}  // namespace edge
+}  // namespace edge_runner

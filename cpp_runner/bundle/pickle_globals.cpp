@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 struct StorageType {
@@ -65,4 +65,4 @@ bool find_pickle_global(std::string_view name, PickleValue& value) {
   return false;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxValues = 1U << 24U;
@@ -103,4 +103,4 @@ void PickleStack::recall(std::uint64_t index) {
   values_.values[ids_.back()].fresh = false;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -7,7 +7,7 @@
 
 #include "pickle_value.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 // Thrown where a pickle asks for what is refused; who reads it knows the place.
 struct PickleFault {
@@ -54,4 +54,4 @@ class PickleStack {
   std::vector<std::uint32_t> kept_;
 };
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -2,7 +2,7 @@
 
 #include "pickle_value.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxAxes = 64;
@@ -101,4 +101,4 @@ std::string rebuild_tensor(const PickleValues& values, const PickleValue& argume
   return "";
 }
 
-}  // namespace edge
+}  // namespace edge_runner

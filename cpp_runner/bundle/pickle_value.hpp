@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace edge {
+namespace edge_runner {
 
 enum class PickleKind : std::uint8_t {
   none,
@@ -65,4 +65,4 @@ struct PickleValues {
 [[nodiscard]] std::string rebuild_tensor(const PickleValues& values, const PickleValue& arguments,
                                          bool quantized, PickleValue& tensor);
 
-}  // namespace edge
+}  // namespace edge_runner

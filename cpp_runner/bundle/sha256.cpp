@@ -3,7 +3,7 @@
 #include <array>
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 // None of the three functions can fail: they give 1 whatever they are given.
 Sha256::Sha256() noexcept { SHA256_Init(&context_); }
@@ -24,4 +24,4 @@ std::string Sha256::hex() {
   return text;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-namespace edge {
+namespace edge_runner {
 
 // SHA-256 by libcrypto, which uses the CPU's instructions for it.
 class Sha256 {
@@ -22,4 +22,4 @@ class Sha256 {
   SHA256_CTX context_;
 };
 
-}  // namespace edge
+}  // namespace edge_runner

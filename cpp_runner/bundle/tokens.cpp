@@ -4,7 +4,7 @@
 
 #include "failure.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kMaxBytes = 1U << 24U;  // timm's largest has 33 KB
@@ -133,4 +133,4 @@ std::vector<Token> tokens_of(std::string_view file, std::string_view text) {
   return Tokenizer(file, text).run();
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace edge {
+namespace edge_runner {
 
 enum class TokenKind : std::uint8_t { name, number, string, symbol, line_end };
 
@@ -25,4 +25,4 @@ struct Token {
 
 [[noreturn]] void refuse_code(std::string_view file, std::uint32_t line, const std::string& why);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -2,7 +2,7 @@
 
 #include "edge_runner/bundle.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 struct Type {
@@ -44,4 +44,4 @@ std::string_view to_string(Verdict verdict) noexcept {
   return "inconclusive";
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -2,7 +2,7 @@
 
 #include "failure.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::uint64_t kMaxFieldNumber = (std::uint64_t{1} << 29U) - 1;
@@ -69,4 +69,4 @@ bool WireReader::next(Field& field) {
   return true;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

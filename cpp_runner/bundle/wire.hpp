@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 // The numbers of the format. 3 and 4, groups, are of no file that anyone still writes.
 enum class Wire : std::uint8_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
@@ -35,4 +35,4 @@ class WireReader {
 // How many varints these bytes are; false unless they are nothing else.
 [[nodiscard]] bool count_varints(std::string_view bytes, std::uint64_t& count) noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

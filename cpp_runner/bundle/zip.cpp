@@ -9,7 +9,7 @@
 
 #include "failure.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::size_t kEnd = 22, kLocator = 20, kEnd64 = 56;
@@ -246,4 +246,4 @@ std::vector<Record> read_archive(std::string_view file) {
   return records;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

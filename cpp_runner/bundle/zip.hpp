@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace edge {
+namespace edge_runner {
 
 struct Record {
   std::string_view name;  // without the top folder: "data.pkl", "code/__torch__/net.py"
@@ -16,4 +16,4 @@ struct Record {
 // The records, in the order of the file; nothing is copied. Throws Failure (unsafe_model).
 [[nodiscard]] std::vector<Record> read_archive(std::string_view file);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -11,7 +11,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 // A loaded model.
 class Model {
@@ -21,14 +21,14 @@ class Model {
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
 
-  // The inputs fit the signature already; the outputs are looked at by the caller. Safe from
+  // The inputs fit the signature already; the outputs are validated at by the caller. Safe from
   // several threads. Code: backend_failed.
   virtual Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) = 0;
 
   [[nodiscard]] virtual About about() const = 0;
 };
 
-// Lives only during the call; `file` has been hashed and looked at.
+// Lives only during the call; `file` has been hashed and validated at.
 struct Request {
   std::span<const std::byte> file;
   const Manifest& manifest;
@@ -48,10 +48,10 @@ struct Module {
   OpenModel* open;  // Codes: backend_failed, no_backend; throws std::bad_alloc at most
 };
 
-// The name under which a module exports `extern "C" const edge::Module edge_backend`.
+// The name under which a module exports `extern "C" const edge_runner::Module edge_backend`.
 inline constexpr const char* module_symbol = "edge_backend";
 
 // null.cpp: zeros of the right shape at once, to measure what everything around a backend costs.
 OpenModel open_null;
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -6,7 +6,7 @@
 
 #include "runner/describe.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 // Of an answer of a few dozen MB at most, in the common case of none: no branch in the loop, so
@@ -136,4 +136,4 @@ Result<Done> check_outputs(std::span<const Port> ports, std::span<const Tensor> 
   return Done{};
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -6,7 +6,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 // Number, dtype, rank, fixed axes, one batch size for all, no empty batch, no empty picture, as
 // many bytes as the shape says, bools of 0 and 1. Gives the batch size. Code: bad_input.
@@ -17,4 +17,4 @@ Result<std::int64_t> check_inputs(std::span<const Port> ports, std::span<const T
 Result<Done> check_outputs(std::span<const Port> ports, std::span<const Tensor> tensors,
                            std::int64_t batch);
 
-}  // namespace edge
+}  // namespace edge_runner

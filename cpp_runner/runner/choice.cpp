@@ -5,7 +5,7 @@
 #include "runner/cpu.hpp"
 #include "runner/modules.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 bool fits_this_cpu(const Artifact& artifact) {
@@ -101,4 +101,4 @@ Result<Choice> choose_artifact(const Bundle& bundle, const Options& options) {
   return options.artifact.empty() ? take_first(bundle, options) : take_named(bundle, options);
 }
 
-}  // namespace edge
+}  // namespace edge_runner

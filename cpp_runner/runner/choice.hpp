@@ -6,7 +6,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 struct Choice {
   const Artifact* artifact;  // of the bundle's manifest
@@ -14,7 +14,7 @@ struct Choice {
   std::vector<std::string> warnings;
 };
 
-// As `edge::choose`.
+// As `edge_runner::choose`.
 Result<Choice> choose_artifact(const Bundle& bundle, const Options& options);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-namespace edge {
+namespace edge_runner {
 
 std::string_view this_cpu() noexcept {
 #if defined(__x86_64__)
@@ -32,4 +32,4 @@ int cores() noexcept {
   return std::clamp(static_cast<int>(known), 1, most_threads);
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 
 inline constexpr int most_threads = 1024;
 
@@ -18,4 +18,4 @@ inline constexpr int most_threads = 1024;
 // Cores that this process may use, at least 1.
 [[nodiscard]] int cores() noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

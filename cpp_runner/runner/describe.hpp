@@ -5,7 +5,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 // "uint8[1, 8, 8, 1]"
 [[nodiscard]] inline std::string describe(DType dtype, const Shape& shape) {
@@ -28,4 +28,4 @@ namespace edge {
   return text + ']';
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 // In TorchScript itself, so that they are compiled into the graphs that they guard. Each takes the
@@ -265,4 +265,4 @@ void put_guards(const torch::jit::Module& module) {
   }
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -3,7 +3,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
-namespace edge {
+namespace edge_runner {
 
 // Puts a check before each operator in the module's code that torch would let end the process: codes
 // of dtypes, layouts and memory formats that are none, a division by zero, attention, weight
@@ -11,4 +11,4 @@ namespace edge {
 // checks are. Throws std::runtime_error where a constant in the code is such an argument.
 void put_guards(const torch::jit::Module& module);
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -7,7 +7,7 @@
 
 #include "edge_runner/error.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 inline constexpr std::size_t longest_message = 300;
 
@@ -32,4 +32,4 @@ inline constexpr std::size_t longest_message = 300;
   return {Code::backend_failed, one_line(said)};
 }
 
-}  // namespace edge
+}  // namespace edge_runner

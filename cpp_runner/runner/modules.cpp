@@ -11,7 +11,7 @@
 #include "runner/folders.hpp"  // where the libraries were when this was configured
 #include "runner/telemetry.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 namespace fs = std::filesystem;
@@ -191,4 +191,4 @@ Result<Done> load_backend(Backend backend) noexcept {
   }
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -1,6 +1,6 @@
 // Where backends are on this machine, and how they come into the process.
 //
-// A backend is two files: its module, beside this library, and its library, looked for in this
+// A backend is two files: its module, beside this library, and its library, validated for in this
 // order:
 //   1. the folder or file that EDGE_RUNNER_ONNXRUNTIME or EDGE_RUNNER_LIBTORCH names (then only
 //   there)
@@ -13,7 +13,7 @@
 
 #include "runner/backend.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 [[nodiscard]] Backend backend_of(Format format) noexcept;
 
@@ -30,4 +30,4 @@ struct Loaded {
 };
 Result<Loaded> load(Backend backend);
 
-}  // namespace edge
+}  // namespace edge_runner

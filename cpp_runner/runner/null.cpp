@@ -1,6 +1,6 @@
 #include "runner/backend.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 class NullModel final : public Model {
@@ -44,4 +44,4 @@ Result<std::unique_ptr<Model>> open_null(const Request& request) {
       std::make_unique<NullModel>(request.manifest.outputs, request.threads));
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -12,7 +12,7 @@
 #include "runner/backend.hpp"
 #include "runner/message.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::array element_types = {
@@ -116,7 +116,7 @@ class OnnxModel final : public Model {
     options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);  // errors come as statuses
     options.AddConfigEntry(kOrtSessionOptionsConfigAllowIntraOpSpinning,
                            request.spinning ? "1" : "0");
-    // Nothing but the ONNX that was looked at: its own format is found by the first bytes
+    // Nothing but the ONNX that was validated at: its own format is found by the first bytes
     // otherwise.
     options.AddConfigEntry(kOrtSessionOptionsConfigLoadModelFormat, "ONNX");
     return options;
@@ -192,7 +192,7 @@ Result<std::unique_ptr<Model>> open_onnxruntime(const Request& request) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner
 
-extern "C" const edge::Module edge_backend;
-const edge::Module edge_backend{edge::module_version, &edge::open_onnxruntime};
+extern "C" const edge_runner::Module edge_backend;
+const edge_runner::Module edge_backend{edge_runner::module_version, &edge_runner::open_onnxruntime};

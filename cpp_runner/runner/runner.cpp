@@ -11,7 +11,7 @@
 #include "runner/cpu.hpp"
 #include "runner/modules.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 // Calls `work`, and turns whatever it throws into an Error.
@@ -121,4 +121,4 @@ Result<std::string> choose(const Bundle& bundle, const Options& options) noexcep
   });
 }
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr const char* variable = "ORT_DISABLE_TELEMETRY";
@@ -20,4 +20,4 @@ bool telemetry_off() noexcept {
   return setenv(variable, "1", 1) == 0;
 }
 
-}  // namespace edge
+}  // namespace edge_runner

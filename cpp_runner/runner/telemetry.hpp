@@ -4,10 +4,10 @@
 // beginning.
 #pragma once
 
-namespace edge {
+namespace edge_runner {
 
 // Sets that variable, whatever it was: nothing that this library loads calls home. Where it is set
 // already, the environment is only read. False if there is no memory for it.
 [[nodiscard]] bool telemetry_off() noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-namespace edge::test {
+namespace edge_runner::test {
 
 inline std::string mutated(const std::string& file, std::mt19937& random) {
   std::string text = file;
@@ -28,4 +28,4 @@ inline std::string mutated(const std::string& file, std::mt19937& random) {
   return text;
 }
 
-}  // namespace edge::test
+}  // namespace edge_runner::test

@@ -10,7 +10,7 @@
 #include "tool/percentiles.hpp"
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -174,4 +174,4 @@ int bench(const Common& common, const BenchOptions& asked) {
   return Exit::done;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

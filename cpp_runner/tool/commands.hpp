@@ -14,7 +14,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 enum Exit : int { done = 0, not_passed = 1, usage = 2, machine = 3, damaged = 4, mistake = 70 };
 
@@ -51,4 +51,4 @@ int bench(const Common& common, const BenchOptions& asked);
 // many samples; docs/cpp-runner.md has the format.
 int exec(const Common& common);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

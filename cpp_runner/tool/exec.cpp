@@ -5,7 +5,7 @@
 #include "tool/frames.hpp"
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 Json error_json(const Error& error) {
@@ -50,4 +50,4 @@ int exec(const Common& common) {
   return answer_all(*runner);
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

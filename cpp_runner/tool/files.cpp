@@ -10,7 +10,7 @@
 #include "tool/npy.hpp"
 #include "tool/pictures.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 namespace fs = std::filesystem;
@@ -86,4 +86,4 @@ Result<Tensor> read_input(const Port& port, const std::string& file, const Shape
   return raw(port, *std::move(data), raw_shape, file);
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

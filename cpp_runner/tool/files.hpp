@@ -7,7 +7,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // Code: cannot_read.
 Result<Bytes> read_file(const std::filesystem::path& path);
@@ -20,4 +20,4 @@ Result<Done> write_file(const std::filesystem::path& path, const Bytes& bytes);
 // empty. Codes: cannot_read, bad_input.
 Result<Tensor> read_input(const Port& port, const std::string& file, const Shape& raw_shape);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -4,7 +4,7 @@
 #include <istream>
 #include <ostream>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 constexpr std::size_t longest_header = 1 << 20;
@@ -86,4 +86,4 @@ bool write_frame(std::ostream& out, Json header, const std::vector<Tensor>& tens
   return static_cast<bool>(out.flush());
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -9,7 +9,7 @@
 
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // The tensors of the next frame; nothing at the end of the stream. Code: bad_input, after which the
 // stream is of no more use.
@@ -18,4 +18,4 @@ Result<std::optional<std::vector<Tensor>>> read_frame(std::istream& in);
 // `header` gets the list of the tensors. False if it cannot be written.
 bool write_frame(std::ostream& out, Json header, const std::vector<Tensor>& tensors);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

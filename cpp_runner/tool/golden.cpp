@@ -7,7 +7,7 @@
 #include "tool/numbers.hpp"
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 bool discrete(DType dtype) {
@@ -187,4 +187,4 @@ Result<Judged> judge(const Runner& runner) {
   return judged;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

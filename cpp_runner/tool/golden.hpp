@@ -8,7 +8,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // Of one output over all golden samples; a figure without a value has no meaning. `top1` is the
 // share of decisions that are the reference's, near ties among them.
@@ -56,4 +56,4 @@ struct Judged {
 // be read an Error.
 Result<Judged> judge(const Runner& runner);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

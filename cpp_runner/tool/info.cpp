@@ -5,7 +5,7 @@
 #include "tool/commands.hpp"
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 Json to_json(const Artifact& artifact) {
@@ -91,4 +91,4 @@ int info(const Common& common) {
   return Exit::done;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

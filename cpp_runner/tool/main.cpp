@@ -7,10 +7,10 @@
 
 namespace {
 
-using edge::tool::Common;
+using edge_runner::tool::Common;
 
-edge::Backend backend_named(const std::string& name) {
-  using enum edge::Backend;
+edge_runner::Backend backend_named(const std::string& name) {
+  using enum edge_runner::Backend;
   for (const auto backend : {onnxruntime, libtorch, null}) {
     if (to_string(backend) == name) return backend;
   }
@@ -20,7 +20,7 @@ edge::Backend backend_named(const std::string& name) {
 // What every command takes.
 CLI::App* command(CLI::App& app, Common& common, const std::string& name, const std::string& what) {
   CLI::App* sub = app.add_subcommand(name, what);
-  edge::Options& options = common.options;
+  edge_runner::Options& options = common.options;
   sub->add_option("BUNDLE", common.bundle, "Folder of the bundle")->required();
   sub->add_option("--artifact", options.artifact, "Id of the artifact");
   sub->add_option_function<std::string>(
@@ -42,8 +42,8 @@ int dispatch(int argc, char** argv) {
   app.set_version_flag("--version", EDGE_RUNNER_VERSION);
   app.require_subcommand(1);
   Common common;
-  edge::tool::RunOptions run_options;
-  edge::tool::BenchOptions bench_options;
+  edge_runner::tool::RunOptions run_options;
+  edge_runner::tool::BenchOptions bench_options;
 
   CLI::App* info = command(app, common, "info", "What a bundle holds, and what runs here");
   add_json(info, common);
@@ -85,14 +85,14 @@ int dispatch(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
-    return code == 0 ? int{edge::tool::done} : int{edge::tool::usage};
+    return code == 0 ? int{edge_runner::tool::done} : int{edge_runner::tool::usage};
   }
-  if (info->parsed()) return edge::tool::info(common);
-  if (verify->parsed()) return edge::tool::verify(common);
-  if (run->parsed()) return edge::tool::run(common, run_options);
-  if (bench->parsed()) return edge::tool::bench(common, bench_options);
-  if (exec->parsed()) return edge::tool::exec(common);
-  return edge::tool::mistake;
+  if (info->parsed()) return edge_runner::tool::info(common);
+  if (verify->parsed()) return edge_runner::tool::verify(common);
+  if (run->parsed()) return edge_runner::tool::run(common, run_options);
+  if (bench->parsed()) return edge_runner::tool::bench(common, bench_options);
+  if (exec->parsed()) return edge_runner::tool::exec(common);
+  return edge_runner::tool::mistake;
 }
 
 }  // namespace
@@ -102,14 +102,14 @@ int main(int argc, char** argv) {
     const int code = dispatch(argc, argv);
     if (!std::cout.flush()) {
       std::cerr << "edge-runner: the standard output cannot be written\n";
-      return edge::tool::machine;
+      return edge_runner::tool::machine;
     }
     return code;
   } catch (const std::bad_alloc&) {
     std::cerr << "edge-runner: out of memory\n";
-    return edge::tool::machine;
+    return edge_runner::tool::machine;
   } catch (const std::exception& error) {
     std::cerr << "edge-runner: a mistake of this program: " << error.what() << '\n';
-    return edge::tool::mistake;
+    return edge_runner::tool::mistake;
   }
 }

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <string>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
@@ -16,4 +16,4 @@ std::uint64_t peak_bytes() {
   return 0;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -6,7 +6,7 @@
 
 #include "tool/npy_header.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 constexpr std::string_view magic = "\x93NUMPY";
@@ -106,4 +106,4 @@ Bytes to_npy(const Tensor& tensor) {
   return file;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -8,11 +8,11 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // Code: bad_input, with what it is instead. `name` is for the message.
 Result<Tensor> parse_npy(std::span<const std::byte> file, const std::string& name);
 
 Bytes to_npy(const Tensor& tensor);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 constexpr std::size_t most_digits = 15;
@@ -115,4 +115,4 @@ class Parser {
 
 std::optional<NpyHeader> parse_npy_header(std::string_view text) { return Parser(text).run(); }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

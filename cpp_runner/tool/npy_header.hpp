@@ -7,7 +7,7 @@
 
 #include "edge_runner/bundle.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 struct NpyHeader {
   std::string descr;  // of the dtype, as NumPy writes it: "<f4"
@@ -23,4 +23,4 @@ inline constexpr std::size_t longest_npy_header = 10'000;
 // 15 digits or the shape more than 64 axes.
 std::optional<NpyHeader> parse_npy_header(std::string_view text);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 template <typename T>
@@ -86,4 +86,4 @@ Tensor rows(const Tensor& tensor, std::size_t first, std::size_t count) {
   return some;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -5,7 +5,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // As 64-bit floats; integers beyond 2^53 are rounded.
 std::vector<double> numbers(const Tensor& tensor);
@@ -16,4 +16,4 @@ Tensor stacked(const std::vector<const Tensor*>& tensors);
 // `count` samples from `first` on.
 Tensor rows(const Tensor& tensor, std::size_t first, std::size_t count);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 constexpr double confidence = 0.99;  // as MLPerf Inference asks of a percentile
@@ -47,4 +47,4 @@ std::size_t draw(std::uint64_t seed, std::size_t number, std::size_t count) {
   return static_cast<std::size_t>((value ^ (value >> 31)) % count);
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // The smallest value that at least `percent` of all are not above: the nearest-rank method.
 double nearest_rank(std::vector<double> values, double percent);
@@ -20,4 +20,4 @@ std::optional<double> sure(std::vector<double> values, double percent);
 // `count`. With replacement, as LoadGen draws.
 std::size_t draw(std::uint64_t seed, std::size_t number, std::size_t count);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

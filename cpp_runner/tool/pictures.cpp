@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 // A few bytes can say that they are a picture of gigabytes. Pillow warns above this number, too: 256
@@ -179,4 +179,4 @@ Result<Tensor> decode_picture(std::span<const std::byte> file, std::int64_t chan
   return Tensor::of<std::uint8_t>(shape, fitting.data);
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

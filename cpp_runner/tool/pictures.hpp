@@ -6,7 +6,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 // uint8[1, height, width, channels], where channels is 1 or 3. Grey from colours is
 // 0.299 R + 0.587 G + 0.114 B (ITU-R 601), as Pillow has it; transparency is dropped; a rotation
@@ -15,4 +15,4 @@ namespace edge::tool {
 Result<Tensor> decode_picture(std::span<const std::byte> file, std::int64_t channels,
                               const std::string& name);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -6,7 +6,7 @@
 
 #include "tool/commands.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 int exit_code(Code code) noexcept {
   switch (code) {
@@ -97,4 +97,4 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -7,7 +7,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 
 using Json = nlohmann::ordered_json;
 
@@ -33,4 +33,4 @@ std::string number(double value, int digits = 3);  // "0.00123", of so many digi
 std::string bytes(std::uint64_t count);            // "1.2 MB"
 std::string padded(std::string text, std::size_t width);
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -9,7 +9,7 @@
 #include "tool/numbers.hpp"
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 constexpr std::size_t most_values = 1000;  // of an output, that JSON shows; --out has all
@@ -238,4 +238,4 @@ int run(const Common& common, const RunOptions& asked) {
   return done ? int{Exit::done} : fail(done.error(), common.json);
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

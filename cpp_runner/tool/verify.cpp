@@ -5,7 +5,7 @@
 #include "tool/golden.hpp"
 #include "tool/print.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 // One artifact in one runtime. Without a backend for it here it is skipped: nobody has tried.
@@ -173,4 +173,4 @@ int verify(const Common& common) {
   return verdict == Verdict::pass ? Exit::done : Exit::not_passed;
 }
 
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -4,20 +4,20 @@
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  const auto bundle = edge::Bundle::open(argv[1]);
+  const auto bundle = edge_runner::Bundle::open(argv[1]);
   if (!bundle) {
     std::cerr << bundle.error().message << '\n';
     return 1;
   }
-  const auto runner = edge::Runner::open(*bundle, {});
+  const auto runner = edge_runner::Runner::open(*bundle, {});
   if (!runner) {
     std::cerr << runner.error().message << '\n';
     return 1;
   }
   const auto channels = bundle->manifest().inputs[0].shape.back().value_or(1);
-  const edge::Shape shape = {1, 28, 28, channels};
+  const edge_runner::Shape shape = {1, 28, 28, channels};
   const std::vector<std::uint8_t> pixels(static_cast<std::size_t>(28 * 28 * channels), 128);
-  const std::vector<edge::Tensor> inputs = {edge::Tensor::of<std::uint8_t>(shape, pixels)};
+  const std::vector<edge_runner::Tensor> inputs = {edge_runner::Tensor::of<std::uint8_t>(shape, pixels)};
   const auto answer = runner->run(inputs);
   if (!answer) {
     std::cerr << answer.error().message << '\n';

@@ -14,7 +14,7 @@
 
 #include "edge_runner/error.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 enum class DType : std::uint8_t {
   boolean,
@@ -153,7 +153,7 @@ class Bundle {
   // The bytes of a listed file or artifact: exactly those whose size and SHA-256 were compared.
   [[nodiscard]] Result<Bytes> read(std::string_view file) const noexcept;
 
-  // As `read`, and then the structural look (`look_at_onnx`, `look_at_torchscript`).
+  // As `read`, and then the structural look (`validate_onnx`, `validate_torchscript`).
   [[nodiscard]] Result<Bytes> read_model(const Artifact& artifact) const noexcept;
 
   // Reads and compares every file.
@@ -171,11 +171,11 @@ class Bundle {
 // Refuses, with unsafe_model, an ONNX file that could surprise a runtime: external data, unknown
 // domains, tensors whose bytes are not dims × type, depth or size out of bounds, bytes that are no
 // protobuf. A wire walk: nothing is allocated for what the file claims.
-[[nodiscard]] Result<Done> look_at_onnx(std::span<const std::byte> file) noexcept;
+[[nodiscard]] Result<Done> validate_onnx(std::span<const std::byte> file) noexcept;
 
 // The same for a TorchScript archive: one end record, local and central headers that agree, no
 // overlap, no duplicate or odd names, CRCs, no `.debug_pkl`, and code with no operators but those
 // of the allow-list (a TorchScript file is a program: `aten::save` writes files).
-[[nodiscard]] Result<Done> look_at_torchscript(std::span<const std::byte> file) noexcept;
+[[nodiscard]] Result<Done> validate_torchscript(std::span<const std::byte> file) noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -1,7 +1,7 @@
 /* The runner for C, and for whatever calls C. runner.hpp has the same in C++, and says more.
  *
  *   edge_error error;
- *   edge_runner* runner = NULL;
+ *   edge_runner_t* runner = NULL;
  *   if (edge_open("digits.bundle", NULL, &runner, &error) != EDGE_OK) puts(error.message);
  *   uint8_t pixels[28 * 28] = {0};
  *   int64_t shape[] = {1, 28, 28, 1};
@@ -132,27 +132,27 @@ typedef struct edge_port {
   size_t rank;
 } edge_port;
 
-typedef struct edge_runner edge_runner;
+typedef struct edge_runner_t edge_runner_t;
 typedef struct edge_outputs edge_outputs;
 
 /* Opens the bundle in a folder and loads one artifact. `options` may be NULL. */
-edge_status edge_open(const char* folder, const edge_options* options, edge_runner** runner,
+edge_status edge_open(const char* folder, const edge_options* options, edge_runner_t** runner,
                       edge_error* error);
 
-edge_status edge_run(const edge_runner* runner, const edge_tensor* inputs, size_t count,
+edge_status edge_run(const edge_runner_t* runner, const edge_tensor* inputs, size_t count,
                      edge_outputs** outputs, edge_error* error);
 
 /* Gives the model back; runs that begin after it fail with EDGE_CLOSED. NULL is allowed. */
-void edge_close(edge_runner* runner);
+void edge_close(edge_runner_t* runner);
 /* Closes, and frees the handle. NULL is allowed. */
-void edge_free(edge_runner* runner);
+void edge_free(edge_runner_t* runner);
 
-size_t edge_input_count(const edge_runner* runner);
-size_t edge_output_count(const edge_runner* runner);
+size_t edge_input_count(const edge_runner_t* runner);
+size_t edge_output_count(const edge_runner_t* runner);
 /* `index` is below the count. */
-edge_port edge_input_port(const edge_runner* runner, size_t index);
-edge_port edge_output_port(const edge_runner* runner, size_t index);
-const char* edge_artifact_id(const edge_runner* runner);
+edge_port edge_input_port(const edge_runner_t* runner, size_t index);
+edge_port edge_output_port(const edge_runner_t* runner, size_t index);
+const char* edge_artifact_id(const edge_runner_t* runner);
 
 /* As many as edge_output_count; `index` is below it. */
 edge_tensor edge_output(const edge_outputs* outputs, size_t index);

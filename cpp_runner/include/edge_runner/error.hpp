@@ -6,7 +6,7 @@
 #include <utility>
 #include <variant>
 
-namespace edge {
+namespace edge_runner {
 
 // The first block is the refusals of docs/bundle-format.md: the same bundle gets the same code from
 // every reader. `to_string` gives the names of that page ("wrong-hash").
@@ -89,4 +89,4 @@ class [[nodiscard]] Result {
 // Success without a value is `Done{}`.
 struct Done {};
 
-}  // namespace edge
+}  // namespace edge_runner

@@ -1,9 +1,9 @@
 // Runs an artifact of a bundle. This header is the manual.
 //
 //   std::vector<std::uint8_t> pixels(28 * 28);  // row by row
-//   auto bundle = edge::Bundle::open("digits.bundle");
-//   auto runner = edge::Runner::open(*bundle, {});
-//   auto answer = runner->run({edge::Tensor::of<std::uint8_t>({1, 28, 28, 1}, pixels)});
+//   auto bundle = edge_runner::Bundle::open("digits.bundle");
+//   auto runner = edge_runner::Runner::open(*bundle, {});
+//   auto answer = runner->run({edge_runner::Tensor::of<std::uint8_t>({1, 28, 28, 1}, pixels)});
 //
 // Errors come back as `Result`; no exception and no exit crosses this boundary. A failed `run`
 // leaves the runner as it was: the next one may succeed.
@@ -24,7 +24,7 @@
 
 #include "edge_runner/bundle.hpp"
 
-namespace edge {
+namespace edge_runner {
 
 template <typename T>
 inline constexpr DType dtype_of = [] {
@@ -133,4 +133,4 @@ class Runner {
 // LibTorch. Codes: no_backend, bad_argument, out_of_memory.
 [[nodiscard]] Result<Done> load_backend(Backend backend) noexcept;
 
-}  // namespace edge
+}  // namespace edge_runner

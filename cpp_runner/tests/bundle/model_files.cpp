@@ -6,7 +6,7 @@
 #include <iterator>
 #include <stdexcept>
 
-namespace edge::testing {
+namespace edge_runner::testing {
 namespace {
 
 std::string varint(std::uint64_t value) {
@@ -115,12 +115,12 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::string onnx_says(std::string_view file) { return shown(look_at_onnx(as_span(file))); }
+std::string onnx_says(std::string_view file) { return shown(validate_onnx(as_span(file))); }
 
 std::string torchscript_says(std::string_view file) {
-  return shown(look_at_torchscript(as_span(file)));
+  return shown(validate_torchscript(as_span(file)));
 }
 
 std::string torchscript_says(const Zip& zip) { return torchscript_says(zip.bytes()); }
 
-}  // namespace edge::testing
+}  // namespace edge_runner::testing

@@ -12,7 +12,7 @@
 
 #include "edge_runner/bundle.hpp"
 
-namespace edge::testing {
+namespace edge_runner::testing {
 
 // Fields of a protobuf message.
 std::string number(std::uint32_t field, std::uint64_t value);
@@ -55,4 +55,4 @@ std::string onnx_says(std::string_view file);
 std::string torchscript_says(std::string_view file);
 std::string torchscript_says(const Zip& zip);
 
-}  // namespace edge::testing
+}  // namespace edge_runner::testing

@@ -6,7 +6,7 @@
 
 #include "bundle/filling_hash.hpp"
 
-namespace edge::testing {
+namespace edge_runner::testing {
 namespace {
 
 std::vector<std::byte> bytes_of(std::size_t size) {
@@ -63,4 +63,4 @@ TEST(FillingHash, EndsWithABufferThatIsNeverFilled) {
 }
 
 }  // namespace
-}  // namespace edge::testing
+}  // namespace edge_runner::testing

@@ -8,8 +8,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
-    (void)edge::parse_json(std::as_bytes(std::span(data, size)));
-  } catch (const edge::Failure&) {  // it is refused
+    (void)edge_runner::parse_json(std::as_bytes(std::span(data, size)));
+  } catch (const edge_runner::Failure&) {  // it is refused
   }
   return 0;
 }

@@ -10,8 +10,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  (void)edge::tool::parse_npy_header(text);
+  (void)edge_runner::tool::parse_npy_header(text);
   const std::string file = "\x93NUMPY" + std::string(text);
-  (void)edge::tool::parse_npy(std::as_bytes(std::span(file)), "x");
+  (void)edge_runner::tool::parse_npy(std::as_bytes(std::span(file)), "x");
   return 0;
 }

@@ -12,7 +12,7 @@
 #include <iterator>
 #include <random>
 
-namespace edge::test {
+namespace edge_runner::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -106,4 +106,4 @@ bool has(Backend backend) {
   return std::find(found.begin(), found.end(), backend) != found.end();
 }
 
-}  // namespace edge::test
+}  // namespace edge_runner::test

@@ -8,7 +8,7 @@
 
 #include "edge_runner/runner.hpp"
 
-namespace edge::test {
+namespace edge_runner::test {
 
 std::filesystem::path golden();  // tests/golden/bundle-v1
 
@@ -40,4 +40,4 @@ Tensor picture(std::int64_t batch = 1, unsigned seed = 1);
 
 bool has(Backend backend);
 
-}  // namespace edge::test
+}  // namespace edge_runner::test

@@ -8,7 +8,7 @@
 
 #include "bundles.hpp"
 
-namespace edge::test {
+namespace edge_runner::test {
 namespace {
 
 std::string quoted(const std::string& text) {
@@ -36,4 +36,4 @@ Finished call(const std::vector<std::string>& arguments, const std::string& inpu
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read(out), read(err)};
 }
 
-}  // namespace edge::test
+}  // namespace edge_runner::test

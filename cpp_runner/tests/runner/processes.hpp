@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace edge::test {
+namespace edge_runner::test {
 
 struct Finished {
   int code = 0;  // 128 + the signal's number where one ended it
@@ -15,4 +15,4 @@ struct Finished {
 Finished call(const std::vector<std::string>& arguments, const std::string& input = "",
               const std::string& before = "");
 
-}  // namespace edge::test
+}  // namespace edge_runner::test

@@ -6,9 +6,9 @@
 #include "bundles.hpp"
 #include "edge_runner/edge_runner.h"
 
-extern "C" edge_status open_null(const char* folder, edge_runner** runner, edge_error* error);
+extern "C" edge_status open_null(const char* folder, edge_runner_t** runner, edge_error* error);
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 constexpr std::array<std::int64_t, 4> shape = {2, 8, 8, 1};
@@ -16,7 +16,7 @@ constexpr std::array<std::int64_t, 4> shape = {2, 8, 8, 1};
 class CApi : public testing::Test {
  protected:
   edge_error error{};
-  edge_runner* runner = nullptr;
+  edge_runner_t* runner = nullptr;
   std::array<std::uint8_t, 128> pixels{};
   edge_tensor input{EDGE_UINT8, shape.data(), shape.size(), pixels.data(), pixels.size()};
 
@@ -68,7 +68,7 @@ TEST_F(CApi, NothingIsDereferencedThatIsNull) {
   EXPECT_EQ(edge_run(runner, nullptr, 0, &outputs, &error), EDGE_BAD_INPUT);
   input.data = nullptr;
   EXPECT_EQ(edge_run(runner, &input, 1, &outputs, &error), EDGE_BAD_ARGUMENT);
-  edge_runner* none = nullptr;
+  edge_runner_t* none = nullptr;
   EXPECT_EQ(edge_open(nullptr, nullptr, &none, &error), EDGE_BAD_ARGUMENT);
   edge_close(nullptr);
   edge_free(nullptr);
@@ -83,11 +83,11 @@ TEST_F(CApi, ClosedIsClosed) {
 
 TEST(CApiOpen, AFolderThatIsNone) {
   edge_error error{};
-  edge_runner* runner = nullptr;
+  edge_runner_t* runner = nullptr;
   const test::Scratch scratch;
   EXPECT_EQ(edge_open(scratch.path().c_str(), nullptr, &runner, &error), EDGE_NOT_A_BUNDLE);
   EXPECT_EQ(runner, nullptr);
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

@@ -3,7 +3,7 @@
 
 #include "bundles.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 using test::changed;
@@ -99,4 +99,4 @@ TEST(ChecksOfSeveral, BatchesAreAlikeAndBoolsAreBools) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

@@ -5,7 +5,7 @@
 
 #include "bundles.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 using test::changed;
@@ -160,4 +160,4 @@ TEST(Backends, AnArtifactIsForOne) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

@@ -10,7 +10,7 @@
 #include "../mutate.hpp"
 #include "bundles.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 namespace fs = std::filesystem;
@@ -144,4 +144,4 @@ TEST_P(Resealed, DoesNotCrash) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

@@ -10,7 +10,7 @@
 #include "tool/npy.hpp"
 #include "tool/pictures.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 Bytes bytes_of(const std::string& text) {
@@ -286,4 +286,4 @@ TEST(Files, WhatThePortTakes) {
 }
 
 }  // namespace
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

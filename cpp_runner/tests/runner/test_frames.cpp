@@ -6,7 +6,7 @@
 #include "bundles.hpp"
 #include "tool/frames.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 std::string framed(const std::vector<Tensor>& tensors) {
@@ -59,4 +59,4 @@ TEST(Frames, NoneAtAll) {
 }
 
 }  // namespace
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

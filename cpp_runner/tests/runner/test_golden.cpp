@@ -8,7 +8,7 @@
 #include "tool/golden.hpp"
 #include "tool/numbers.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 using nlohmann::json;
@@ -120,4 +120,4 @@ TEST(Numbers, RowsOfAStack) {
 }
 
 }  // namespace
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -16,7 +16,7 @@
 #endif
 #endif
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 std::size_t resident_bytes() {
@@ -71,4 +71,4 @@ TEST_P(Lifetime, AThousandTimesLeaveNothing) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

@@ -4,7 +4,7 @@
 
 #include "tool/percentiles.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 std::vector<double> first(std::size_t count) {
@@ -44,4 +44,4 @@ TEST(Draw, IsSplitMix) {
 }
 
 }  // namespace
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -11,7 +11,7 @@
 #include "tool/frames.hpp"
 #include "tool/npy.hpp"
 
-namespace edge::tool {
+namespace edge_runner::tool {
 namespace {
 
 using nlohmann::json;
@@ -245,4 +245,4 @@ TEST(Exec, SaysWhyItCannotOpen) {
 }
 
 }  // namespace
-}  // namespace edge::tool
+}  // namespace edge_runner::tool

@@ -5,7 +5,7 @@
 
 #include "bundles.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 using test::opened;
@@ -198,4 +198,4 @@ TEST(Null, MovedRunners) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

@@ -8,7 +8,7 @@
 
 #include "bundles.hpp"
 
-namespace edge {
+namespace edge_runner {
 namespace {
 
 using test::opened;
@@ -93,4 +93,4 @@ TEST_P(Threads, CloseWaitsForRuns) {
 }
 
 }  // namespace
-}  // namespace edge
+}  // namespace edge_runner

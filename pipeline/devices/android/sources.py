@@ -16,7 +16,7 @@ APP_ID = "dev.edgepipeline.app"
 PARTS = ("core/src/main", "jvm/src/main", "app/src/main", "app/src/plain", "app/src/pytorch")
 RULES = "app/proguard-rules.pro"
 # Where the core looks for the list of operators that TorchScript may use.
-OPERATORS = "dev/edgepipeline/core/look/operators.txt"
+OPERATORS = "dev/edgepipeline/core/validate/operators.txt"
 
 
 def sources() -> Path:

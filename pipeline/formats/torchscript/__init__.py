@@ -2,7 +2,7 @@
 
 A TorchScript file is a program, and `torch.jit.load` runs parts of it. What stands here reads one
 without running anything and says whether it may be loaded, by the rules of the C++ runner
-(cpp_runner/bundle/look_torchscript.cpp): tests hold the two against each other.
+(cpp_runner/bundle/validate_torchscript.cpp): tests hold the two against each other.
 
 archive.py      the zip file as torch writes it: names and places of its records
 tokens.py       the code, cut into tokens

@@ -16,7 +16,7 @@ from pipeline.formats.onnx.write import check_onnx, onnx_bytes
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked
 
-LOOK = Path(__file__).parents[3] / "cpp_runner" / "bundle" / "look_onnx.cpp"
+VALIDATOR = Path(__file__).parents[3] / "cpp_runner" / "bundle" / "validate_onnx.cpp"
 RUNNER = RUNTIMES["cpp-onnxruntime"]
 SIGNATURE = Signature(
     (TensorSpec("x", "float32", (None, 4)),), (TensorSpec("y", "float32", (None, 4)),)
@@ -166,6 +166,6 @@ def test_functions_are_written_out(tmp_path: Path) -> None:
 
 
 def test_the_operators_are_those_of_the_runner() -> None:
-    listed = re.search(r"kMicrosoft = \{(.*?)\}", LOOK.read_text(encoding="utf-8"), re.DOTALL)
+    listed = re.search(r"kMicrosoft = \{(.*?)\}", VALIDATOR.read_text(encoding="utf-8"), re.DOTALL)
     assert listed is not None
     assert set(re.findall(r'"(\w+)"', listed.group(1))) == COMPUTING

@@ -12,7 +12,7 @@ import pytest
 from pipeline.runner.sources import build_folder, sources
 
 CORPUS = sources() / "tests" / "fuzz" / "corpus"
-LOOK = Path(__file__).parents[2] / "android" / "look" / "look.cpp"
+VALIDATE = Path(__file__).parents[2] / "devices" / "android" / "validate" / "validate.cpp"
 
 Record = tuple[str, bytes]
 
@@ -73,11 +73,11 @@ def little(value: int, size: int) -> bytes:
 
 def cases(chance: random.Random, times: int) -> Iterator[tuple[str, bytes]]:
     """(file name, content): each file of the fuzz corpus as it is, and changed so many times."""
-    for file in sorted((CORPUS / "look_onnx").iterdir()):
+    for file in sorted((CORPUS / "validate_onnx").iterdir()):
         content = file.read_bytes()
         yield f"{file.stem}.onnx", content
         yield from ((f"{file.stem}.{n}.onnx", changed(content, chance)) for n in range(times))
-    for file in sorted((CORPUS / "look_torchscript").iterdir()):
+    for file in sorted((CORPUS / "validate_torchscript").iterdir()):
         content = records(file)
         yield f"{file.stem}.pt", packed(content)
         inner = [at for at, (name, _) in enumerate(content) if name.endswith((".py", ".pkl"))]
@@ -99,8 +99,8 @@ def in_cpp(files: Path, scratch: Path) -> str:
     library = build_folder() / "libedge_bundle.a"
     if not library.is_file():
         pytest.skip("the C++ runner is not built (make runner)")
-    program = scratch / "look"
+    program = scratch / "validate"
     include = f"-I{sources() / 'include'}"
-    words = ["g++", "-std=c++20", include, LOOK, library, "-lz", "-lcrypto"]
+    words = ["g++", "-std=c++20", include, VALIDATE, library, "-lz", "-lcrypto"]
     subprocess.run([*words, "-o", program], check=True)
     return subprocess.run([program, files], check=True, capture_output=True, text=True).stdout

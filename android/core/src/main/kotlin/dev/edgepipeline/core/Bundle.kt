@@ -1,6 +1,6 @@
 package dev.edgepipeline.core
 
-import dev.edgepipeline.core.look.lookInto
+import dev.edgepipeline.core.validate.validate
 import java.io.IOException
 import java.io.InputStream
 import java.security.MessageDigest
@@ -23,7 +23,7 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
     }
 
     /** An artifact's file, as by [load], and looked into: what is returned may be given to a runtime. */
-    fun loadModel(artifact: Artifact): ByteArray = load(artifact.file).also { lookInto(artifact, it) }
+    fun loadModel(artifact: Artifact): ByteArray = load(artifact.file).also { validate(artifact, it) }
 
     /** The numbers of a golden file, checked as by [load]. */
     fun tensor(golden: GoldenTensor): Tensor = Tensor(golden.dtype, golden.shape, load(golden.file))
