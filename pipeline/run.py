@@ -307,8 +307,9 @@ def own_code(stage: str) -> dict[str, str]:
     """SHA-256 by path of this program's files that the stage runs: what its imports reach, and
     the data beside those modules that they name. The public names of `pipeline` reach everything,
     and no stage uses them."""
-    modules = reached([HOME / stage / "__init__.py"], HOME.parent, named=True)
-    modules = {path for path in modules if path.is_relative_to(HOME)} - {HOME / "__init__.py"}
+    public = HOME / "__init__.py"
+    modules = reached([HOME / stage / "__init__.py"], HOME.parent, named=True, stop=[public])
+    modules = {path for path in modules if path.is_relative_to(HOME)} - {public}
     named = {path for module in modules for path in _data_of(module)}
     return {path.relative_to(HOME).as_posix(): sha256_of(path) for path in modules | named}
 

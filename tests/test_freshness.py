@@ -1,5 +1,6 @@
 """A change of this program's own source makes those stages stale that import what changed."""
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import run
 from pipeline.run import own_code
 from pipeline.workspace.stage import STAGES
+
+run = importlib.import_module("pipeline.run")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The graph that is exported: preprocessing → model → postprocessing, for all formats."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,27 @@ from pipeline.errors import UsageError
 IMAGE = "image"
 
 
+Named = TypeVar("Named")
+
+
+def named_in_files(name: str) -> Callable[[Named], Named]:
+    """What TorchScript calls a class or function in the files that it writes: where that lies in
+    this program's source is no matter of theirs, and moving it changes no byte."""
+
+    def mark(what: Named) -> Named:
+        what._jit_override_qualname = f"__torch__.pipeline.{name}"  # type: ignore[attr-defined]
+        return what
+
+    return mark
+
+
 class NamedInputs(nn.Module):
     """A model that is a file: its forward takes anything, `names` says what, in order."""
 
     names: list[str]
 
 
+@named_in_files("wrap._middle")
 def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int, int]:
     """(start, length) of the centred part of an axis that has the target's aspect ratio.
 
@@ -32,6 +48,7 @@ def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int,
 
 
 @torch.jit.script_if_tracing  # type: ignore[untyped-decorator]
+@named_in_files("wrap.centre")
 def centre(image: Tensor, height: int, width: int) -> Tensor:
     """The largest centred part of [batch, rows, columns, channels] with the ratio height:width.
 
@@ -44,6 +61,7 @@ def centre(image: Tensor, height: int, width: int) -> Tensor:
     return image.index_select(2, torch.arange(columns, device=image.device) + left)
 
 
+@named_in_files("wrap.Preprocess")
 class Preprocess(nn.Module):
     """uint8 pixels [batch, height, width, channels] of any size → float32 [batch, channels, h, w].
 
@@ -73,6 +91,7 @@ class Preprocess(nn.Module):
         return (resized - self.mean) / self.std
 
 
+@named_in_files("wrap.Postprocess")
 class Postprocess(nn.Module):
     """Scores → what the caller wants, along the last axis for softmax."""
 
@@ -88,6 +107,7 @@ class Postprocess(nn.Module):
         return x
 
 
+@named_in_files("wrap.Wrapped")
 class Wrapped(nn.Module):
     """The user's model between pre- and postprocessing.
 

@@ -84,17 +84,39 @@ STATIC = ("convolutions", "linear layers")
 DYNAMIC = ("linear layers", "recurrent layers")
 LINEAR = ("linear layers",)
 ALL = ("convolutions", "linear layers", "recurrent layers")
-_ONNX, _TORCH = "pipeline.quantize.onnx", "pipeline.quantize.torchscript"
 
 RECIPES = (
-    Recipe("int8-static", "onnx", "int8", f"{_ONNX}.int8_static:static", STATIC, True, True),
-    Recipe("int8-static", "torchscript", "int8", f"{_TORCH}.int8_static:apply", STATIC, True),
-    Recipe("int8-dynamic", "onnx", "int8", f"{_ONNX}.int8_dynamic:apply", DYNAMIC),
-    Recipe("int8-dynamic", "torchscript", "int8", f"{_TORCH}.int8_dynamic:apply", DYNAMIC),
-    Recipe("int8-mixed", "onnx", "int8", f"{_ONNX}.int8_mixed:mixed", ALL, True, True),
-    Recipe("int8-weights", "onnx", "int8", f"{_ONNX}.int8_weights:int8", LINEAR),
-    Recipe("int4-weights", "onnx", "int4", f"{_ONNX}.int8_weights:int4", LINEAR),
-    Recipe("fp16", "onnx", "fp16", f"{_ONNX}.fp16:apply", ALL),
+    Recipe(
+        "int8-static",
+        "onnx",
+        "int8",
+        "pipeline.quantize.onnx.int8_static:static",
+        STATIC,
+        True,
+        True,
+    ),
+    Recipe(
+        "int8-static",
+        "torchscript",
+        "int8",
+        "pipeline.quantize.torchscript.int8_static:apply",
+        STATIC,
+        True,
+    ),
+    Recipe("int8-dynamic", "onnx", "int8", "pipeline.quantize.onnx.int8_dynamic:apply", DYNAMIC),
+    Recipe(
+        "int8-dynamic",
+        "torchscript",
+        "int8",
+        "pipeline.quantize.torchscript.int8_dynamic:apply",
+        DYNAMIC,
+    ),
+    Recipe(
+        "int8-mixed", "onnx", "int8", "pipeline.quantize.onnx.int8_mixed:mixed", ALL, True, True
+    ),
+    Recipe("int8-weights", "onnx", "int8", "pipeline.quantize.onnx.int8_weights:int8", LINEAR),
+    Recipe("int4-weights", "onnx", "int4", "pipeline.quantize.onnx.int8_weights:int4", LINEAR),
+    Recipe("fp16", "onnx", "fp16", "pipeline.quantize.onnx.fp16:apply", ALL),
 )
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from pathlib import Path
 _NAMED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
-def reached(files: Iterable[Path], root: Path, named: bool = False) -> set[Path]:
+def reached(
+    files: Iterable[Path], root: Path, named: bool = False, stop: Collection[Path] = ()
+) -> set[Path]:
     """`files`, and every file below `root` that they import, at their top or inside functions.
 
-    `named`: dotted names in strings count as imports, too. A file that does not parse imports
+    `named`: dotted names in strings count as imports, too. What the files in `stop` import is left
+    out. A file that does not parse imports
     nothing: running it says what is wrong with it.
     """
     found: set[Path] = set()
@@ -23,6 +26,8 @@ def reached(files: Iterable[Path], root: Path, named: bool = False) -> set[Path]
         if file in found or not file.is_file():
             continue
         found.add(file)
+        if file in stop:
+            continue
         for name, level in _imported(file.read_bytes(), named):
             base = file.parents[level - 1] if level else None
             for folder in [base] if base else [file.parent, root]:

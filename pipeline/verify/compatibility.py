@@ -7,11 +7,11 @@ installed here, so that nobody has to carry a file to a phone to find out.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pipeline.formats.onnx.validate import COMPUTING, MICROSOFT
+from pipeline.formats.torchscript import android_pytorch
 from pipeline.formats.torchscript.operators import operators as allowed_operators
 from pipeline.workspace.artifacts import Artifact, Format
 
@@ -126,17 +126,6 @@ def _not_in_runner_torchscript(operators: Collection[str]) -> list[str]:
     return sorted(set(operators) - allowed_operators().allowed)
 
 
-def _not_in_torch_1_13(operators: Collection[str]) -> list[str]:
-    return sorted(name for name in operators if name not in _torch_1_13())
-
-
-@cache
-def _torch_1_13() -> frozenset[str]:
-    file = resources.files("pipeline.verify") / "pytorch_android_1_13_1.txt"
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return frozenset(line for line in lines if not line.startswith("#"))
-
-
 _ONNX = {"opset": ORT_OPSET, "ir_version": ORT_IR}
 _SCRIPT = {"torchscript_version": SCRIPT_VERSION}
 TARGETS = (
@@ -144,7 +133,11 @@ TARGETS = (
         "onnxruntime-android", "ONNX Runtime 1.29.0 for Android", "onnx", _ONNX, _not_in_onnxruntime
     ),
     Target(
-        "pytorch-android", "PyTorch 1.13.1 for Android", "torchscript", _SCRIPT, _not_in_torch_1_13
+        "pytorch-android",
+        "PyTorch 1.13.1 for Android",
+        "torchscript",
+        _SCRIPT,
+        android_pytorch.unknown,
     ),
     Target("cpp-runner", "the C++ runner", "onnx", _ONNX, _not_in_runner_onnx),
     Target("cpp-runner", "the C++ runner", "torchscript", _SCRIPT, _not_in_runner_torchscript),

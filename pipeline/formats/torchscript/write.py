@@ -29,16 +29,6 @@ _TARGETS = re.compile(rb"^ +(?:(\w+(?:, \w+)*),? = |for (\w+) in )", re.MULTILIN
 # A string, left alone, or a name that is neither an attribute nor the keyword of an argument.
 _NAME = re.compile(rb'"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*(?!\w|=[^=])')
 
-# Classes of this program's: where they lie in its source, and what they are called in files, so
-# that moving a class changes no file.
-_NAMES_IN_FILES = (
-    (b"__torch__.pipeline.graph.", b"__torch__.pipeline."),
-    (
-        b"__torch__.pipeline.quantize.torchscript.trace.",
-        b"__torch__.pipeline.quantize.torchscript.",
-    ),
-)
-
 _VERSIONS = tuple(name.decode() for name in VERSIONS)
 _DROPPED = tuple(name.decode() for name in WRITER_MAKES)
 
@@ -136,8 +126,6 @@ def _new_names(names: list[bytes]) -> dict[bytes, bytes]:
     used: dict[bytes, int] = {}
     for name in names:
         base = _MANGLE.sub(b"", name)
-        for here, in_files in _NAMES_IN_FILES:
-            base = in_files + base.removeprefix(here) if base.startswith(here) else base
         index = used.get(base, 0)
         used[base] = index + 1
         prefix, _, last = base.rpartition(b".")

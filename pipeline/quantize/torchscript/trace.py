@@ -17,7 +17,7 @@ from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.array import Array
 from pipeline.graph.inline import inlined_functions, python_calls
 from pipeline.graph.tracing import sizes_as_keys
-from pipeline.graph.wrap import Wrapped, flatten
+from pipeline.graph.wrap import Wrapped, flatten, named_in_files
 from pipeline.project.library import library
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.recipes import Task
@@ -179,6 +179,7 @@ def _difference(
     return None
 
 
+@named_in_files("quantize.torchscript.Shell")
 class Shell(torch.jit.ScriptModule):
     """Preprocessing, where there is one, and the traced core; `define` adds the forward."""
 
