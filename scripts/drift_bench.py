@@ -102,7 +102,7 @@ def main() -> None:
         config = CONFIG.format(blocks=given.blocks, width=given.width)
         (project / "pipeline.toml").write_text(config, encoding="utf-8")
         command = [Path(sys.executable).with_name("pipeline"), "quantize", "-c", folder]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True)  # type: ignore[arg-type]
         print(f"{'artifact':24s} seconds  with imports  peak MB  one inference MB  ratio")
         for artifact in ("onnx-fp32", "onnx-int8-static", "torchscript-fp32"):
             show(project, artifact)

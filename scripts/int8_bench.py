@@ -29,13 +29,18 @@ from pipeline.cli.console import Terminal
 from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
+from pipeline.graph.array import Array
 from pipeline.measure.timing.contest import Ratio, ratio_of_medians, turns
 from pipeline.measure.timing.loop import measure, warm_up
-from pipeline.project.samples import Array, load_samples, stream_batches
-from pipeline.quantize.candidates import Candidate
+from pipeline.project.samples import load_samples, stream_batches
+from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.make import OnnxMaker
 from pipeline.quantize.onnx.fused import fused
+from pipeline.quantize.plan import Plan
 from pipeline.quantize.recipes import Task
+from pipeline.quantize.search.evaluator import Evaluator
+from pipeline.quantize.search.outcome import Outcome
+from pipeline.quantize.search.pursue import pursue
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import read_index, read_signature
 from pipeline.workspace.stage import Job
@@ -121,16 +126,20 @@ def exported(config: Config, train: Path, folder: Path) -> Work:
 
 def found(work: Work, train: Path, folder: Path) -> Candidate | None:
     """What the search takes at the size that the model was trained at."""
-    from pipeline.quantize.search.auto import auto
-
-    with Silent().bar("", None) as bar:
-        scratch = folder / "search"
-        scratch.mkdir()
-        task = replace(work.task, scratch=scratch, bar=bar)
-        kinds = ["convolutions", "linear layers"]
-        outcome = auto(task, TARGET, kinds, 10, Terminal())
+    scratch = folder / "search"
+    scratch.mkdir()
+    with Terminal().bar("search", None) as bar:
+        outcome = search(replace(work.task, scratch=scratch, bar=bar))
     print(f"             {outcome.why}")
     return outcome.best.candidate if outcome.best else None
+
+
+def search(task: Task, minutes: float = 10) -> Outcome:
+    """As `auto` does it, on a model with convolutions and linear layers."""
+    evaluator = Evaluator(task.config, task.signature, task.source, task.path, task.scratch)
+    given = candidates("onnx", TARGET, ["convolutions", "linear layers"])
+    plan = Plan(task.source, TARGET, tuple(given))
+    return pursue(plan, task, evaluator, minutes, lambda trial, runner: None)
 
 
 def ours(work: Work, candidate: Candidate) -> Path:
@@ -143,7 +152,7 @@ def ort_default(work: Work) -> Path:
     """`quantize_static` with nothing set, as its documentation shows it."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-    class Reader(CalibrationDataReader):
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self.feeds = feeds(work)
 
@@ -237,7 +246,7 @@ def accuracy_of(work: Work, path: Path) -> float:
     right = 0
     for index, (picture,) in enumerate(samples.inputs):
         (scores, *_) = run({name: picture[None]})
-        right += int(np.argmax(scores) == samples.targets[index])  # type: ignore[index]
+        right += int(np.argmax(scores) == samples.targets[index])
     return right / len(samples)
 
 
@@ -249,9 +258,9 @@ def speed_of(work: Work, path: Path) -> tuple[Ratio, float]:
     runs = [opened(path), opened(work.path)]
     times: tuple[list[Any], list[Any]] = ([], [])
     for run in runs:
-        warm_up(lambda _, run=run: run(given), 5, 0.3)
+        warm_up(lambda _, run=run: run(given), 5, 0.3)  # type: ignore[misc]
     for _, number in turns(2, ROUNDS):
-        spent = measure(lambda _, run=runs[number]: run(given), 3, SECONDS)
+        spent = measure(lambda _, run=runs[number]: run(given), 3, SECONDS)  # type: ignore[misc]
         times[number].append([ns / 1e6 for ns in spent])
     ms = float(np.median([np.median(turn) for turn in times[0]]))
     return ratio_of_medians(*times), ms

@@ -15,11 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from int8_bench import Work, exported
+from int8_bench import Work, exported, search
 from safetensors.torch import load_file, save_file
 
 from pipeline.config.file import load_config
-from pipeline.quantize.search.auto import auto
 from pipeline.system.progress import Silent
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "int8"
@@ -54,10 +53,10 @@ def recover(name: str, folder: Path) -> None:
     with Silent().bar("", None) as bar:
         scratch = folder / "search"
         scratch.mkdir()
-        kinds = ["convolutions", "linear layers"]
-        found = auto(replace(work.task, scratch=scratch, bar=bar), "x86_64", kinds, 10, Silent())
-    print(f"{name}: {found.why}  ({found.found['seconds']} s)")
-    for trial in found.found["trials"]:
+        outcome = search(replace(work.task, scratch=scratch, bar=bar))
+    assert outcome.record is not None
+    print(f"{name}: {outcome.why}  ({outcome.record['seconds']} s)")
+    for trial in outcome.record["trials"]:
         if trial["name"].startswith("int8-static") and trial["drop"] is not None:
             print(f"    {trial['name']:50} drop {trial['drop']:+.4f}")
 

@@ -101,7 +101,7 @@ def main() -> None:
         if names and candidate.name not in names:
             continue
         started = time.perf_counter()
-        cells = {}
+        cells = {}  # type: ignore[var-annotated]
         for format in RECIPES:
             cells |= attempt(candidate, format)
         write(candidate, cells)

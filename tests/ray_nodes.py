@@ -51,7 +51,7 @@ def ray_nodes(folder: Path) -> Iterator[str]:
 def wait_for_nodes(
     address: str, count: int, nodes: list["subprocess.Popen[bytes]"], log: Path
 ) -> None:
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     host, _, port = address.rpartition(":")
     while True:

@@ -91,7 +91,7 @@ def test_it_is_off_whatever_was_asked_for(tmp_path: Path) -> None:
     asked = {"ORT_DISABLE_TELEMETRY": "0"}
     check(traced(asking("onnxruntime"), tmp_path / "python", more=asked))
     words = [program(), "verify", GOLDEN, "--artifact", ARTIFACT]
-    check(traced(words, tmp_path / "edge-runner", more=asked))
+    check(traced(words, tmp_path / "edge-runner", more=asked))  # type: ignore[arg-type]
 
 
 def test_without_the_variable_it_would_start(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = program().parents[1] / "lib"
     words = ["gcc", folder / "main.c", "-o", folder / "main", "-I", sources() / "include"]
     done = subprocess.run(
-        [*words, "-L", library, f"-Wl,-rpath,{library}", "-ledge_runner"],
+        [*words, "-L", library, f"-Wl,-rpath,{library}", "-ledge_runner"],  # type: ignore[list-item]
         capture_output=True,
         text=True,
         check=False,
@@ -190,7 +190,12 @@ def test_edge_runner_in_a_root_without_a_shell(tmp_path: Path) -> None:
     verify = [program(), "verify", "/bundle", "--artifact", ARTIFACT]
     quiet = {"PATH": os.environ["PATH"], "EDGE_RUNNER_ONNXRUNTIME": str(library.resolve())}
     done = subprocess.run(
-        [*words, *verify], env=quiet, capture_output=True, text=True, check=False, timeout=60
+        [*words, *verify],  # type: ignore[list-item]
+        env=quiet,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     if "unshare failed" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"a root of its own cannot be made here: {done.stderr.strip()}")
@@ -204,7 +209,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
     """Every stage, with the processes that it starts: bench's, the C++ runner, a bundle's check."""
     project = write_tiny(tmp_path / "tiny", [("epochs = 6", "epochs = 1")])
     words = ["-m", "pipeline.cli", "run", "--set", "package.allow_failed=true", "-c", project]
-    found = traced([sys.executable, *words], tmp_path / "traced")
+    found = traced([sys.executable, *words], tmp_path / "traced")  # type: ignore[list-item]
     assert found.code == 0, found.out + found.err
     assert found.network == []
     assert not any(Path(path).name == "blkid" for path in found.programs)

@@ -122,7 +122,7 @@ def config(line: Path) -> Config:
 @pytest.fixture
 def inputs(line: Path) -> Path:
     path = line / "inputs.npz"
-    np.savez(path, **{f"{index}.0": np.full(3, index, np.float32) for index in range(10)})
+    np.savez(path, **{f"{index}.0": np.full(3, index, np.float32) for index in range(10)})  # type: ignore[arg-type]
     return path
 
 

@@ -18,11 +18,11 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_singles_are_of_every_shape() -> None:
     rows = [(np.zeros((n, 2)),) for n in (3, 4, 3)]
-    assert [batch[0].shape for batch in batches_of(rows, 1)] == [(1, 3, 2), (1, 4, 2), (1, 3, 2)]
+    assert [batch[0].shape for batch in batches_of(rows, 1)] == [(1, 3, 2), (1, 4, 2), (1, 3, 2)]  # type: ignore[arg-type]
 
 
 def test_batches_hold_every_sample_of_the_commonest_shape() -> None:
     rows = [(np.array([n]),) for n in range(5)] + [(np.array([9, 9]),)]
-    found = [batch[0].ravel().tolist() for batch in batches_of(rows, 3)]
+    found = [batch[0].ravel().tolist() for batch in batches_of(rows, 3)]  # type: ignore[arg-type]
     assert found == [[0, 1, 2], [3, 4, 0]]
-    assert batches_of(rows[:1], 4)[0][0].shape == (4, 1)
+    assert batches_of(rows[:1], 4)[0][0].shape == (4, 1)  # type: ignore[arg-type]

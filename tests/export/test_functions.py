@@ -71,7 +71,7 @@ def test_a_gradient_is_what_it_was() -> None:
     with inlined_functions():
         pass
     Rounding.apply(x, 4).sum().backward()
-    assert torch.equal(x.grad, torch.ones(4))
+    assert torch.equal(x.grad, torch.ones(4))  # type: ignore[arg-type]
 
 
 def test_a_call_that_stays_is_found() -> None:

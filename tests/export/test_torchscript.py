@@ -115,7 +115,7 @@ def test_the_archive_is_plain(folder: Path) -> None:
     parameters = dict(module.named_parameters())
     assert "model.0.weight" in parameters
     assert not any(parameter.requires_grad for parameter in parameters.values())
-    schema = module.forward.schema  # type: ignore[union-attr]
+    schema = module.forward.schema
     assert [argument.name for argument in schema.arguments] == ["self", "image"]
 
 

@@ -100,7 +100,7 @@ def test_packed_int8_weights_are_int8(tmp_path: Path) -> None:
     from torch.ao.quantization import quantize_dynamic
 
     path = tmp_path / "model.pt"
-    model = quantize_dynamic(nn.Sequential(nn.Linear(64, 32)).eval(), {nn.Linear}, torch.qint8)  # type: ignore[no-untyped-call]
+    model = quantize_dynamic(nn.Sequential(nn.Linear(64, 32)).eval(), {nn.Linear}, torch.qint8)
     torch.jit.trace(model, torch.ones(1, 64)).save(str(path))
     facts = read_back(path, "torchscript")
     assert facts.operators["quantized::linear_dynamic"] == 1

@@ -126,7 +126,7 @@ def test_positions_each_decide() -> None:
 def test_single_scores_and_integers() -> None:
     side = Agreement(by_side(0.5), tie=0.01)
     side.update(np.array([[0.9], [0.505], [0.7]]), np.array([[0.6], [0.499], [0.2]]), [0, 1, 2])
-    assert (side.top1, side.judged) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+    assert (side.top1, side.judged) == (pytest.approx(1 / 3), pytest.approx(2 / 3))  # type: ignore[comparison-overlap]
     equal = Agreement(by_element, tie=0.01)
     equal.update(np.array([3, 4]), np.array([3, 5]), [0, 1])
     assert (equal.top1, equal.judged, equal.samples) == (0.5, 0.5, [1])

@@ -24,7 +24,7 @@ def burdened(source: Path, target: Path) -> None:
     (output,) = graph.output
     matrix = np.random.default_rng(0).normal(0, 1 / SIZE, (SIZE, SIZE)).astype(np.float32)
     graph.initializer.append(numpy_helper.from_array(matrix, "matrix"))
-    graph.initializer.append(numpy_helper.from_array(np.float32(0), "nothing"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(0), "nothing"))  # type: ignore[arg-type]
     for node in graph.node:
         node.output[:] = ["answer" if name == output.name else name for name in node.output]
     work = [

@@ -103,7 +103,7 @@ def test_pictures_come_as_arrays_tensors_and_pil(tmp_path: Path) -> None:
         Image.new("RGB", (4, 5)),
     ):
         (array,) = to_arrays(grey, given, "here")
-        assert (array.shape, array.dtype) == ((5, 4, 1), np.uint8)
+        assert (array.shape, array.dtype) == ((5, 4, 1), np.uint8)  # type: ignore[comparison-overlap]
     for wrong in (np.zeros((5, 4, 3), np.uint8), np.zeros((5, 4, 1), np.float32), "picture"):
         with pytest.raises(UsageError, match=r"takes uint8\[height, width, 1\]"):
             to_arrays(grey, wrong, "here")

@@ -81,7 +81,7 @@ def test_memory_does_not_grow_with_the_samples(project: Project, format: Format)
     scheme = default_scheme(machine.made_for()) if format == "onnx" else None
     candidate = Candidate(format, "int8-static", machine.made_for(), scheme)
     folder = project("convolutions").folder
-    peaks = []
+    peaks = []  # type: ignore[var-annotated]
     for samples in (16, 256):
         given = task(
             folder,

@@ -33,7 +33,7 @@ def made(maker: OnnxMaker, scheme: StaticScheme, path: Path) -> Path:
 def test_padding_changes_no_answer(project: Project, tmp_path: Path, activations: str) -> None:
     exported = project("convolutions")
     maker = OnnxMaker(task_of(exported, tmp_path / "scratch"))
-    scheme = replace(default_scheme("x86_64"), activations=activations)
+    scheme = replace(default_scheme("x86_64"), activations=activations)  # type: ignore[arg-type]
     assert scheme.padded
     padded = made(maker, scheme, tmp_path / "padded.onnx")
     plain = made(maker, replace(scheme, padded=False), tmp_path / "plain.onnx")

@@ -288,7 +288,7 @@ def test_rewritten_models_answer_the_same(
     for name, exported in (("digits", digits), ("attention", project("attention"))):
         task = task_of(exported, tmp_path / name)
         maker = OnnxMaker(task)
-        files = [maker.calibrate(kind).model.SerializeToString() for kind in ("", transform)]
+        files = [maker.calibrate(kind).model.SerializeToString() for kind in ("", transform)]  # type: ignore[arg-type]
         changed += files[0] != files[1]
         batch = next(stream_batches(task.config, "validation", 8, 8))
         feeds = dict(zip([spec.name for spec in task.signature.inputs], batch, strict=True))
@@ -315,9 +315,9 @@ def test_bias_correction_moves_the_mean_back(digits: Exported, tmp_path: Path) -
     assert moved is not None
     error = (rounded(linear, scheme) - linear.array) @ mean
     np.testing.assert_allclose(moved, error, atol=1e-6)
-    before = numpy_helper.to_array(linear.bias).copy()
+    before = numpy_helper.to_array(linear.bias).copy()  # type: ignore[arg-type]
     correct_biases(calibrated.model.graph, set(calibrated.nodes), calibrated.observed, scheme)
-    after = numpy_helper.to_array(linear.bias)
+    after = numpy_helper.to_array(linear.bias)  # type: ignore[arg-type]
     np.testing.assert_allclose(after, before - moved, atol=1e-6)
 
 

@@ -60,7 +60,7 @@ def add_evidence(verify: Path, rows: int, samples: int = 96) -> None:
         row_score=np.full((rows, samples), 0.6),
     )
     picture = rng.integers(0, 256, (8, 8, 1), dtype=np.uint8)
-    np.savez(verify / "pictures.npz", **{"sample.5": picture})
+    np.savez(verify / "pictures.npz", **{"sample.5": picture})  # type: ignore[arg-type]
     layers = [
         {"name": name, "path": name, "operator": "Conv", "nodes": [], "tensor": name,
          "reference": name, "shape": [1, 8], "sqnr_db": db, "own_db": db, "max_abs": 0.1,

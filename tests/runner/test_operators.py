@@ -47,7 +47,7 @@ def test_every_argument_by_name_that_is_written_into_is_refused() -> None:
     """`out`, and what else code could give by its name; no argument that is only read has such a
     name where it must be given by it."""
     allowed = set(_lines("allow"))
-    written, read = set(), set()
+    written, read = set(), set()  # type: ignore[var-annotated]
     for schema in torch._C._jit_get_all_schemas():
         if schema.name in allowed:
             for argument in schema.arguments:

@@ -32,14 +32,14 @@ class Same(nn.Module):
         self.register_buffer("constant", torch.arange(3.0))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return x, self.constant
+        return x, self.constant  # type: ignore[return-value]
 
 
 def as_onnx() -> bytes:
     constant = onnx.numpy_helper.from_array(np.arange(3, dtype=np.float32), "c")
     nodes = [helper.make_node("Identity", [a], [b]) for a, b in (("x", "y"), ("c", "z"))]
     tensors = {
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # type: ignore[arg-type]
         for name, shape in (("x", ["n", 3]), ("y", ["n", 3]), ("z", [3]))
     }
     graph = helper.make_graph(

@@ -92,6 +92,6 @@ def pack_wheel(name: str, folder: Path) -> Path:
                 inside = f"{stem}.data/scripts/{file.name}"
             else:
                 inside = file.as_posix()
-            if "__pycache__" not in inside and file.locate().is_file():
+            if "__pycache__" not in inside and file.locate().is_file():  # type: ignore[attr-defined]
                 archive.write(file.locate(), inside)
     return path

@@ -66,7 +66,10 @@ def test_killed_again_and_again(project: MakeProject, workers: int) -> None:
     points.train()
     arguments = [points.folder, str(workers), *points.overrides]
     done = subprocess.run(
-        [sys.executable, "-c", FORKS, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", FORKS, *arguments],  # type: ignore[list-item]
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     codes = [int(code) for code in done.stdout.strip("[]\n").split(",")]

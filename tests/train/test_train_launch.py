@@ -138,8 +138,8 @@ def test_ranks_from_the_environment_train_together(tmp_path: Path, kind: str) ->
     try:
         said = [rank.communicate(timeout=300)[0] for rank in ranks]
     finally:
-        for rank in ranks:
-            kill_all(rank)
+        for rank in ranks:  # type: ignore[assignment]
+            kill_all(rank)  # type: ignore[arg-type]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     assert "Training begins, on 2 processes." in said[0]
     assert not said[1].strip()

@@ -86,12 +86,12 @@ def by_hand(points: Project, epochs: int, batch_size: int) -> tuple[dict[str, An
     data, model = build_datasets(job.config), build_model(job.config).train()
     columns = {
         split: [torch.from_numpy(np.array(column)) for column in zip(*dataset, strict=True)]
-        for split, dataset in ((s, [d[i] for i in range(len(d))]) for s, d in data.items())
+        for split, dataset in ((s, [d[i] for i in range(len(d))]) for s, d in data.items())  # type: ignore[arg-type]
     }
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     losses = []
     for epoch in range(epochs):
-        order = shuffled(range(44), 0, epoch)
+        order = shuffled(range(44), 0, epoch)  # type: ignore[arg-type]
         for start in range(0, 44, batch_size):
             rows = order[start : start + batch_size]
             x, y = (column[rows] for column in columns["train"])
@@ -382,10 +382,10 @@ def test_the_bar_counts_samples_and_shows_what_matters(project: MakeProject) -> 
 
 
 def test_an_order_for_each_epoch() -> None:
-    orders = [shuffled(range(50), seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    orders = [shuffled(range(50), seed, epoch) for seed in (0, 1) for epoch in (0, 1)]  # type: ignore[arg-type]
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 4
-    assert shuffled(range(50), 0, 1) == orders[1]
+    assert shuffled(range(50), 0, 1) == orders[1]  # type: ignore[arg-type]
 
 
 def test_processes_share_each_batch() -> None:

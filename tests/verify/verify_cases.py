@@ -184,12 +184,20 @@ class Case:
         made_for: str = "any",
     ) -> "Case":
         stage = "quantize" if recipe else "export"
-        file = file_name(format, recipe or precision)
+        file = file_name(format, recipe or precision)  # type: ignore[arg-type]
         path = self.inputs[stage] / file
         path.write_bytes(content)
         name = f"{format}-{recipe or precision}"
         artifact = Artifact(
-            name, format, precision, recipe, file, len(content), sha256_of(path), 18, made_for
+            name,
+            format,  # type: ignore[arg-type]
+            precision,  # type: ignore[arg-type]
+            recipe,
+            file,
+            len(content),
+            sha256_of(path),
+            18,
+            made_for,
         )
         self.artifacts = [a for a in self.artifacts if a.id != name] + [artifact]
         for folder, quantized in (("export", False), ("quantize", True)):
@@ -221,7 +229,7 @@ def as_onnx(model: nn.Module, inputs: Sequence[torch.Tensor], axes: Sequence[dic
         input_names=list(names), output_names=list(out), opset_version=18,
     )  # fmt: skip
     buffer = io.BytesIO()
-    onnx.save(program.model_proto, buffer)
+    onnx.save(program.model_proto, buffer)  # type: ignore[union-attr]
     return buffer.getvalue()
 
 

@@ -306,11 +306,11 @@ ENDS = {
 
 @pytest.mark.parametrize("name", ENDS)
 def test_questions_that_end_badly(name: str, packed: Project, script: Script, cli: Cli) -> None:
-    (word, answer, out, err), status, words = ENDS[name]
-    script.phone().on(word, out=out, err=err, status=answer)
+    (word, answer, out, err), status, words = ENDS[name]  # type: ignore[misc]
+    script.phone().on(word, out=out, err=err, status=answer)  # type: ignore[has-type]
     script.on("logcat", "crash", out=CRASH_LOG)
     before = (packed.workspace / "verify" / "record.json").read_bytes()
-    asked = ("-c", packed.folder, *(("--timeout", "1") if answer == "sleep" else ()))
+    asked = ("-c", packed.folder, *(("--timeout", "1") if answer == "sleep" else ()))  # type: ignore[has-type]
     done = cli("android", "verify", *asked, env=script.environment)
     assert done.returncode == status, done.stdout + done.stderr
     said = " ".join((done.stdout + done.stderr).replace("│", " ").split())

@@ -78,13 +78,13 @@ def cases(chance: random.Random, times: int) -> Iterator[tuple[str, bytes]]:
         yield f"{file.stem}.onnx", content
         yield from ((f"{file.stem}.{n}.onnx", changed(content, chance)) for n in range(times))
     for file in sorted((CORPUS / "validate_torchscript").iterdir()):
-        content = records(file)
-        yield f"{file.stem}.pt", packed(content)
-        inner = [at for at, (name, _) in enumerate(content) if name.endswith((".py", ".pkl"))]
+        content = records(file)  # type: ignore[assignment]
+        yield f"{file.stem}.pt", packed(content)  # type: ignore[arg-type]
+        inner = [at for at, (name, _) in enumerate(content) if name.endswith((".py", ".pkl"))]  # type: ignore[has-type,misc]
         for number in range(times):
             at = chance.choice(inner)
-            name, data = content[at]
-            new = [*content[:at], (name, changed(data, chance)), *content[at + 1 :]]
+            name, data = content[at]  # type: ignore[misc]
+            new = [*content[:at], (name, changed(data, chance)), *content[at + 1 :]]  # type: ignore[has-type]
             yield f"{file.stem}.{number}.pt", packed(new)
 
 
@@ -102,5 +102,5 @@ def in_cpp(files: Path, scratch: Path) -> str:
     program = scratch / "validate"
     include = f"-I{sources() / 'include'}"
     words = ["g++", "-std=c++20", include, VALIDATE, library, "-lz", "-lcrypto"]
-    subprocess.run([*words, "-o", program], check=True)
+    subprocess.run([*words, "-o", program], check=True)  # type: ignore[list-item]
     return subprocess.run([program, files], check=True, capture_output=True, text=True).stdout
