@@ -5,6 +5,9 @@ DIGITS := examples/digits/runs/digits/package/digits.bundle
 APK := examples/digits/runs/digits/digits.apk
 # Their tests take about as long as all others.
 STAGES := tests/train tests/quantize tests/verify tests/bench
+# Without the backends: what includes torch takes half a minute a file.
+TIDIED = $(filter-out %/libtorch.cpp %/libtorch_guards.cpp %/onnxruntime.cpp, \
+	$(shell git ls-files 'cpp_runner/bundle/*.cpp' 'cpp_runner/runner/*.cpp' 'cpp_runner/tool/*.cpp'))
 # How long each parser of the C++ runner is fuzzed.
 FUZZ_SECONDS ?= 60
 
@@ -73,6 +76,7 @@ test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and t
 	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 		-DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
 	cd cpp_runner && cmake --build --preset asan && ctest --preset asan --quiet
+	echo $(TIDIED) | xargs -n1 $(BIN)/clang-tidy --quiet -p cpp_runner/build/asan
 
 # The app in Kotlin: its core on the JVM, its screens in Robolectric, with the digits in it.
 test-android: setup-tests demo ## the tests of the Android app, without an SDK or a phone
@@ -81,6 +85,8 @@ test-android: setup-tests demo ## the tests of the Android app, without an SDK o
 check: setup    ## format, lint, types, and the schemas in docs/json
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	git ls-files '*.c' '*.cpp' '*.hpp' '*.h' \
+		| xargs $(BIN)/clang-format --style=file:cpp_runner/.clang-format --dry-run -Werror
 	$(BIN)/mypy
 	$(BIN)/python scripts/json_schemas.py --check
 

@@ -68,8 +68,7 @@ void measure(double load_ms, double seconds, const Run& run) {
   std::vector<double> latencies = loop(64, seconds);
   std::sort(latencies.begin(), latencies.end());
   std::printf("{\"load_ms\": %.6f, \"p50_ms\": %.6f, \"peak_bytes\": %llu}\n", load_ms,
-              latencies[(latencies.size() - 1) / 2],
-              static_cast<unsigned long long>(peak_bytes()));
+              latencies[(latencies.size() - 1) / 2], static_cast<unsigned long long>(peak_bytes()));
 }
 
 }  // namespace bare

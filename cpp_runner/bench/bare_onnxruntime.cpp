@@ -35,7 +35,6 @@ int main(int, char** argv) {
   const auto value = Ort::Value::CreateTensor(
       memory, given.input.data(), given.input.size(), given.shape.data(), given.shape.size(),
       given.bytes ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
-  bare::measure(load_ms, given.seconds, [&] {
-    session.Run(Ort::RunOptions{nullptr}, &input, &value, 1, &output, 1);
-  });
+  bare::measure(load_ms, given.seconds,
+                [&] { session.Run(Ort::RunOptions{nullptr}, &input, &value, 1, &output, 1); });
 }

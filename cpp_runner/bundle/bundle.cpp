@@ -155,7 +155,7 @@ Result<Bytes> Bundle::read_model(const Artifact& artifact) const noexcept {
     // The hash of a large file goes on meanwhile. What is damaged is said to be damaged, whatever
     // the look at it gave.
     const auto validated = artifact.format == Format::onnx ? validate_onnx(content.bytes)
-                                                        : validate_torchscript(content.bytes);
+                                                           : validate_torchscript(content.bytes);
     check_hash(content, listed);
     if (!validated) fail(validated.error().code, artifact.file + ": " + validated.error().message);
     return std::move(content.bytes);

@@ -78,7 +78,8 @@ void check_golden(const std::vector<GoldenTensor>& given, const std::vector<Port
   for (std::size_t i = 0; i < given.size(); ++i) {
     const GoldenTensor& tensor = given[i];
     if (tensor.dtype != declared[i].dtype || !fits(tensor.shape, declared[i].shape)) {
-      contradicts(where + ": " + tensor.file + " does not fit " + edge_runner::quoted(declared[i].name));
+      contradicts(where + ": " + tensor.file + " does not fit " +
+                  edge_runner::quoted(declared[i].name));
     }
     const auto found = sizes.find(tensor.file);
     if (found == sizes.end()) contradicts(where + ": " + tensor.file + " is not among the files");

@@ -20,7 +20,8 @@ class FillingHash {
   FillingHash& operator=(const FillingHash&) = delete;
   ~FillingHash();  // whether or not all was filled
 
-  // The first `bytes` of the buffer are there and will not change any more; never fewer than before.
+  // The first `bytes` of the buffer are there and will not change any more; never fewer than
+  // before.
   void filled(std::size_t bytes) noexcept;
 
   // 64 digits in lower case. Once, when all is filled; waits for the thread.

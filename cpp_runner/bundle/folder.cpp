@@ -86,7 +86,7 @@ void walk_folder(int folder, const std::string& prefix, Tree& tree) {
   for (const std::string& name : names_in(open_below(folder, ".", O_DIRECTORY, shown), shown)) {
     const std::string path = prefix + name;
     check_name(path);
-    struct stat status {};
+    struct stat status{};
     if (fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) unreadable(path, errno);
     if (S_ISDIR(status.st_mode)) {
       tree.folders.push_back(path);
@@ -102,8 +102,8 @@ void walk_folder(int folder, const std::string& prefix, Tree& tree) {
   }
 }
 
-// A page fault for each new page of 4 KB takes longer than to read its bytes: the kernel is asked for
-// pages of 2 MB, where it has them, and may as well not.
+// A page fault for each new page of 4 KB takes longer than to read its bytes: the kernel is asked
+// for pages of 2 MB, where it has them, and may as well not.
 void expect_much(std::byte* data, std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -155,7 +155,7 @@ OpenFile open_file(const Descriptor& root, std::string_view name) {
   }
   // O_NONBLOCK: a pipe without a writer would block for ever before it could be refused.
   Descriptor file = open_below(above, std::string(rest), O_NONBLOCK, name);
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.get(), &status) != 0) unreadable(name, errno);
   check_plain(status, name);
   return {std::move(file), static_cast<std::uint64_t>(status.st_size)};

@@ -1,7 +1,7 @@
 #pragma once
 
-// What replaced these functions in OpenSSL 3 reads the system's configuration when it is first used:
-// 1 ms and 2 MB for every program that opens a bundle, and nothing that a hash needs.
+// What replaced these functions in OpenSSL 3 reads the system's configuration when it is first
+// used: 1 ms and 2 MB for every program that opens a bundle, and nothing that a hash needs.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 

@@ -108,11 +108,12 @@ edge_status edge_open(const char* folder, const edge_options* options, edge_runn
   return guarded(error, [&] {
     const auto bundle = edge_runner::Bundle::open(folder);
     if (!bundle) return report(error, bundle.error());
-    auto opened = edge_runner::Runner::open(*bundle, options ? options_of(*options) : edge_runner::Options{});
+    auto opened =
+        edge_runner::Runner::open(*bundle, options ? options_of(*options) : edge_runner::Options{});
     if (!opened) return report(error, opened.error());
     const edge_runner::Manifest& manifest = bundle->manifest();
     *runner = new edge_runner_t{*std::move(opened), shapes_of(manifest.inputs),
-                              shapes_of(manifest.outputs)};
+                                shapes_of(manifest.outputs)};
     return report(error, Code::ok, "");
   });
 }

@@ -159,8 +159,11 @@ constexpr std::array guards = {
 };
 
 // Of integers: those of tensors and floats have no traps.
-constexpr std::array divisions = {"aten::__round_to_zero_floordiv", "aten::floordiv",
-                                  "aten::remainder", "aten::mathremainder", "aten::fmod",
+constexpr std::array divisions = {"aten::__round_to_zero_floordiv",
+                                  "aten::floordiv",
+                                  "aten::remainder",
+                                  "aten::mathremainder",
+                                  "aten::fmod",
                                   "aten::divmod"};
 
 std::int64_t most_of(const c10::Argument& argument) {
@@ -185,7 +188,9 @@ std::int64_t most_of(const c10::Argument& argument) {
 
 class Guards {
  public:
-  Guards() { unit_.define(std::nullopt, std::string(checks), torch::jit::nativeResolver(), nullptr); }
+  Guards() {
+    unit_.define(std::nullopt, std::string(checks), torch::jit::nativeResolver(), nullptr);
+  }
 
   void put(torch::jit::Function& function) {
     auto* known = torch::jit::tryToGraphFunction(function);

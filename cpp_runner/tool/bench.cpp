@@ -24,7 +24,9 @@ struct Drawn {
   const std::vector<Batch>& batches;
   std::uint64_t seed;
 
-  const Batch& operator[](std::size_t run) const { return batches[draw(seed, run, batches.size())]; }
+  const Batch& operator[](std::size_t run) const {
+    return batches[draw(seed, run, batches.size())];
+  }
 };
 
 // Milliseconds of every run in order: at least `runs` of them and `seconds` of their sum. Nothing
@@ -149,7 +151,8 @@ void print_text(const Json& json) {
   };
   std::cout << json["artifact"].get<std::string>() << " in " << json["runtime"].get<std::string>()
             << ' ' << json["runner"]["version"].get<std::string>() << ", " << json["threads"]
-            << (json["threads"] == 1 ? " thread" : " threads") << ", batch " << json["batch"] << '\n'
+            << (json["threads"] == 1 ? " thread" : " threads") << ", batch " << json["batch"]
+            << '\n'
             << "  p90 " << ms("p90_ms") << "   p50 " << ms("p50_ms") << "   p99 " << ms("p99_ms")
             << "   of " << json["runs"] << " runs\n"
             << "  load " << ms("load_ms") << "   first run " << ms("first_ms") << "   library "

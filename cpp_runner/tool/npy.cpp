@@ -59,7 +59,7 @@ Result<Tensor> parse_npy(std::span<const std::byte> file, const std::string& nam
   };
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (!text.starts_with(magic) || text.size() < 12) return bad("is no .npy file");
-  const int version = text[6];
+  const int version = static_cast<unsigned char>(text[6]);
   if (version < 1 || version > 3 || text[7] != 0) {
     return bad("is of a version of .npy that is not known; 1.0 to 3.0 are");
   }

@@ -11,7 +11,8 @@ constexpr std::size_t most_axes = 64;  // of NumPy's arrays
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// From left to right, without recursion. Each `take` moves behind what it asks for, if that is next.
+// From left to right, without recursion. Each `take` moves behind what it asks for, if that is
+// next.
 class Parser {
  public:
   explicit Parser(std::string_view text) : rest_(text) {}

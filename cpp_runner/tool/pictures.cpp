@@ -12,8 +12,8 @@
 namespace edge_runner::tool {
 namespace {
 
-// A few bytes can say that they are a picture of gigabytes. Pillow warns above this number, too: 256
-// MiB in RGB. Both formats can have longer sides than this one.
+// A few bytes can say that they are a picture of gigabytes. Pillow warns above this number, too:
+// 256 MiB in RGB. Both formats can have longer sides than this one.
 constexpr std::size_t most_pixels = 89'478'485;
 constexpr std::size_t longest_side = 65'535;
 // libpng keeps comments, each of up to 8 MB once inflated; a picture has no use for them.
@@ -30,11 +30,11 @@ bool fits_limit(const Pixels& pixels) {
 }
 
 Error beyond_limit(const Pixels& pixels, const std::string& name) {
-  return {Code::bad_input,
-          name + " is a picture of " + std::to_string(pixels.width) + " x " +
-              std::to_string(pixels.height) + " pixels; at most " + std::to_string(most_pixels) +
-              " in all and " + std::to_string(longest_side) +
-              " a side are decoded: make it smaller"};
+  return {Code::bad_input, name + " is a picture of " + std::to_string(pixels.width) + " x " +
+                               std::to_string(pixels.height) + " pixels; at most " +
+                               std::to_string(most_pixels) + " in all and " +
+                               std::to_string(longest_side) +
+                               " a side are decoded: make it smaller"};
 }
 
 // What libpng reads from, and where it leaves its complaint.

@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   const auto channels = bundle->manifest().inputs[0].shape.back().value_or(1);
   const edge_runner::Shape shape = {1, 28, 28, channels};
   const std::vector<std::uint8_t> pixels(static_cast<std::size_t>(28 * 28 * channels), 128);
-  const std::vector<edge_runner::Tensor> inputs = {edge_runner::Tensor::of<std::uint8_t>(shape, pixels)};
+  const std::vector<edge_runner::Tensor> inputs = {
+      edge_runner::Tensor::of<std::uint8_t>(shape, pixels)};
   const auto answer = runner->run(inputs);
   if (!answer) {
     std::cerr << answer.error().message << '\n';

@@ -123,11 +123,10 @@ TEST(Npy, HeadersOfAnotherKind) {
   }
   std::string axes;
   for (int i = 0; i < 65; ++i) axes += "1, ";
-  refused(
-      parse_npy(
-          bytes_of(header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + axes + ")}")),
-          "x"),
-      "another kind");
+  refused(parse_npy(
+              bytes_of(header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + axes + ")}")),
+              "x"),
+          "another kind");
   refused(parse_npy(bytes_of(header(good, 4) + "12345678"), "x"), "a version of .npy");
 }
 
@@ -229,7 +228,8 @@ TEST(Pictures, Damaged) {
 Bytes png_that_claims(std::uint32_t width, std::uint32_t height) {
   Bytes file = png(rgb, 3, 2, PNG_FORMAT_RGB);
   const auto put = [&](std::size_t at, std::uint32_t value) {
-    for (std::size_t i = 0; i < 4; ++i) file[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
+    for (std::size_t i = 0; i < 4; ++i)
+      file[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
   };
   put(16, width);
   put(20, height);

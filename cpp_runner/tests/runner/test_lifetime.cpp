@@ -52,9 +52,7 @@ INSTANTIATE_TEST_SUITE_P(All, Lifetime,
                          testing::Values(std::pair{Backend::null, "onnx-fp32"},
                                          std::pair{Backend::onnxruntime, "onnx-fp32"},
                                          std::pair{Backend::libtorch, "torchscript-fp32"}),
-                         [](const auto& test) {
-                           return std::string(to_string(test.param.first));
-                         });
+                         [](const auto& test) { return std::string(to_string(test.param.first)); });
 
 TEST_P(Lifetime, AThousandTimesLeaveNothing) {
   if (!test::has(GetParam().first)) GTEST_SKIP() << "no " << to_string(GetParam().first);

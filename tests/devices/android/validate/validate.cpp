@@ -21,7 +21,8 @@ int main(int, char** arguments) {
     const std::string text((std::istreambuf_iterator<char>(stream)), {});
     const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
     const bool is_onnx = file.extension() == ".onnx";
-    const auto found = is_onnx ? edge_runner::validate_onnx(bytes) : edge_runner::validate_torchscript(bytes);
+    const auto found =
+        is_onnx ? edge_runner::validate_onnx(bytes) : edge_runner::validate_torchscript(bytes);
     std::cout << file.filename().string() << (found ? " accepted\n" : " refused\n");
   }
 }
