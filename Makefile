@@ -89,6 +89,7 @@ check: setup    ## format, lint, types, and the schemas in docs/json
 		| xargs $(BIN)/clang-format --style=file:cpp_runner/.clang-format --dry-run -Werror
 	$(BIN)/mypy
 	$(BIN)/python scripts/json_schemas.py --check
+	$(BIN)/python scripts/versions.py --check
 
 lock: setup     ## write requirements.lock anew from pyproject.toml
 	scripts/lock

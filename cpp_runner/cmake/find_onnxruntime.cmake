@@ -7,8 +7,9 @@ if(EDGE_RUNNER_ONNXRUNTIME)
   if(NOT cache)
     set(cache $ENV{HOME}/.cache)
   endif()
+  file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/onnxruntime-version.txt version)
   find_path(ONNXRUNTIME_HEADERS onnxruntime_cxx_api.h
-    HINTS ${cache}/edge-pipeline/onnxruntime-headers-1.29.0 PATH_SUFFIXES onnxruntime
+    HINTS ${cache}/edge-pipeline/onnxruntime-headers-${version} PATH_SUFFIXES onnxruntime
     DOC "Folder of onnxruntime_cxx_api.h")
   if(ONNXRUNTIME_HEADERS AND EXISTS ${ONNXRUNTIME_HEADERS}/onnxruntime_cxx_api.h)
     set(EDGE_HAS_ONNXRUNTIME ON)

@@ -17,10 +17,9 @@ import zipfile
 from pathlib import Path
 
 from pipeline.errors import SetupError
-from pipeline.runner.sources import cache
+from pipeline.runner.sources import cache, sources
 from pipeline.system.progress import Reporter
 
-VERSION = "1.29.0"
 PACKAGE = "com.github.asus4.onnxruntime@0.4.9"
 MEMBER = "package/Plugins/Android/onnxruntime.aar"
 SHA256 = "98cddbac92640b4a6af72a03c42e0491851f366d3da66bbaeb5dd66310946cf2"
@@ -39,10 +38,15 @@ def headers(report: Reporter) -> Path:
         if not (Path(given) / WITNESS).is_file():
             raise SetupError(f"${VARIABLE} is {given}, where no {WITNESS} is.")
         return Path(given)
-    folder = cache() / f"onnxruntime-headers-{VERSION}"
+    folder = cache() / f"onnxruntime-headers-{onnxruntime_version()}"
     if not (folder / WITNESS).is_file():
         _fill(folder, report)
     return folder
+
+
+def onnxruntime_version() -> str:
+    """The release that Python, the C++ runner and the app run alike."""
+    return (sources() / "cmake" / "onnxruntime-version.txt").read_text(encoding="utf-8").strip()
 
 
 def archive() -> bytes:
@@ -65,7 +69,8 @@ def _fill(folder: Path, report: Reporter) -> None:
                 draft.rename(folder)
     except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise SetupError(
-            f"The headers of ONNX Runtime {VERSION} could not be kept in {folder}: {error}."
+            f"The headers of ONNX Runtime {onnxruntime_version()} could not be kept in {folder}: "
+            f"{error}."
         ) from error
 
 
@@ -77,7 +82,7 @@ def _npm() -> str:
         raise SetupError(
             "npm, which fetches the headers of ONNX Runtime, is not here.",
             "pip install 'edge-pipeline[runner]' brings it; or let "
-            f"${VARIABLE} name a folder with the headers of ONNX Runtime {VERSION}.",
+            f"${VARIABLE} name a folder with the headers of ONNX Runtime {onnxruntime_version()}.",
         )
     return npm
 

@@ -13,9 +13,10 @@ from typing import Any
 from pipeline.formats.onnx.validate import COMPUTING, MICROSOFT
 from pipeline.formats.torchscript import android_pytorch
 from pipeline.formats.torchscript.operators import operators as allowed_operators
+from pipeline.system.packages import version_of
 from pipeline.workspace.artifacts import Artifact, Format
 
-# ONNX Runtime 1.29.0, which is pinned for Python, the C++ runner and Android alike. Measured: it
+# ONNX Runtime, which is pinned for Python, the C++ runner and Android alike. Measured: it
 # opens models up to these and refuses the next; a test asks the one that is installed.
 ORT_OPSET, ORT_IR = 26, 13
 # kMaxSupportedFileFormatVersion of caffe2/serialize/versions.h, in torch 1.13.1 as in 2.15.
@@ -130,7 +131,11 @@ _ONNX = {"opset": ORT_OPSET, "ir_version": ORT_IR}
 _SCRIPT = {"torchscript_version": SCRIPT_VERSION}
 TARGETS = (
     Target(
-        "onnxruntime-android", "ONNX Runtime 1.29.0 for Android", "onnx", _ONNX, _not_in_onnxruntime
+        "onnxruntime-android",
+        f"ONNX Runtime {version_of('onnxruntime')} for Android",
+        "onnx",
+        _ONNX,
+        _not_in_onnxruntime,
     ),
     Target(
         "pytorch-android",

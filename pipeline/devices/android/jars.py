@@ -95,11 +95,13 @@ OLDEST = Jar(
 )
 # ONNX Runtime's classes and its libraries for desktops.
 ORT_JVM = Jar(
-    f"com.microsoft.onnxruntime:onnxruntime:{headers.VERSION}",
+    f"com.microsoft.onnxruntime:onnxruntime:{headers.onnxruntime_version()}",
     "5933bbc0c6c4d89afc04bf7c11011de23a947509c1352e5bf5936e62a84e4d10",
 )
 ORT_ANDROID = Jar(
-    f"com.microsoft.onnxruntime:onnxruntime-android:{headers.VERSION}", headers.SHA256, "aar"
+    f"com.microsoft.onnxruntime:onnxruntime-android:{headers.onnxruntime_version()}",
+    headers.SHA256,
+    "aar",
 )
 PYTORCH = (
     Jar(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.runner.headers import onnxruntime_version
+
 FAKE = Path(__file__).parent / "fake_adb.py"
 
 SERIAL = "8A2X0WXYZ"
@@ -93,7 +95,9 @@ def head(artifact: Any, engine: str) -> dict[str, Any]:
         "artifact": artifact.id,
         "sha256": artifact.sha256,
         "engine": engine,
-        "runtime": "ONNX Runtime 1.29.0" if engine != "pytorch" else "PyTorch 1.13.1",
+        "runtime": f"ONNX Runtime {onnxruntime_version()}"
+        if engine != "pytorch"
+        else "PyTorch 1.13.1",
         "threads": 1,
     }
 
