@@ -5,7 +5,7 @@ import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pipeline
 from pipeline.config import NO_WEIGHT_DEPENDS_ON, Config
@@ -15,10 +15,14 @@ from pipeline.runner.sources import Target
 from pipeline.system.imports import reached
 from pipeline.system.packages import version_of
 from pipeline.system.progress import Reporter, Silent
-from pipeline.workspace.artifacts import read_json, sha256_of
+from pipeline.workspace.artifacts import sha256_of
 from pipeline.workspace.folder import StageStatus, Workspace, digest_of, key_of
+from pipeline.workspace.results.base import read_if_there
 from pipeline.workspace.results.record import Ingredients
 from pipeline.workspace.stage import STAGES, Job, Summary
+
+if TYPE_CHECKING:
+    from pipeline.workspace.results.verdict import Verdict
 
 HOME = Path(pipeline.__file__).parent
 MODEL = ("model", "data", "input", "output")  # the sections that say what is computed
@@ -171,10 +175,11 @@ def inputs_of(workspace: Workspace, stage: str) -> Mapping[str, Path]:
     return {name: workspace.stage(name) for name in plan.needs}
 
 
-def verdict_of(workspace: Workspace) -> Mapping[str, Any] | None:
+def verdict_of(workspace: Workspace) -> "Verdict | None":
     """`verify/verdict.json`, None before the first verification."""
-    path = workspace.stage("verify") / "verdict.json"
-    return read_json(path) if path.is_file() else None
+    from pipeline.workspace.results.verdict import VERDICT, Verdict  # not for `pipeline status`
+
+    return read_if_there(workspace.stage("verify") / VERDICT, Verdict)
 
 
 def _check_runtimes(config: Config, stages: Collection[str]) -> None:
@@ -208,26 +213,17 @@ def _make(
     workspace.drop_scratch(plan.stage)
 
 
-def judged(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The rows of compatibility that count: those of the targets that are named."""
-    return [row for row in verdict["compatibility"] if row["judged"]]
-
-
 def _refuse_a_failed_verdict(workspace: Workspace, strict: bool) -> None:
     verdict = verdict_of(workspace)
-    word = verdict["verdict"] if verdict else "fail"
-    if word == "pass" or (word == "inconclusive" and not strict):
+    assert verdict is not None  # verify has just run, or is fresh
+    outcome, rows = verdict.verdict, verdict.judged
+    if outcome == "pass" or (outcome == "inconclusive" and not strict):
         return
-    rows = [*verdict["rows"], *judged(verdict)] if verdict else []
-    failed = [row for row in rows if row["verdict"] == word]
-    lines = [
-        f"\n  {row['artifact']} in {row.get('runtime') or row['target']}: "
-        f"{'; '.join([*row['reasons'], *row.get('open', [])])}"
-        for row in failed
-    ]
-    lacking = "do not answer as the reference does" if word == "fail" else "are not settled"
+    failed = [row for row in rows if row.verdict == outcome]
+    lines = [f"\n  {row.artifact} in {row.where}: {'; '.join(row.why)}" for row in failed]
+    lacking = "do not answer as the reference does" if outcome == "fail" else "are not settled"
     raise VerdictError(
-        f"The verdict is {word}: {len(failed)} of {len(rows)} rows {lacking}.{''.join(lines)}",
+        f"The verdict is {outcome}: {len(failed)} of {len(rows)} rows {lacking}.{''.join(lines)}",
         "Leave the recipe out of [quantize] recipes or widen [verify.tolerances] on purpose; "
         "pipeline package --allow-failed packs it all the same and writes that into the manifest.",
     )
@@ -285,7 +281,7 @@ def _machine(facts: tuple[str, ...]) -> dict[str, Any]:
     from pipeline.system.machine import describe  # reads /proc: only where a stage depends on it
 
     described = describe()
-    return {name: described[name] for name in facts}
+    return {name: getattr(described, name) for name in facts}
 
 
 def _runner(emulate: Sequence[str]) -> str | None:

@@ -30,7 +30,7 @@ from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
 from pipeline.graph.array import Array
-from pipeline.measure.timing.contest import Ratio, ratio_of_medians, turns
+from pipeline.measure.timing.contest import ratio_of_medians, turns
 from pipeline.measure.timing.loop import measure, warm_up
 from pipeline.project.samples import load_samples, stream_batches
 from pipeline.quantize.candidates import Candidate, candidates
@@ -43,6 +43,7 @@ from pipeline.quantize.search.outcome import Outcome
 from pipeline.quantize.search.pursue import pursue
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import read_index, read_signature
+from pipeline.workspace.results.ratio import Ratio
 from pipeline.workspace.stage import Job
 
 # isort: split

@@ -9,14 +9,18 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.workspace.results import record, train
+from pipeline.workspace.results import bench, drift, record, train, verdict
 from pipeline.workspace.results.base import Result
 
 DOCS = Path(__file__).parents[1] / "docs" / "json"
 MODELS: dict[str, type[Result]] = {
+    "bench": bench.Bench,
+    "bench-compare": bench.ComparedBench,
+    "drift": drift.Drift,
     "record": record.Record,
     "train": train.Training,
     "train-profile": train.Profile,
+    "verdict": verdict.Verdict,
 }
 
 

@@ -7,29 +7,28 @@ in turns.
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pipeline.bench.inputs import save
+from pipeline.bench.inputs import SAMPLES, save
 from pipeline.bench.plan import Item, artifacts_of, request
-from pipeline.bench.race import Raced, race
-from pipeline.bench.stage import SAMPLES, control_of, ratio, void
+from pipeline.bench.race import Raced, control_of, race, ratio, warn_if_void
 from pipeline.bundle import Manifest, open_bundle
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature, TensorSpec
-from pipeline.measure.timing.contest import Ratio, Tells
 from pipeline.project.samples import load_samples
 from pipeline.runtimes import usable
 from pipeline.system.machine import describe
 from pipeline.system.progress import Reporter
 from pipeline.workspace.artifacts import Artifact, read_signature
+from pipeline.workspace.results.bench import ComparedBench, ComparedRow, Conditions
+from pipeline.workspace.results.ratio import Ratio, Tells
 from pipeline.workspace.stage import Job
 
 MANIFEST = "manifest.json"
 Files = list[tuple[Artifact, Path]]
 
 
-def compare(job: Job, other: Path) -> dict[str, Any]:
+def compare(job: Job, other: Path) -> ComparedBench:
     """Every artifact that both sides have, in every runtime: `faster`, `slower`, `same` or
     `can't tell` of ours, with the ratio of medians and its interval.
 
@@ -45,20 +44,18 @@ def compare(job: Job, other: Path) -> dict[str, Any]:
             f"{other} has no artifact that this run has: {_ids(theirs)} there, {_ids(ours)} here.",
             "Compare with a run or bundle of the same [export] formats and [quantize] recipes.",
         )
-    found, conditions = _race(job, {"ours": signature, "theirs": their_signature}, pairs)
-    control = control_of(pairs[0][0], found["0 ours"], found["control"])
-    itself = Ratio(**control["ratio"]) if control["ratio"] else None
-    rows = [_row(number, pair, found, itself) for number, pair in enumerate(pairs)]
-    slower = sum(row["tells"] == "slower" for row in rows)
-    result = {
-        "against": str(other),
-        "machine": describe(),
-        "conditions": conditions,
-        "control": control,
-        "void": not control["steady"],
-        "regressions": slower,
-        "rows": rows,
-    }
+    raced, conditions = _race(job, {"ours": signature, "theirs": their_signature}, pairs)
+    control = control_of(pairs[0][0], raced["0 ours"], raced["control"])
+    rows = [_row(number, pair, raced, control.ratio) for number, pair in enumerate(pairs)]
+    result = ComparedBench(
+        against=str(other),
+        machine=describe(),
+        conditions=conditions,
+        control=control,
+        void=not control.steady,
+        regressions=sum(row.tells == "slower" for row in rows),
+        rows=rows,
+    )
     _tell(job.report, result)
     return result
 
@@ -132,9 +129,9 @@ def _ids(files: Files) -> str:
 
 def _race(
     job: Job, signatures: Mapping[str, Signature], pairs: list[tuple[Item, Item]]
-) -> tuple[dict[str, Raced], dict[str, Any]]:
+) -> tuple[dict[str, Raced], Conditions]:
     """Ours and theirs beside each other, so that they meet the same disturbances."""
-    field = {
+    contestants = {
         f"{number} {side}": (item, signatures[side])
         for number, pair in enumerate(pairs)
         for side, item in zip(("ours", "theirs"), pair, strict=True)
@@ -146,35 +143,35 @@ def _race(
     rounds = config.bench.rounds
     with (
         tempfile.TemporaryDirectory(dir=job.scratch) as folder,
-        job.report.bar("compare", len(field) * (1 + rounds)) as bar,
+        job.report.bar("compare", len(contestants) * (1 + rounds)) as bar,
     ):
         save(load_samples(config, "validation", SAMPLES), Path(folder) / "inputs.npz")
         requests = {
             name: request(config, item, signature, None, Path(folder))
-            for name, (item, signature) in field.items()
+            for name, (item, signature) in contestants.items()
         }
         return race(requests, rounds, config.bench.seed, bar)
 
 
 def _row(
-    number: int, pair: tuple[Item, Item], found: Mapping[str, Raced], control: Ratio | None
-) -> dict[str, Any]:
-    ours, theirs = (found[f"{number} {side}"] for side in ("ours", "theirs"))
+    number: int, pair: tuple[Item, Item], raced: Mapping[str, Raced], control: Ratio | None
+) -> ComparedRow:
+    ours, theirs = (raced[f"{number} {side}"] for side in ("ours", "theirs"))
     measured = ratio(ours, theirs)
     item = pair[0]
     assert item.artifact is not None and pair[1].artifact is not None
-    return {
-        "artifact": item.artifact_id,
-        "runtime": item.runtime,
-        "same_file": item.artifact.sha256 == pair[1].artifact.sha256,
-        "p50_ms": ours.row["p50_ms"],
-        "p90_ms": ours.row["p90_ms"],
-        "other_p50_ms": theirs.row["p50_ms"],
-        "other_p90_ms": theirs.row["p90_ms"],
-        "ratio": measured.to_json() if measured else None,
-        "tells": _tells(measured, control),
-        "error": ours.row["error"] or theirs.row["error"],
-    }
+    return ComparedRow(
+        artifact=item.artifact_id,
+        runtime=item.runtime,
+        same_file=item.artifact.sha256 == pair[1].artifact.sha256,
+        p50_ms=ours.figures.p50_ms,
+        p90_ms=ours.figures.p90_ms,
+        other_p50_ms=theirs.figures.p50_ms,
+        other_p90_ms=theirs.figures.p90_ms,
+        ratio=measured,
+        tells=_tells(measured, control),
+        error=ours.figures.error or theirs.figures.error,
+    )
 
 
 def _tells(measured: Ratio | None, control: Ratio | None) -> Tells:
@@ -183,9 +180,8 @@ def _tells(measured: Ratio | None, control: Ratio | None) -> Tells:
     return measured.tells if control.steady else measured.doubted(control).tells
 
 
-def _tell(report: Reporter, result: Mapping[str, Any]) -> None:
-    for row in result["rows"]:
-        if row["error"]:
-            report.warn(f"{row['artifact']} in {row['runtime']} was not measured: {row['error']}")
-    if result["void"]:
-        report.warn(void(result["control"]))
+def _tell(report: Reporter, result: ComparedBench) -> None:
+    for row in result.rows:
+        if row.error:
+            report.warn(f"{row.artifact} in {row.runtime} was not measured: {row.error}")
+    warn_if_void(report, result.control)

@@ -3,7 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+from pipeline.workspace.results.bench import Conditions
 
 STAT = Path("/proc/stat")
 STOLEN = 8  # of the first line of /proc/stat: time that the hypervisor gave to others
@@ -31,10 +33,10 @@ class Ticks:
         return 100 * (self.stolen - before.stolen) / passed if passed > 0 else 0.0
 
 
-def conditions(load: tuple[float, float, float], ticks: Ticks) -> dict[str, Any]:
+def conditions(load: tuple[float, float, float], ticks: Ticks) -> Conditions:
     """From before, as given, to now."""
-    return {
-        "load_average_before": list(load),
-        "load_average_after": list(os.getloadavg()),
-        "steal_percent": Ticks.now().stolen_since(ticks),
-    }
+    return Conditions(
+        load_average_before=list(load),
+        load_average_after=list(os.getloadavg()),
+        steal_percent=Ticks.now().stolen_since(ticks),
+    )

@@ -9,6 +9,7 @@ from pipeline.graph.array import Array
 from pipeline.project.samples import Samples
 
 Row = tuple[Array, ...]
+SAMPLES = 64  # different inputs at least, so that no cache knows the answer
 
 
 def save(samples: Samples, path: Path) -> None:

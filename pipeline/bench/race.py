@@ -3,54 +3,46 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from pipeline.bench.conditions import Ticks, conditions
+from pipeline.bench.plan import Item
 from pipeline.bench.request import Request, Turn
 from pipeline.bench.spawn import Worker
-from pipeline.measure.timing.contest import turns
+from pipeline.measure.timing.contest import ratio_of_medians, turns
 from pipeline.measure.timing.percentiles import summary
-from pipeline.system.progress import Bar
+from pipeline.system.progress import Bar, Reporter
+from pipeline.workspace.results.bench import Conditions, Control, Figures
+from pipeline.workspace.results.ratio import CONTROL, Ratio
 
 LIMIT_S = 1200.0  # a contestant that takes longer is given up
 # Before a contestant's first turn, as MLPerf LoadGen's users do: clocks and caches settle. Before
 # each later one its process has been warm already, and only what was opened anew warms up.
 FIRST_WARM_S, NEXT_WARM_S = 0.5, 0.05
 
-# What a row has where its worker came to no result.
-NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("load_ms", "first_ms", "p50_ms", "p90_ms", "p90_nearest_ms", "p99_ms")),
-    **dict.fromkeys(("threads", "runs", "warmup_runs", "peak_bytes", "baseline_bytes")),
-    "throughput": {},
-    "runner": {},
-}
-
 
 class Raced:
-    """What came of a contestant: a row of figures, and the milliseconds of every run by round."""
+    """What came of a contestant: its figures, and the milliseconds of every run by round."""
 
     def __init__(self, worker: Worker, batch: int, stolen: Sequence[float]) -> None:
         self.turns_ms = worker.turns_ms
         runs = [ms for turn in worker.turns_ms for ms in turn]
-        rates = dict(worker.found["throughput"])
+        rates = dict(worker.throughput)
         if runs:
             rates[str(batch)] = batch * len(runs) / (sum(runs) / 1e3)
-        ascending = dict(sorted(rates.items(), key=lambda rate: int(rate[0])))
-        self.row: dict[str, Any] = {
-            **NOTHING,
-            **worker.found,
+        self.figures = Figures(
+            **worker.figures,
             **(summary(runs) if runs else {}),
-            "batch": batch,
-            "rounds": len(worker.turns_ms),
-            "throughput": ascending,
-            "steal_percent": max(stolen, default=0.0),
-            "error": worker.error,
-        }
+            throughput=dict(sorted(rates.items(), key=lambda rate: int(rate[0]))),
+            batch=batch,
+            rounds=len(worker.turns_ms),
+            steal_percent=max(stolen, default=0.0),
+            error=worker.error,
+        )
 
 
 def race(
     requests: Mapping[str, Request], rounds: int, seed: int, bar: Bar, limit_s: float = LIMIT_S
-) -> tuple[dict[str, Raced], dict[str, Any]]:
+) -> tuple[dict[str, Raced], Conditions]:
     """By name what came of each, and the machine's conditions meanwhile.
 
     The processes are started together, since importing takes longest. From then on one works and
@@ -77,8 +69,38 @@ def race(
             workers[name].turn(Turn(seed + number, warm, last=number == rounds - 1))
             stolen[name].append(Ticks.now().stolen_since(ticks))
             bar.advance()
-        found = {
+        raced = {
             name: Raced(worker, requests[name].batch, stolen[name])
             for name, worker in workers.items()
         }
-    return found, conditions(load, before)
+    return raced, conditions(load, before)
+
+
+def ratio(ours: Raced, theirs: Raced) -> Ratio | None:
+    """Of two contestants' medians; None where one of them has not done all its rounds."""
+    if ours.figures.error or theirs.figures.error:
+        return None
+    return ratio_of_medians(ours.turns_ms, theirs.turns_ms)
+
+
+def control_of(item: Item, first: Raced, again: Raced) -> Control:
+    """The A/A control: the same twice. A method that finds a difference there finds it anywhere."""
+    measured = ratio(first, again)
+    return Control(
+        artifact=item.artifact_id,
+        runtime=item.runtime,
+        ratio=measured,
+        allowed=list(CONTROL),
+        steady=measured.steady if measured else False,
+    )
+
+
+def warn_if_void(report: Reporter, control: Control) -> None:
+    """Why a run says nothing of small differences."""
+    if control.ratio is None:
+        report.warn(f"The measurement is void: {control.trouble}.")
+    elif not control.steady:
+        report.warn(
+            f"The measurement is void: {control.trouble}. Something else is at work here; measure "
+            "again when it is not, or longer ([bench] seconds)."
+        )

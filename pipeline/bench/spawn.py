@@ -16,14 +16,16 @@ from pipeline.bench.request import Request, Turn
 
 
 class Worker:
-    """One contestant. `found` has what its turns told; `turns_ms` the milliseconds of every run,
-    a list for each turn; `error` says what ended it early, else it is None.
+    """One contestant. `figures` are what the first turn measured of a fresh process, by the names
+    of `Figures`, `throughput` samples per second by batch size, `turns_ms` the milliseconds of
+    every run, a list for each turn; `error` says what ended it early, else it is None.
 
     The process and what it may have started are gone when the block is left.
     """
 
     def __init__(self, request: Request, limit_s: float) -> None:
-        self.found: dict[str, Any] = {"throughput": {}}
+        self.figures: dict[str, Any] = {}
+        self.throughput: dict[str, float] = {}
         self.turns_ms: list[list[float]] = []
         self.error: str | None = None
         self._limit_s = limit_s
@@ -90,8 +92,8 @@ class Worker:
         part = dict(message.get("part", {}))
         if "latencies_ms" in part:
             self.turns_ms.append(part.pop("latencies_ms"))
-        self.found["throughput"] |= part.pop("throughput", {})
-        self.found = {**part, **self.found}  # what the first turn found of a fresh process stays
+        self.throughput |= part.pop("throughput", {})
+        self.figures = {**part, **self.figures}
         if "error" in message:
             self.error = message["error"]
         return message

@@ -1,6 +1,7 @@
 """The commands `pipeline android ...`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +11,13 @@ import typer
 from pipeline.cli.options import ConfigFile, Json, Overrides, Wait, Where
 
 if TYPE_CHECKING:
+    from pipeline.cli.console import Terminal
     from pipeline.config import Config
-    from pipeline.devices.android.phone import What
+    from pipeline.devices.android.phone import AnyAnswer, What
+    from pipeline.devices.android.rows import AnyRow
     from pipeline.devices.android.sources import Flavor
+    from pipeline.workspace.artifacts import Artifact
+    from pipeline.workspace.results.base import AnyResult, Result
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -159,47 +164,48 @@ def _asks(name: str, summary: str, example: str, work: "Callable[[_Asked], None]
 
 def _verify(asked: "_Asked") -> None:
     from pipeline.cli import console, tables
+    from pipeline.devices.android.answers import SelfCheck
     from pipeline.devices.android.rows import merge, verdict_rows
     from pipeline.errors import VerdictError
-    from pipeline.verify.verdict import verdict as worst
-
-    def add(verdict: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        verdict["rows"] = merge(verdict["rows"], rows)
-        verdict["verdict"] = worst(verdict["rows"])
+    from pipeline.workspace.results.verdict import VERDICT, Verdict, worst
 
     terminal = console.Terminal(json_only=asked.json)
-    stage = _Stage("verify", "selfcheck", "verdict.json", asked)
-    new, verdict = stage.ask(terminal, verdict_rows, add)
+    stage = _Stage("verify", "selfcheck", asked)
+    with stage.locked():
+        rows = stage.ask(terminal, SelfCheck, verdict_rows)
+        before = stage.read(VERDICT, Verdict)
+        verdict = before.model_copy(update={"rows": merge(before.rows, rows)})
+        outcome = worst(row.verdict for row in verdict.judged)
+        verdict = verdict.model_copy(update={"verdict": outcome})
+        stage.write(VERDICT, verdict, {"rows": len(verdict.rows), "verdict": outcome})
     if asked.json:
-        console.print_json({"rows": new, "verdict": verdict["verdict"]})
+        console.print_json({"rows": [row.to_json() for row in rows], "verdict": outcome})
     else:
-        terminal.show(tables.verdict_table({**verdict, "rows": new}))
-        terminal.show(f"Verdict  {tables.word(verdict['verdict'])}")
-    failed = [row for row in new if row["verdict"] != "pass"]
+        terminal.show(tables.verdict_table(verdict.model_copy(update={"rows": rows})))
+        terminal.show(f"Verdict  {tables.word(outcome)}")
+    failed = [row for row in rows if row.verdict != "pass"]
     if failed:
-        said = "".join(
-            f"\n  {row['artifact']} in {row['runtime']}: {'; '.join(row['reasons'])}"
-            for row in failed
-        )
-        raise VerdictError(f"{len(failed)} of {len(new)} rows of the phone fail.{said}")
+        lines = [f"\n  {row.artifact} in {row.runtime}: {'; '.join(row.reasons)}" for row in failed]
+        raise VerdictError(f"{len(failed)} of {len(rows)} rows of the phone fail.{''.join(lines)}")
 
 
 def _bench(asked: "_Asked") -> None:
     from pipeline.cli import console, tables
+    from pipeline.devices.android.answers import Benchmark
     from pipeline.devices.android.rows import bench_rows, merge
-
-    def add(bench: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        bench["rows"] = merge(bench["rows"], rows)
+    from pipeline.workspace.results.bench import BENCH, Bench
 
     terminal = console.Terminal(json_only=asked.json)
-    new, found = _Stage("bench", "benchmark", "bench.json", asked).ask(terminal, bench_rows, add)
+    stage = _Stage("bench", "benchmark", asked)
+    with stage.locked():
+        rows = stage.ask(terminal, Benchmark, bench_rows)
+        before = stage.read(BENCH, Bench)
+        bench = before.model_copy(update={"rows": merge(before.rows, rows)})
+        stage.write(BENCH, bench, {"rows": len(bench.rows)})
     if asked.json:
-        console.print_json({"rows": new})
+        console.print_json({"rows": [row.to_json() for row in rows]})
     else:
-        terminal.show(tables.bench_table({**found, "rows": new}))
-
-
-Rows = list[dict[str, Any]]
+        terminal.show(tables.bench_table(rows))
 
 
 @dataclass(frozen=True)
@@ -221,43 +227,50 @@ class _Stage:
     """A stage of a workspace that a phone's rows are added to. It must be fresh: what the phone is
     compared with is what the workspace says now."""
 
-    def __init__(self, name: str, question: "What", file: str, asked: _Asked) -> None:
+    def __init__(self, name: str, question: "What", asked: _Asked) -> None:
         from pipeline.devices.android.phone import Question
         from pipeline.workspace.folder import Workspace
 
-        self.name, self.file, self.asked = name, file, asked
+        self.name, self.asked = name, asked
         self.question = Question(question, asked.engine, asked.artifact, asked.threads)
         root = asked.workspace or asked.config.root / "runs" / asked.config.name
         self.workspace: Workspace = Workspace(root)
 
-    def ask(
-        self,
-        terminal: Any,
-        rows_of: Callable[[Any, Any], Rows],
-        add: Callable[[dict[str, Any], Rows], None],
-    ) -> tuple[Rows, dict[str, Any]]:
-        """The new rows, and the whole file with them."""
-        from pipeline.devices.android import adb
-        from pipeline.devices.android.phone import ask_each
-        from pipeline.workspace.artifacts import read_json, write_json
-
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         with self.workspace.lock(f"pipeline android {self.name}", self.asked.wait):
             self._check_fresh()
-            artifacts = self._artifacts()
-            phone = adb.find_phone(self.asked.serial)
-            new: Rows = []
-            for answer in ask_each(phone, self.question, artifacts, self.asked.timeout, terminal):
-                new += rows_of(answer, artifacts)
-            with self.workspace.amend(self.name) as draft:
-                found: dict[str, Any] = read_json(draft.folder / self.file)
-                add(found, new)
-                write_json(draft.folder / self.file, found)
-                draft.summary["rows"] = len(found["rows"])
-                if "verdict" in found:
-                    draft.summary["verdict"] = found["verdict"]
-            return new, found
+            yield
 
-    def _artifacts(self) -> Any:
+    def ask(
+        self,
+        terminal: "Terminal",
+        model: "type[AnyAnswer]",
+        rows_of: "Callable[[AnyAnswer, list[Artifact]], list[AnyRow]]",
+    ) -> "list[AnyRow]":
+        """A row for each artifact that the engine can run."""
+        from pipeline.devices.android import adb
+        from pipeline.devices.android.phone import ask_each
+
+        artifacts, asked = self._artifacts(), self.asked
+        phone = adb.find_phone(asked.serial)
+        answers = ask_each(phone, self.question, artifacts, asked.timeout, terminal, model)
+        return [row for answer in answers for row in rows_of(answer, artifacts)]
+
+    def read(self, file: str, model: "type[AnyResult]") -> "AnyResult":
+        from pipeline.workspace.results.base import read_result
+
+        return read_result(self.workspace.stage(self.name) / file, model)
+
+    def write(self, file: str, result: "Result", summary: dict[str, Any]) -> None:
+        """Into a copy of the stage, which takes its place."""
+        from pipeline.workspace.results.base import write_result
+
+        with self.workspace.amend(self.name) as draft:
+            write_result(draft.folder / file, result)
+            draft.summary |= summary
+
+    def _artifacts(self) -> "list[Artifact]":
         from pipeline.workspace.artifacts import read_index
 
         folders = [self.workspace.stage(stage) for stage in ("export", "quantize")]

@@ -69,12 +69,10 @@ def compare(
     inputs = inputs_of(workspace, "bench")
     result = measure(Job(config, inputs, scratch, scratch, terminal), other)
     if json:
-        console.print_json(result)
+        console.print_json(result.to_json())
     else:
         terminal.show(tables.compare_table(result))
-    slower = [
-        f"{r['artifact']} in {r['runtime']}" for r in result["rows"] if r["tells"] == "slower"
-    ]
+    slower = [f"{r.artifact} in {r.runtime}" for r in result.rows if r.tells == "slower"]
     if slower:
         raise VerdictError(
             f"Slower than {other}: {', '.join(slower)}.",

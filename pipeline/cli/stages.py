@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.run import StageResult
     from pipeline.workspace.folder import Workspace
+    from pipeline.workspace.results.verdict import Verdict
 
 
 class Work:
@@ -66,15 +67,21 @@ def _say_stage(
     terminal: "Terminal", done: "StageResult", workspace: "Workspace", show: bool
 ) -> None:
     from pipeline.cli import tables
-    from pipeline.workspace.artifacts import read_json
+    from pipeline.workspace.results.base import read_result
 
     how = f"{done.seconds:.1f} s" if done.made else "fresh"
     headline = done.summary.get("headline", "")
     terminal.show(f"[bold]{done.stage}[/] [dim]({how})[/] {headline}".rstrip())
     if show and done.stage == "verify":
-        terminal.show(tables.verdict_table(read_json(workspace.stage("verify") / "verdict.json")))
+        from pipeline.workspace.results.verdict import VERDICT, Verdict
+
+        verdict = read_result(workspace.stage("verify") / VERDICT, Verdict)
+        terminal.show(tables.verdict_table(verdict))
     if show and done.stage == "bench":
-        terminal.show(tables.bench_table(read_json(workspace.stage("bench") / "bench.json")))
+        from pipeline.workspace.results.bench import BENCH, Bench
+
+        bench = read_result(workspace.stage("bench") / BENCH, Bench)
+        terminal.show(tables.bench_table(bench.rows))
 
 
 def _report(work: Work) -> Path:
@@ -98,7 +105,7 @@ def _close(work: Work, done: "list[StageResult]", page: Path | None) -> None:
     if all(not stage.made for stage in done):
         work.terminal.show("[green]Everything is fresh: nothing to do.[/]")
     if verdict:
-        work.terminal.show(f"Verdict  {tables.word(verdict['verdict'])}")
+        work.terminal.show(f"Verdict  {tables.word(verdict.verdict)}")
     if packed:
         work.terminal.show(f"Bundle   {packed}")
     if page:
@@ -106,7 +113,11 @@ def _close(work: Work, done: "list[StageResult]", page: Path | None) -> None:
 
 
 def _result(
-    work: Work, done: "list[StageResult]", verdict: Any, bundle: Path | None, page: Path | None
+    work: Work,
+    done: "list[StageResult]",
+    verdict: "Verdict | None",
+    bundle: Path | None,
+    page: Path | None,
 ) -> dict[str, Any]:
     return {
         "workspace": str(work.workspace.root),
@@ -115,7 +126,7 @@ def _result(
             | {"summary": s.summary}
             for s in done
         ],
-        "verdict": verdict["verdict"] if verdict else None,
+        "verdict": verdict.verdict if verdict else None,
         "bundle": str(bundle) if bundle else None,
         "report": str(page) if page else None,
     }

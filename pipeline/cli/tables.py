@@ -11,7 +11,11 @@ from rich.padding import Padding
 from pipeline.cli.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
+    from pipeline.workspace.results.bench import BenchRow, ComparedBench
+    from pipeline.workspace.results.drift import Drift
+    from pipeline.workspace.results.ratio import Ratio
     from pipeline.workspace.results.train import Profile
+    from pipeline.workspace.results.verdict import Verdict, VerdictRow
 
 COLOURS = {
     "pass": "green",
@@ -45,41 +49,41 @@ def status_table(states: Sequence[Mapping[str, Any]]) -> FittedTable:
     return table
 
 
-def verdict_table(verdict: Mapping[str, Any]) -> FittedTable:
+def verdict_table(verdict: "Verdict") -> FittedTable:
     """One row for each artifact in each runtime; every figure is in verdict.json."""
-    metric = verdict["metric"]
-    name = metric["name"] if metric else "metric"
+    metric = verdict.metric
+    name = metric.name if metric else "metric"
     table = _table(
         *("artifact", "runtime", ">max abs", ">SQNR", ">top-1", f">{name}", ">drop", "verdict"),
         least=("top-1", "max abs", "SQNR", name, "drop"),
         has_all="verdict.json",
     )
     if metric:
-        reference = _number(metric["reference"], ".4f")
+        reference = _number(metric.reference, ".4f")
         table.add_row("model", "eager PyTorch", "", "", "", reference, "", "", style="dim")
-    for row in verdict["rows"]:
+    for row in verdict.rows:
         table.add_row(
-            row["artifact"],
+            row.artifact,
             _where(row),
-            _number(row["max_abs"], ".1e"),
-            _number(row["sqnr_db"], ".0f", " dB") if row["max_abs"] else "exact",
-            _number(row["top1"], ".2%"),
-            _number(row["metric"], ".4f"),
-            _number(row["drop"], "+.4f"),
-            word(row["verdict"]),
+            _number(row.max_abs, ".1e"),
+            _number(row.sqnr_db, ".0f", " dB") if row.max_abs else "exact",
+            _number(row.top1, ".2%"),
+            _number(row.metric, ".4f"),
+            _number(row.drop, "+.4f"),
+            word(row.verdict),
         )
     return table
 
 
-def _where(row: Mapping[str, Any]) -> str:
+def _where(row: "VerdictRow | BenchRow") -> str:
     """The runtime, and below it the phone that it ran on: its name may be as long as a line."""
-    return escape(f"{row['runtime']}\n· {row['device']}" if "device" in row else row["runtime"])
+    return escape(f"{row.runtime}\n· {row.device}" if row.device else row.runtime)
 
 
-def drift_table(found: Mapping[str, Any]) -> FittedTable:
+def drift_table(drift: "Drift") -> FittedTable:
     """One row a layer; of many, the bad ones and those around them."""
-    layers, shown = found["layers"], set(found["culprits"])
-    bad = [index for index, layer in enumerate(layers) if layer["verdict"] == "fail"]
+    layers, shown = drift.layers, set(drift.culprits)
+    bad = [index for index, layer in enumerate(layers) if layer.verdict == "fail"]
     near = {index + step for index in (*bad[:20], *shown) for step in (-2, -1, 0, 1)}
     table = _table(
         *("layer", "operator", "compared with", ">SQNR", ">its own", ">max abs", "verdict"),
@@ -88,15 +92,15 @@ def drift_table(found: Mapping[str, Any]) -> FittedTable:
     for index, layer in enumerate(layers):
         if len(layers) > _LONG_TABLE and index not in near and index % (len(layers) // 30 + 1):
             continue
-        broken = f"{layer['not_finite']} not finite" if layer["not_finite"] else None
+        broken = f"{layer.not_finite} not finite" if layer.not_finite else None
         table.add_row(
-            escape(layer["name"]),
-            escape(layer["operator"]),
-            escape(layer["reference"]),
-            broken or _decibels(layer["sqnr_db"], layer["max_abs"]),
-            _decibels(layer["own_db"], layer["own_max_abs"]),
-            _number(layer["max_abs"], ".1e"),
-            word(layer["verdict"]),
+            escape(layer.name),
+            escape(layer.operator),
+            escape(layer.reference),
+            broken or _decibels(layer.sqnr_db, layer.max_abs),
+            _decibels(layer.own_db, layer.own_max_abs),
+            _number(layer.max_abs, ".1e"),
+            word(layer.verdict),
         )
     return table
 
@@ -107,7 +111,7 @@ def _decibels(value: float | None, max_abs: float | None) -> str:
     return f"{value:.0f} dB"
 
 
-def bench_table(bench: Mapping[str, Any]) -> FittedTable:
+def bench_table(rows: "Sequence[BenchRow]") -> FittedTable:
     """p90 first, beside eager PyTorch's own; every figure is in bench.json."""
     table = _table(
         *("artifact", "runtime", ">p90 ms", ">p50 ms", ">times as fast\nas eager"),
@@ -115,51 +119,48 @@ def bench_table(bench: Mapping[str, Any]) -> FittedTable:
         least=("load ms", "peak MB", "samples/s", "p50 ms", "times as fast\nas eager"),
         has_all="bench.json",
     )
-    for row in bench["rows"]:
-        runtime = escape(f"{row['runtime']} (peer)") if row["peer"] else _where(row)
-        if row["error"]:
-            table.add_row(row["artifact"], runtime, "[red]failed[/]")  # a warning says why
+    for row in rows:
+        runtime = escape(f"{row.runtime} (peer)") if row.peer else _where(row)
+        if row.error:
+            table.add_row(row.artifact, runtime, "[red]failed[/]")  # a warning says why
             continue
-        size, rate = max(row["throughput"].items(), key=lambda item: item[1], default=("", None))
+        size, rate = max(row.throughput.items(), key=lambda item: item[1], default=("", None))
         table.add_row(
-            row["artifact"],
+            row.artifact,
             runtime,
-            _number(row["p90_ms"], ".3f"),
-            _number(row["p50_ms"], ".3f"),
+            _number(row.p90_ms, ".3f"),
+            _number(row.p50_ms, ".3f"),
             # A phone against this machine's eager PyTorch says nothing of the artifact.
-            times_as_fast(row["against_eager"])
-            if row["artifact"] != "eager" and "device" not in row
-            else "",
-            _number(row["load_ms"], ".1f"),
+            "" if row.artifact == "eager" or row.device else times_as_fast(row.against_eager),
+            _number(row.load_ms, ".1f"),
             _number(rate, ",.0f", f" (batch {size})"),
-            _number(row["peak_bytes"] and row["peak_bytes"] / 1e6, ",.0f"),
+            _number(row.peak_bytes and row.peak_bytes / 1e6, ",.0f"),
         )
     return table
 
 
-def times_as_fast(ratio: Mapping[str, float] | None) -> str:
+def times_as_fast(ratio: "Ratio | None") -> str:
     """A ratio of times the other way round, with its interval: `3.10 (3.05–3.21)`."""
     if ratio is None:
         return "–"
-    return f"{1 / ratio['ratio']:.2f} ({1 / ratio['high']:.2f}–{1 / ratio['low']:.2f})"
+    return f"{1 / ratio.ratio:.2f} ({1 / ratio.high:.2f}–{1 / ratio.low:.2f})"
 
 
-def compare_table(found: Mapping[str, Any]) -> FittedTable:
+def compare_table(compared: "ComparedBench") -> FittedTable:
     """Ours against theirs, one row for each artifact in each runtime."""
     table = _table(
         *("artifact", "runtime", ">p90 ms", ">p50 ms"),
         *(">other p50", ">ratio of medians", "verdict"),
         least=("p90 ms", "other p50", "p50 ms"),
     )
-    for row in found["rows"]:
-        ratio = row["ratio"]
-        said = f"{ratio['ratio']:.3f} ({ratio['low']:.3f}–{ratio['high']:.3f})" if ratio else "–"
+    for row in compared.rows:
+        ratio = row.ratio
         table.add_row(
-            row["artifact"],
-            row["runtime"],
-            *(_number(row[key], ".3f") for key in ("p90_ms", "p50_ms", "other_p50_ms")),
-            said,
-            word(row["tells"]) + (" [dim](the same file)[/]" if row["same_file"] else ""),
+            row.artifact,
+            row.runtime,
+            *(_number(value, ".3f") for value in (row.p90_ms, row.p50_ms, row.other_p50_ms)),
+            f"{ratio.ratio:.3f} ({ratio.low:.3f}–{ratio.high:.3f})" if ratio else "–",
+            word(row.tells) + (" [dim](the same file)[/]" if row.same_file else ""),
         )
     return table
 

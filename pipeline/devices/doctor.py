@@ -139,8 +139,8 @@ def _package(requirement: Requirement) -> Check:
 
 def _hardware() -> Iterator[Check]:
     facts = machine.describe()
-    yield _int8(facts["arch"], facts["flags"])
-    cores, memory = facts["cores"], facts["memory_bytes"] / 1e9
+    yield _int8(facts.arch, facts.flags)
+    cores, memory = facts.cores, facts.memory_bytes / 1e9
     disk = shutil.disk_usage(Path.cwd()).free / 1e9
     yield _enough("cores", cores, LEAST_CORES, "")
     yield _enough("memory", memory, LEAST_MEMORY_GB, " GB")

@@ -5,14 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.bundle import manifest
-from pipeline.bundle.values import Verdict
 from pipeline.errors import UsageError, VerdictError
 from pipeline.workspace.artifacts import Artifact, read_index, read_json
+from pipeline.workspace.results.verdict import FIGURES, Outcome, Verdict, VerdictRow, worst
 
-VERDICT = "verdict.json"
 HINT = (
     "pipeline verify shows every row; --allow-failed packs all the same and says so in the bundle."
 )
@@ -21,8 +19,6 @@ HINT = (
 ABSOLUTE = re.compile(r"(?<=['\"])(?:[A-Za-z]:)?[/\\][^'\"]*[/\\]|(?<![\w.])(?:/[^/\s'\":]+)+/")
 LONGEST = 1000  # characters of a reason
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -30,37 +26,33 @@ class Choice:
 
     artifact: Artifact
     folder: Path
-    rows: tuple[Row, ...]
+    rows: tuple[VerdictRow, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Outcome:
         """The worst of its rows; `inconclusive` where no runtime ran it."""
         if not self.rows:
             return "inconclusive"
-        found = {row["verdict"] for row in self.rows}
-        words: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
-        return next(word for word in words if word in found)
+        return worst(row.verdict for row in self.rows)
 
 
-def choose(
-    folders: Mapping[str, Path], verdict: Mapping[str, Any], allow_failed: bool
-) -> list[Choice]:
+def choose(folders: Mapping[str, Path], verdict: Verdict, allow_failed: bool) -> list[Choice]:
     """Every artifact, those of export first.
 
     Raises VerdictError if the verdict, or that of an artifact, is `fail`, or no runtime ran it,
     unless `allow_failed`; UsageError if there is none. What is inconclusive is packed as that, and
     no reader takes it by itself.
     """
-    found = [
+    choices = [
         Choice(artifact, folders[stage], _rows_of(verdict, artifact.id))
         for stage in ("export", "quantize")
         for artifact in read_index(folders[stage])
     ]
-    if not found:
+    if not choices:
         raise UsageError("There is no artifact to pack: export made none.", "[export] formats.")
     if not allow_failed:
-        _refuse_what_did_not_pass(verdict["verdict"], found)
-    return found
+        _refuse_what_did_not_pass(verdict.verdict, choices)
+    return choices
 
 
 def held_back(quantize: Path) -> list[str]:
@@ -70,21 +62,21 @@ def held_back(quantize: Path) -> list[str]:
     return [search["held_back"] for search in searches if search["held_back"]]
 
 
-def _refuse_what_did_not_pass(verdict: str, found: Sequence[Choice]) -> None:
-    unproven = [choice for choice in found if choice.verdict == "fail" or not choice.rows]
-    if verdict != "fail" and not unproven:
+def _refuse_what_did_not_pass(outcome: Outcome, choices: Sequence[Choice]) -> None:
+    unproven = [choice for choice in choices if choice.verdict == "fail" or not choice.rows]
+    if outcome != "fail" and not unproven:
         return
     lines = [
-        f"\n  {choice.artifact.id} in {row['runtime']}: {'; '.join(row['reasons'])}"
+        f"\n  {choice.artifact.id} in {row.runtime}: {'; '.join(row.reasons)}"
         for choice in unproven
         for row in choice.rows
-        if row["verdict"] == "fail"
+        if row.verdict == "fail"
     ]
     lines += [
         f"\n  {choice.artifact.id}: no runtime has run it" for choice in unproven if not choice.rows
     ]
-    said = "Not everything has passed" if verdict != "fail" else f"The verdict is {verdict}"
-    raise VerdictError(f"{said}: the bundle is not packed.{''.join(lines)}", HINT)
+    why = "Not everything has passed" if outcome != "fail" else "The verdict is fail"
+    raise VerdictError(f"{why}: the bundle is not packed.{''.join(lines)}", HINT)
 
 
 def entry(choice: Choice, file: manifest.File, outputs: Sequence[str]) -> manifest.Artifact:
@@ -107,35 +99,34 @@ def entry(choice: Choice, file: manifest.File, outputs: Sequence[str]) -> manife
     )
 
 
-def _rows_of(verdict: Mapping[str, Any], artifact_id: str) -> tuple[Row, ...]:
-    return tuple(row for row in verdict["rows"] if row["artifact"] == artifact_id)
+def _rows_of(verdict: Verdict, artifact_id: str) -> tuple[VerdictRow, ...]:
+    return tuple(row for row in verdict.rows if row.artifact == artifact_id)
 
 
-def _over_all_samples(rows: Sequence[Row]) -> list[Row]:
+def _over_all_samples(rows: Sequence[VerdictRow]) -> list[VerdictRow]:
     """A phone has answered the golden samples alone. What it says counts in the verdict, but is no
     result of the bundle, whose bytes do not depend on which phone was at hand."""
-    return [row for row in rows if "device" not in row]
+    return [row for row in rows if row.device is None]
 
 
-def _tolerances(rows: Sequence[Row], outputs: Sequence[str]) -> tuple[manifest.Tolerances, ...]:
+def _tolerances(
+    rows: Sequence[VerdictRow], outputs: Sequence[str]
+) -> tuple[manifest.Tolerances, ...]:
     """One for each output, from the first runtime that answered: they are the same for all."""
     for row in rows:
-        given = {output["name"]: output["tolerances"] for output in row["outputs"]}
-        if all(name in given for name in outputs):
-            return tuple(manifest.Tolerances(**given[name]) for name in outputs)
+        bounds = {output.name: output.tolerances for output in row.outputs}
+        if all(name in bounds for name in outputs):
+            return tuple(manifest.Tolerances(**dict(bounds[name])) for name in outputs)
     return ()
 
 
-def _result(row: Row) -> manifest.Result:
+def _result(row: VerdictRow) -> manifest.Result:
     return manifest.Result(
-        runtime=row["runtime"],
-        verdict=row["verdict"],
-        reasons=tuple(without_paths(reason) for reason in (*row["reasons"], *row["open"])),
-        **{name: finite(row[name]) for name in FIGURES},
+        runtime=row.runtime,
+        verdict=row.verdict,
+        reasons=tuple(without_paths(reason) for reason in row.why),
+        **{name: finite(getattr(row, name)) for name in (*FIGURES, "metric", "drop")},
     )
-
-
-FIGURES = ("max_abs", "max_rel", "cosine", "sqnr_db", "top1", "metric", "drop")
 
 
 def without_paths(text: str) -> str:

@@ -2,12 +2,12 @@
 beside it, and one for whoever packs where no measurement decided."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pipeline.bundle.manifest import Artifact, Manifest
 from pipeline.package.card import plain
 from pipeline.package.measured import Timing, surely_slower
 from pipeline.package.order import Order, Why, fits
+from pipeline.workspace.results.bench import Bench
 
 WHY: dict[Why, str] = {
     "alone": "as the only artifact",
@@ -22,9 +22,7 @@ def reason(order: Order) -> str:
     return f"{_opening(order)}."
 
 
-def figures(
-    order: Order, manifest: Manifest, bench: Mapping[str, Any], timings: Mapping[str, Timing]
-) -> str:
+def figures(order: Order, manifest: Manifest, bench: Bench, timings: Mapping[str, Timing]) -> str:
     """For the card beside the bundle: with how fast, how big and how exact it is."""
     artifact, timing = manifest.artifacts[0], timings.get(order.first.artifact.id)
     parts = [_speed(timing, bench), f"{artifact.bytes:,} bytes", *_exact(artifact, manifest)]
@@ -34,13 +32,13 @@ def figures(
     return f"{_opening(order)}: {', '.join(parts)}."
 
 
-def doubt(order: Order, bench: Mapping[str, Any], timings: Mapping[str, Timing]) -> str | None:
+def doubt(order: Order, bench: Bench, timings: Mapping[str, Timing]) -> str | None:
     """A warning where the rule has put first what a measurement should have. What is made for
     another kind of CPU cannot be measured here."""
-    if order.why != "rule" or not fits(order.first, bench["machine"]["arch"]):
+    if order.why != "rule" or not fits(order.first, bench.machine.arch):
         return None
     first, faster = order.first.artifact.id, _faster(order, timings)
-    if bench.get("void"):
+    if bench.void:
         more = f", though {faster} was faster in it" if faster else ""
         why = f"the measurement is void{more}: pipeline bench --force measures again"
     else:
@@ -50,16 +48,16 @@ def doubt(order: Order, bench: Mapping[str, Any], timings: Mapping[str, Timing])
 
 def _opening(order: Order) -> str:
     artifact = order.first.artifact
-    said = f"**{plain(artifact.id)} ships first**, {WHY[order.why]}"
+    opening = f"**{plain(artifact.id)} ships first**, {WHY[order.why]}"
     if order.first.verdict == "pass":
-        return said
-    return f"{said}; its verdict is {order.first.verdict}, so that no program takes it by itself"
+        return opening
+    return f"{opening}; its verdict is {order.first.verdict}, so that no program takes it by itself"
 
 
-def _speed(timing: Timing | None, bench: Mapping[str, Any]) -> str:
+def _speed(timing: Timing | None, bench: Bench) -> str:
     if timing is None:
         return "no time measured here"
-    void = " in a void measurement" if bench.get("void") else ""
+    void = " in a void measurement" if bench.void else ""
     return f"{timing.p50_ms:.3g} ms (p50 in {timing.runtime}){void}"
 
 

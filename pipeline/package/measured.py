@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.measure.timing.contest import CONTROL, Ratio, ratio_of_medians
+from pipeline.measure.timing.contest import ratio_of_medians
 from pipeline.runtimes import RUNTIMES
+from pipeline.workspace.results.bench import LATENCIES, Bench
+from pipeline.workspace.results.ratio import CONTROL, Ratio
 
-LATENCIES = "latencies.npz"
 NOISE = 1.05  # times as long: where no rounds are at hand, less is within noise
 
 
@@ -42,12 +43,12 @@ def surely_slower(one: Timing, other: Timing) -> bool:
     return (ratio.doubted(one.control) if one.control else ratio).tells == "slower"
 
 
-def tells_nothing(bench: Mapping[str, Any]) -> bool:
+def tells_nothing(bench: Bench) -> bool:
     """Whether the measurement is void, and nobody knows by how much."""
-    return bool(bench.get("void")) and _control(bench) is None
+    return bench.void and _control(bench) is None
 
 
-def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -> dict[str, Timing]:
+def best_timings(bench: Bench, folder: Path, ids: Collection[str]) -> dict[str, Timing]:
     """Of each of the artifacts `ids` that was measured here, its fastest row (by p50).
 
     The rows of the C++ runner count, since programs run a bundle in it, without Python around the
@@ -58,29 +59,28 @@ def best_timings(bench: Mapping[str, Any], folder: Path, ids: Collection[str]) -
     rows: tuple[dict[str, Timing], dict[str, Timing]] = ({}, {})
     for name, timing in _rows(bench, folder / LATENCIES):
         if name in ids:
-            found = rows[RUNTIMES[timing.runtime].program]
-            if name not in found or timing.p50_ms < found[name].p50_ms:
-                found[name] = timing
+            fastest = rows[RUNTIMES[timing.runtime].program]
+            if name not in fastest or timing.p50_ms < fastest[name].p50_ms:
+                fastest[name] = timing
     python, cpp = rows
     return cpp if len(cpp) >= len(python) else python
 
 
-def _rows(bench: Mapping[str, Any], latencies: Path) -> list[tuple[str, Timing]]:
+def _rows(bench: Bench, latencies: Path) -> list[tuple[str, Timing]]:
     arrays = dict(np.load(latencies)) if latencies.is_file() else {}
     control = _control(bench)
     return [
-        (row["artifact"], Timing(row["runtime"], row["p50_ms"], _turns(arrays, number), control))
-        for number, row in enumerate(bench["rows"])
-        if row["runtime"] in RUNTIMES
-        and row["p50_ms"] is not None
-        and not (row["error"] or row.get("peer") or "device" in row)
+        (row.artifact, Timing(row.runtime, row.p50_ms, _turns(arrays, number), control))
+        for number, row in enumerate(bench.rows)
+        if row.runtime in RUNTIMES
+        and row.p50_ms is not None
+        and not (row.error or row.peer or row.device)
     ]
 
 
-def _control(bench: Mapping[str, Any]) -> Ratio | None:
+def _control(bench: Bench) -> Ratio | None:
     """Of a void measurement what its control came to, where that is known."""
-    known = (bench.get("control") or {}).get("ratio")
-    return Ratio(**known) if bench.get("void") and known else None
+    return bench.control.ratio if bench.void else None
 
 
 def _turns(arrays: Mapping[str, Any], number: int) -> tuple[Sequence[float], ...]:

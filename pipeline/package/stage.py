@@ -4,7 +4,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline import __version__
 from pipeline.bundle import Bundle, Manifest, open_bundle, write_file, write_manifest
@@ -15,7 +14,7 @@ from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.graph.signature import Signature
 from pipeline.measure.task_metric import threshold
 from pipeline.package.card import model_card
-from pipeline.package.choice import VERDICT, Choice, choose, entry, finite, held_back
+from pipeline.package.choice import Choice, choose, entry, finite, held_back
 from pipeline.package.first import doubt, figures, reason
 from pipeline.package.golden import write_golden
 from pipeline.package.measured import Timing, best_timings, tells_nothing
@@ -24,10 +23,12 @@ from pipeline.package.proof import failures, program_failures
 from pipeline.package.timings import latency
 from pipeline.system.packages import version_of
 from pipeline.system.progress import Bar
-from pipeline.workspace.artifacts import read_json, read_signature
+from pipeline.workspace.artifacts import read_signature
+from pipeline.workspace.results.base import read_result
+from pipeline.workspace.results.bench import BENCH, Bench
+from pipeline.workspace.results.verdict import VERDICT, Verdict
 from pipeline.workspace.stage import Job, Summary
 
-BENCH = "bench.json"
 CARD = "MODEL-CARD.md"
 README = "README.md"
 LABELS = "labels.txt"
@@ -45,9 +46,9 @@ class Packed:
 
 def package(job: Job) -> Summary:
     config = job.config
-    verdict = read_json(job.inputs["verify"] / VERDICT)
+    verdict = read_result(job.inputs["verify"] / VERDICT, Verdict)
     signature = read_signature(job.inputs["export"])
-    bench = read_json(job.inputs["bench"] / BENCH)
+    bench = read_result(job.inputs["bench"] / BENCH, Bench)
     chosen = choose(job.inputs, verdict, config.package.allow_failed)
     timings = _timings(job, bench, chosen)
     ordered = _ordered(job, bench, chosen, timings)
@@ -60,7 +61,7 @@ def package(job: Job) -> Summary:
         for choice in choices:
             artifacts.append(_pack(choice, folder, signature))
             bar.advance(1, choice.artifact.file)
-        train, pool = job.inputs["train"], verdict["samples"]
+        train, pool = job.inputs["train"], verdict.samples
         golden, files = write_golden(config, train, signature, pool, folder)
         bar.advance(1, "golden samples")
         if labels:
@@ -82,43 +83,43 @@ def package(job: Job) -> Summary:
     return _summary(bundle)
 
 
-def _timings(job: Job, bench: Mapping[str, Any], choices: Sequence[Choice]) -> Mapping[str, Timing]:
+def _timings(job: Job, bench: Bench, choices: Sequence[Choice]) -> Mapping[str, Timing]:
     """Of what was made for the CPU that `bench` ran on, or for any."""
-    here = bench["machine"]["arch"]
+    here = bench.machine.arch
     ids = {choice.artifact.id for choice in choices if fits(choice, here)}
     return best_timings(bench, job.inputs["bench"], ids)
 
 
 def _ordered(
-    job: Job, bench: Mapping[str, Any], choices: Sequence[Choice], timings: Mapping[str, Timing]
+    job: Job, bench: Bench, choices: Sequence[Choice], timings: Mapping[str, Timing]
 ) -> Order:
     """A measurement that is void by nobody knows how much orders nothing."""
     counted = {} if tells_nothing(bench) else timings
-    return order(choices, counted, bench["machine"]["arch"], job.config.package.first)
+    return order(choices, counted, bench.machine.arch, job.config.package.first)
 
 
 def _prove(job: Job, bundle: Bundle, bar: Bar) -> None:
     """Raises VerdictError if an artifact that passed would fail on the bundle's golden samples."""
-    found: list[str] = []
+    broken: list[str] = []
     for artifact in bundle.manifest.artifacts:
-        found += failures(bundle, artifact)
+        broken += failures(bundle, artifact)
         bar.advance(1, artifact.id)
-    found += program_failures(bundle)
-    if not found:
+    broken += program_failures(bundle)
+    if not broken:
         return
-    said = "".join(f"\n  {line}" for line in found)
+    lines = "".join(f"\n  {line}" for line in broken)
     if not job.config.package.allow_failed:
         raise VerdictError(
-            f"On the golden samples alone, what had passed fails:{said}",
+            f"On the golden samples alone, what had passed fails:{lines}",
             "More of them say more: [package] golden. --allow-failed packs all the same.",
         )
-    job.report.warn(f"On the golden samples alone, what had passed fails:{said}")
+    job.report.warn(f"On the golden samples alone, what had passed fails:{lines}")
 
 
 def _manifest(
     config: Config,
     signature: Signature,
-    verdict: Mapping[str, Any],
+    verdict: Verdict,
     packed: Packed,
     held: Sequence[str],
 ) -> Manifest:
@@ -129,8 +130,8 @@ def _manifest(
         version=config.version,
         description=_description(config, held),
         license=config.package.license.strip(),
-        verdict=verdict["verdict"],
-        allow_failed=_not_all_pass(verdict["verdict"], packed.artifacts),
+        verdict=verdict.verdict,
+        allow_failed=_not_all_pass(verdict.verdict, packed.artifacts),
         inputs=_inputs(config, signature),
         outputs=_outputs(config, signature, labels),
         artifacts=packed.artifacts,
@@ -233,20 +234,22 @@ def _outputs(config: Config, signature: Signature, labels: str | None) -> tuple[
     )
 
 
-def _verified(verdict: Mapping[str, Any]) -> parts.Verified:
-    metric, machine = verdict["metric"], verdict["machine"]
-    if metric is not None:
-        metric = parts.Metric(
-            name=metric["name"], goal=metric["goal"], reference=finite(metric["reference"])
-        )
+def _verified(verdict: Verdict) -> parts.Verified:
     return parts.Verified(
-        samples=verdict["samples"],
-        synthetic=verdict["synthetic"],
-        threads=verdict["threads"],
-        arch=machine["arch"],
-        flags=tuple(machine["flags"]),
-        metric=metric,
+        samples=verdict.samples,
+        synthetic=verdict.synthetic,
+        threads=verdict.threads,
+        arch=verdict.machine.arch,
+        flags=tuple(verdict.machine.flags),
+        metric=_metric(verdict),
     )
+
+
+def _metric(verdict: Verdict) -> parts.Metric | None:
+    metric = verdict.metric
+    if metric is None:
+        return None
+    return parts.Metric(name=metric.name, goal=metric.goal, reference=finite(metric.reference))
 
 
 def _producer() -> parts.Producer:

@@ -1,5 +1,6 @@
 """Two runs beside each other."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config import Config
@@ -8,6 +9,11 @@ from pipeline.report.evidence import Evidence, gather
 from pipeline.report.page import headline, training_plots
 from pipeline.report.template import render
 from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.bench import BenchRow
+from pipeline.workspace.results.verdict import VerdictRow
+
+Key = tuple[str, str]  # artifact, where it ran
+Columns = tuple[tuple[str, str, float], ...]
 
 # (heading, key of the row, format, factor) of what is put side by side
 JUDGED = (("metric", "{:.4f}", 1.0), ("sqnr_db", "{:.1f}", 1.0))
@@ -24,10 +30,10 @@ def comparison_of(config: Config, ours: Workspace, other: Workspace) -> str:
             "sides": [
                 {
                     "name": name,
-                    "verdict": (found.verdict or {}).get("verdict"),
+                    "verdict": found.verdict.verdict if found.verdict else None,
                     "headline": headline(found.verdict),
                     "machine": _machine(found),
-                    "void": bool(found.bench and found.bench["void"]),
+                    "void": bool(found.bench and found.bench.void),
                     "training": training_plots(found),
                     "latency": _latency_plot(found),
                 }
@@ -41,27 +47,36 @@ def comparison_of(config: Config, ours: Workspace, other: Workspace) -> str:
 
 def _rows(before: Evidence, after: Evidence) -> list[dict[str, Any]]:
     """One for each artifact in each runtime of either side; figures are (before, after) as text."""
-    judged = [_by_key((side.verdict or {}).get("rows", [])) for side in (before, after)]
-    measured = [_by_key((side.bench or {}).get("rows", [])) for side in (before, after)]
-    keys = dict.fromkeys(key for side in (*judged, *measured) for key in side)
+    judged = [{_key(row): row for row in side.verdict_rows} for side in (before, after)]
+    measured = [
+        {_key(row): row for row in side.bench_rows if not row.peer} for side in (before, after)
+    ]
+    keys = {key: None for side in judged for key in side}
+    keys |= {key: None for side in measured for key in side}
     return [
         {
             "artifact": artifact,
             "runtime": runtime,
-            "verdicts": [side.get(key, {}).get("verdict", "–") for side in judged],
-            "figures": [
-                [_figure(side.get(key, {}).get(name), form, factor) for side in of]
-                for of, columns in ((judged, JUDGED), (measured, MEASURED))
-                for name, form, factor in columns
-            ],
+            "verdicts": [side[key].verdict if key in side else "–" for side in judged],
+            "figures": _figures(judged, key, JUDGED) + _figures(measured, key, MEASURED),
         }
         for key in keys
         for artifact, runtime in [key]
     ]
 
 
-def _by_key(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(row["artifact"], row["runtime"]): row for row in rows if not row.get("peer")}
+def _figures(
+    sides: Sequence[Mapping[Key, VerdictRow | BenchRow]], key: Key, columns: Columns
+) -> list[list[str]]:
+    """For each column what both sides have of it."""
+    return [
+        [_figure(getattr(side.get(key), name, None), form, factor) for side in sides]
+        for name, form, factor in columns
+    ]
+
+
+def _key(row: VerdictRow | BenchRow) -> Key:
+    return row.artifact, row.where
 
 
 def _figure(value: float | None, form: str, factor: float) -> str:
@@ -82,12 +97,11 @@ def _sizes(before: Evidence, after: Evidence) -> list[tuple[str, list[str], bool
 
 
 def _machine(found: Evidence) -> str:
-    machine = (found.bench or found.verdict or {}).get("machine")
-    return f"{machine['cpu']}, {machine['cores']} cores" if machine else "unknown"
+    return f"{found.machine.cpu}, {found.machine.cores} cores" if found.machine else "unknown"
 
 
 def _latency_plot(found: Evidence) -> str | None:
     if found.bench is None or not found.latencies:
         return None
-    names = [f"{row['artifact']} · {row['runtime']}" for row in found.bench["rows"]]
+    names = [f"{row.artifact} · {row.where}" for row in found.bench_rows]
     return plots.latencies(names, found.latencies)

@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import OutdatedError
+from pipeline.system.machine import Machine
 from pipeline.workspace.artifacts import Artifact, read_index, read_json
 from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.base import AnyResult, read_if_there
+from pipeline.workspace.results.bench import BENCH, LATENCIES, Bench, BenchRow
+from pipeline.workspace.results.drift import DRIFT, Drift
 from pipeline.workspace.results.record import Record
+from pipeline.workspace.results.verdict import VERDICT, Verdict, VerdictRow
 from pipeline.workspace.stage import STAGES
 
 Array = NDArray[Any]
@@ -21,55 +27,73 @@ Json = dict[str, Any]
 class Evidence:
     """`latencies` are the milliseconds of every run and `rounds` how many each round has, an entry
     for each row of `bench`; `samples` and `pictures` what docs/parity.md says that verify leaves;
-    `drift` by artifact."""
+    `drift` by artifact. `outdated` are files that another version of this program has written:
+    they are not shown."""
 
     records: dict[str, Record]
     artifacts: dict[str, tuple[Artifact, Path]]
     history: list[Json]
-    verdict: Json | None
-    bench: Json | None
+    verdict: Verdict | None
+    bench: Bench | None
     latencies: list[Array]
     rounds: list[Array]
     samples: dict[str, Array]
     pictures: dict[int, Array]
-    drift: dict[str, Json]
+    drift: dict[str, Drift]
     candidates: list[Json]
     searches: list[Json]
     chosen: str | None
-    labels: list[str] | None
+    outdated: list[str]
+
+    @property
+    def verdict_rows(self) -> list[VerdictRow]:
+        return self.verdict.rows if self.verdict else []
+
+    @property
+    def bench_rows(self) -> list[BenchRow]:
+        return self.bench.rows if self.bench else []
+
+    @property
+    def machine(self) -> Machine | None:
+        made = self.bench or self.verdict
+        return made.machine if made else None
 
 
 def gather(workspace: Workspace) -> Evidence:
-    verify, bench = workspace.stage("verify"), workspace.stage("bench")
+    verify, folder = workspace.stage("verify"), workspace.stage("bench")
     records = {stage: workspace.record(stage) for stage in STAGES}
-    verdict = _rows_named(_json(verify / "verdict.json"))
-    measured = _rows_named(_json(bench / "bench.json"))
-    if measured is not None and "control" not in measured:
-        measured = None  # of an older version, which measured otherwise
+    outdated: list[str] = []
+    bench = _read(folder / BENCH, Bench, outdated)
+    drifts = [_read(path, Drift, outdated) for path in sorted(verify.glob(DRIFT))]
     quantized = _json(workspace.stage("quantize") / "quantize.json") or {}
     return Evidence(
         records={stage: record for stage, record in records.items() if record is not None},
         artifacts=_artifacts(workspace),
         history=_lines(workspace.stage("train") / "metrics.jsonl"),
-        verdict=verdict,
-        bench=measured,
-        latencies=_by_row(bench / "latencies.npz", measured, "ms"),
-        rounds=_by_row(bench / "latencies.npz", measured, "rounds"),
+        verdict=_read(verify / VERDICT, Verdict, outdated),
+        bench=bench,
+        latencies=_by_row(folder / LATENCIES, bench, "ms"),
+        rounds=_by_row(folder / LATENCIES, bench, "rounds"),
         samples=_arrays(verify / "samples.npz"),
         pictures={
             int(name.removeprefix("sample.")): picture
             for name, picture in _arrays(verify / "pictures.npz").items()
         },
-        drift={
-            str(found["artifact"]): found
-            for path in sorted(verify.glob("drift.*.json"))
-            if (found := _json(path)) is not None
-        },
+        drift={drift.artifact: drift for drift in drifts if drift is not None},
         candidates=quantized.get("candidates", []),
         searches=quantized.get("searches", []),
         chosen=_chosen(workspace),
-        labels=(verdict or {}).get("labels"),
+        outdated=outdated,
     )
+
+
+def _read(path: Path, model: type[AnyResult], outdated: list[str]) -> AnyResult | None:
+    """None, and its name in `outdated`, for what another version has written."""
+    try:
+        return read_if_there(path, model)
+    except OutdatedError:
+        outdated.append(f"{path.parent.name}/{path.name}")
+        return None
 
 
 def _artifacts(workspace: Workspace) -> dict[str, tuple[Artifact, Path]]:
@@ -90,27 +114,19 @@ def _chosen(workspace: Workspace) -> str | None:
     return None
 
 
-def _rows_named(found: Json | None) -> Json | None:
-    """A phone's rows are of a runtime on that phone: two phones are two columns."""
-    for row in (found or {}).get("rows", []):
-        if "device" in row:
-            row["runtime"] = f"{row['runtime']} · {row['device']}"
-    return found
-
-
-def _by_row(path: Path, bench: Json | None, what: str) -> list[Array]:
+def _by_row(path: Path, bench: Bench | None, what: str) -> list[Array]:
     arrays = _arrays(path)
     if bench is None or not arrays:
         return []
     return [
         arrays[f"{number}.{what}"] if f"{number}.{what}" in arrays else _of_a_phone(row, what)
-        for number, row in enumerate(bench["rows"])
+        for number, row in enumerate(bench.rows)
     ]
 
 
-def _of_a_phone(row: Json, what: str) -> Array:
+def _of_a_phone(row: BenchRow, what: str) -> Array:
     """A phone's latencies stand in its row, all of one round; a row that failed has none."""
-    times = row.get("latencies_ms", [])
+    times = row.latencies_ms or []
     return np.array(times, np.float64) if what == "ms" else np.array([len(times)], np.int64)
 
 

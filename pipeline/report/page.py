@@ -1,6 +1,5 @@
 """The page of one run: what the evidence comes to, handed to the template."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,12 @@ from pipeline.report.evidence import Evidence, gather
 from pipeline.report.template import render
 from pipeline.report.tradeoff import Point, artifact_points, front
 from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.bench import Bench
+from pipeline.workspace.results.verdict import Verdict, VerdictRow
 from pipeline.workspace.stage import STAGES
 
 LAYERS = 12  # shown by name in the plot of sizes
 NEVER = 101  # classes from which a confusion matrix is no picture any more
-
-Json = Mapping[str, Any]
 
 
 def page_of(config: Config, workspace: Workspace) -> str:
@@ -25,12 +24,13 @@ def page_of(config: Config, workspace: Workspace) -> str:
     context: dict[str, Any] = {
         "config": config,
         "headline": headline(verdict),
+        "outdated": found.outdated,
         "verdict": verdict,
-        "metric_name": ((verdict or {}).get("metric") or {}).get("name", "metric"),
-        "compatibility": (verdict or {}).get("compatibility", []),
+        "metric_name": verdict.metric.name if verdict and verdict.metric else "metric",
+        "compatibility": verdict.compatibility if verdict else [],
         "bench": bench,
         "void": _void(bench),
-        "machine": (bench or verdict or {}).get("machine"),
+        "machine": found.machine,
         "artifacts": [artifact for artifact, _ in found.artifacts.values()],
         "chosen": found.chosen,
         "stages": [(found.records[stage], stage) for stage in STAGES if stage in found.records],
@@ -48,28 +48,35 @@ def page_of(config: Config, workspace: Workspace) -> str:
     )  # fmt: skip
 
 
-def headline(verdict: Json | None) -> str:
+def headline(verdict: Verdict | None) -> str:
     """The verdict in one sentence."""
     if verdict is None:
         return "Nothing has been verified yet."
-    rows = verdict["rows"]
-    told = f"{verdict['samples']} {'synthetic' if verdict['synthetic'] else 'validation'} samples"
-    failed = [row for row in rows if row["verdict"] == "fail"]
-    unsure = [row for row in rows if row["verdict"] == "inconclusive"]
+    rows, count = verdict.rows, len(verdict.rows)
+    samples = f"{verdict.samples} {'synthetic' if verdict.synthetic else 'validation'} samples"
+    failed = [row for row in rows if row.verdict == "fail"]
+    unsure = [row for row in rows if row.verdict == "inconclusive"]
     if failed:
-        return f"{len(failed)} of {len(rows)} rows fail on {told}: {_names(failed)}."
+        fail = "fails" if len(failed) == 1 else "fail"
+        return f"{len(failed)} of {count} rows {fail} on {samples}: {_names(failed)}."
     if unsure:
-        return f"{len(unsure)} of {len(rows)} rows cannot be told on {told}: {_names(unsure)}."
-    if verdict["verdict"] == "fail":
-        return f"All {len(rows)} rows answer as eager PyTorch does, on {told}; a target that is " \
-            "asked for cannot run one of the artifacts."  # fmt: skip
-    here = sum("device" not in row for row in rows)
-    phones = len(rows) - here
+        are = "is" if len(unsure) == 1 else "are"
+        return f"{len(unsure)} of {count} rows {are} undecided on {samples}: {_names(unsure)}."
+    if verdict.verdict == "fail":
+        return (
+            f"{_all(count)} eager PyTorch does, on {samples}, but a target that was asked for "
+            "cannot run one of the artifacts."
+        )
+    here = sum(row.device is None for row in rows)
+    phones = count - here
     also = f" On phones {phones} more {'does' if phones == 1 else 'do'}, on the golden samples."
     return (
-        f"All {here} rows answer as eager PyTorch does, on {told} and on edge inputs."
-        f"{also if phones else ''}"
+        f"{_all(here)} eager PyTorch does, on {samples} and on edge inputs.{also if phones else ''}"
     )
+
+
+def _all(rows: int) -> str:
+    return "The one row answers as" if rows == 1 else f"All {rows} rows answer as"
 
 
 def training_plots(found: Evidence) -> list[str]:
@@ -81,33 +88,30 @@ def training_plots(found: Evidence) -> list[str]:
     return [svg for svg in drawn if svg]
 
 
-def _names(rows: list[Json]) -> str:
-    return ", ".join(f"{row['artifact']} in {row['runtime']}" for row in rows)
+def _names(rows: list[VerdictRow]) -> str:
+    return ", ".join(f"{row.artifact} in {row.where}" for row in rows)
 
 
-def _void(bench: Json | None) -> str | None:
+def _void(bench: Bench | None) -> str | None:
     """Why the measurement says nothing of small differences."""
-    if bench is None or not bench["void"]:
+    if bench is None or not bench.void:
         return None
-    control = bench["control"]
-    name = f"{control['artifact']} in {control['runtime']}"
-    if control["ratio"] is None:
-        return f"The control, {name} twice, was not measured."
-    low, high = control["allowed"]
+    trouble = bench.control.trouble
+    if bench.control.ratio is None:
+        return f"{trouble[:1].upper()}{trouble[1:]}."
     return (
-        f"{name} against itself came to {control['ratio']['ratio']:.3f}, outside "
-        f"{low:g} to {high:g}: "
-        "something else was at work. Take no small difference for one; measure again."
+        f"{trouble}: something else was at work. Small differences mean nothing here; "
+        "measure again."
     )
 
 
 def _matrix(found: Evidence) -> dict[str, Any]:
     """Artifact × runtime, from what was verified and what was measured."""
-    judged = {(r["artifact"], r["runtime"]): r for r in (found.verdict or {}).get("rows", [])}
+    judged = {(row.artifact, row.where): row for row in found.verdict_rows}
     measured = {
-        (r["artifact"], r["runtime"]): r
-        for r in (found.bench or {}).get("rows", [])
-        if r["artifact"] != "eager" and not r["peer"]
+        (row.artifact, row.where): row
+        for row in found.bench_rows
+        if row.artifact != "eager" and not row.peer
     }
     keys = dict.fromkeys([*judged, *measured])
     runtimes = list(dict.fromkeys(runtime for _, runtime in keys))
@@ -117,10 +121,10 @@ def _matrix(found: Evidence) -> dict[str, Any]:
         if row is None and key not in measured:
             return None
         return {
-            "verdict": row["verdict"] if row else None,
-            "metric": row["metric"] if row else None,
+            "verdict": row.verdict if row else None,
+            "metric": row.metric if row else None,
             "closeness": _closeness(row) if row else "",
-            "p90_ms": measured[key]["p90_ms"] if key in measured else None,
+            "p90_ms": measured[key].p90_ms if key in measured else None,
         }
 
     artifacts = dict.fromkeys(artifact for artifact, _ in keys)
@@ -128,20 +132,20 @@ def _matrix(found: Evidence) -> dict[str, Any]:
     return {"matrix": rows, "runtimes": runtimes}
 
 
-def _closeness(row: Json) -> str:
-    if row["max_abs"] == 0:
+def _closeness(row: VerdictRow) -> str:
+    if row.max_abs == 0:
         return "exact"
-    return f"SQNR {row['sqnr_db']:.0f} dB" if row["sqnr_db"] is not None else ""
+    return f"SQNR {row.sqnr_db:.0f} dB" if row.sqnr_db is not None else ""
 
 
 def _tradeoff(found: Evidence) -> dict[str, Any]:
     if found.verdict is None or found.bench is None:
         return {"tradeoff_plot": None, "points": [], "on_front": set()}
-    metric = found.verdict["metric"] or {}
+    metric = found.verdict.metric
     artifacts = [artifact for artifact, _ in found.artifacts.values()]
     points = artifact_points(artifacts, found.verdict, found.bench, found.chosen)
     points += [Point(**candidate) for candidate in found.candidates]
-    goal, name = metric.get("goal", "max"), metric.get("name", "no metric")
+    goal, name = (metric.goal, metric.name) if metric else ("max", "no metric")
     on_front = front(points, goal)
     svg = plots.tradeoff(points, on_front, name) if points else None
     return {"tradeoff_plot": svg, "points": points, "on_front": on_front}
@@ -150,11 +154,11 @@ def _tradeoff(found: Evidence) -> dict[str, Any]:
 def _parity(found: Evidence) -> dict[str, Any]:
     if found.verdict is None:
         return {"closeness_plot": None, "histogram_plot": None, "samples_known": False}
-    rows, kept = found.verdict["rows"], found.samples
+    rows, kept = found.verdict.rows, found.samples
     drawn = None
     if kept:
         counts = kept["histogram"]  # a phone's rows, behind those of verify, have none
-        names = [f"{row['artifact']} · {row['runtime']}" for row in rows[: len(counts)]]
+        names = [f"{row.artifact} · {row.where}" for row in rows[: len(counts)]]
         drawn = plots.histograms(names, counts, kept["histogram_edges"])
     return {
         "closeness_plot": plots.closeness(rows),
@@ -167,12 +171,12 @@ def _samples(found: Evidence) -> dict[str, Any]:
     nothing: dict[str, Any] = {"confusion_plots": [], "confused": [], "disagreements": []}
     if found.verdict is None or "row_class" not in found.samples:
         return {"mistakes": False, **nothing}
-    kept, rows = found.samples, found.verdict["rows"]
+    kept, rows, names = found.samples, found.verdict.rows, found.verdict.labels or []
     known = [kept["reference_class"], kept["row_class"]]
     known += [kept["target"]] if "target" in kept else []
     classes = 1 + max(int(array.max()) for array in known)
-    labels = [*(found.labels or [])[:classes]]
-    labels += [str(index) for index in range(len(labels), max(classes, len(found.labels or [])))]
+    labels = [*names[:classes]]
+    labels += [str(index) for index in range(len(labels), max(classes, len(names)))]
     result = {**nothing, "mistakes": True}
     if "target" in kept:
         eager = samples.confusion(kept["target"], kept["reference_class"], len(labels))
@@ -191,8 +195,8 @@ def _confusions(found: Evidence, eager: Any, labels: list[str]) -> list[str]:
     worst = int(np.argmin((answered == target).sum(axis=1)))
     matrix = samples.confusion(target, answered[worst], len(labels))
     if not np.array_equal(matrix, eager):
-        row = found.verdict["rows"][worst]
-        title = f"Confusion: {row['artifact']} in {row['runtime']}, the row with the fewest right"
+        row = found.verdict.rows[worst]
+        title = f"Confusion: {row.artifact} in {row.where}, the row with the fewest right"
         drawn.append(plots.confusion(matrix, labels, title))
     return drawn
 
@@ -200,8 +204,7 @@ def _confusions(found: Evidence, eager: Any, labels: list[str]) -> list[str]:
 def _speed(found: Evidence) -> dict[str, Any]:
     if found.bench is None or not any(len(ms) for ms in found.latencies):
         return {"latency_plot": None, "rounds_plot": None}
-    rows = found.bench["rows"]
-    names = [f"{row['artifact']} · {row['runtime']}" for row in rows]
+    names = [f"{row.artifact} · {row.where}" for row in found.bench_rows]
     medians = [
         [float(np.median(turn)) for turn in np.split(ms, np.cumsum(counts)[:-1])]
         for ms, counts in zip(found.latencies, found.rounds, strict=True)

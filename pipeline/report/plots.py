@@ -16,6 +16,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from pipeline.report.tradeoff import Point
+from pipeline.workspace.results.drift import Drift
+from pipeline.workspace.results.verdict import VerdictRow
 
 Row = Mapping[str, Any]
 Array = NDArray[Any]
@@ -128,16 +130,16 @@ def tradeoff(points: Sequence[Point], on_front: set[str], metric: str) -> str:
     return _svg("Accuracy, latency and size", draw, 3.8 + 0.19 * len(points))
 
 
-def closeness(rows: Sequence[Row]) -> str | None:
+def closeness(rows: Sequence[VerdictRow]) -> str | None:
     """Signal to quantization noise of every row that is not exact; more is closer to eager."""
-    known = [row for row in rows if row["sqnr_db"] is not None]
+    known = [(row, row.sqnr_db) for row in rows if row.sqnr_db is not None]
     if not known:
         return None
 
     def draw(axes: Axes) -> None:
-        colours = [VERDICTS[row["verdict"]] for row in known]
-        axes.barh(range(len(known)), [row["sqnr_db"] for row in known], color=colours, height=0.6)
-        _name_rows(axes, [f"{row['artifact']} · {row['runtime']}" for row in known])
+        colours = [VERDICTS[row.verdict] for row, _ in known]
+        axes.barh(range(len(known)), [db for _, db in known], color=colours, height=0.6)
+        _name_rows(axes, [f"{row.artifact} · {row.where}" for row, _ in known])
         axes.set_xlabel("SQNR in dB")
 
     return _svg("Closeness to eager PyTorch", draw, 0.9 + 0.24 * len(known))
@@ -193,23 +195,23 @@ def confusion(matrix: Array, labels: Sequence[str], title: str) -> str:
     return _svg(title, draw, 4.4)
 
 
-def drift(found: Mapping[str, Row]) -> str:
+def drift(drifts: Mapping[str, Drift]) -> str:
     """SQNR layer by layer of every artifact; a cross at the first bad layer."""
 
     def draw(axes: Axes) -> None:
-        for colour, (name, one) in zip(SERIES, found.items(), strict=False):
-            values = [layer["sqnr_db"] for layer in one["layers"]]
+        for colour, (name, one) in zip(SERIES, drifts.items(), strict=False):
+            values = [layer.sqnr_db for layer in one.layers]
             x = np.arange(len(values))
             y = np.array([np.nan if value is None else value for value in values], float)
             axes.plot(x, y, color=colour, marker=".", lw=1.2, label=name)
-            bad = one["first_bad"]
+            bad = one.first_bad
             if bad is not None and values[bad] is not None:
-                axes.plot([bad], [values[bad]], marker="X", ms=9, color=VERDICTS["fail"])
+                axes.plot([bad], [y[bad]], marker="X", ms=9, color=VERDICTS["fail"])
         axes.set_xlabel("layer, in the order in which they are computed")
         axes.set_ylabel("SQNR in dB")
         _legend(axes, below=True)
 
-    return _svg("Drift: SQNR by layer", draw, 3.2 + 0.19 * len(found))
+    return _svg("Drift: SQNR by layer", draw, 3.2 + 0.19 * len(drifts))
 
 
 def layer_sizes(sizes: Mapping[str, Mapping[str, int]]) -> str:

@@ -1,4 +1,4 @@
-"""The samples that artifacts disagree on, and what was taken for what."""
+"""The samples that artifacts disagree on, and which classes are confused."""
 
 import base64
 import io
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.workspace.results.verdict import VerdictRow
 
 Array = NDArray[Any]
 LARGEST = 160  # pixels of a picture's longer side; larger ones are scaled down
@@ -17,8 +19,8 @@ PAIRS = 10
 def confusion(target: Array, answered: Array, classes: int) -> Array:
     """Counts [true, answered], int64; answers of −1 are none."""
     matrix = np.zeros((classes, classes), np.int64)
-    given = answered >= 0
-    np.add.at(matrix, (target[given], answered[given]), 1)
+    known = answered >= 0
+    np.add.at(matrix, (target[known], answered[known]), 1)
     return matrix
 
 
@@ -33,7 +35,7 @@ def confused(matrix: Array, labels: Sequence[str]) -> list[tuple[str, str, int]]
 def disagreements(
     samples: Mapping[str, Array],
     pictures: Mapping[int, Array],
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[VerdictRow],
     labels: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Samples on which a row's class is not the reference's, those first on which most rows differ:
@@ -53,11 +55,11 @@ def disagreements(
             "reference_score": float(samples["reference_score"][number]),
             "rows": [
                 {
-                    "name": "{artifact} · {runtime}".format_map(rows[int(row)]),
+                    "name": f"{rows[row].artifact} · {rows[row].where}",
                     "answer": _label(labels, classes[row, number]),
                     "score": float(samples["row_score"][row, number]),
                 }
-                for row in np.flatnonzero(differ[:, number])
+                for row in np.flatnonzero(differ[:, number]).tolist()
             ],
         }
         for number in order

@@ -12,9 +12,13 @@ some, and made here of every artifact that was verified and measured:
     chosen      whether it is what was taken: for artifacts, what a program takes by default
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from pipeline.workspace.artifacts import Artifact
+from pipeline.workspace.results.bench import Bench
+from pipeline.workspace.results.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -29,26 +33,23 @@ class Point:
 
 
 def artifact_points(
-    artifacts: Sequence[Any],
-    verdict: Mapping[str, Any],
-    bench: Mapping[str, Any],
-    first: str | None,
+    artifacts: Sequence[Artifact], verdict: Verdict, bench: Bench, first: str | None
 ) -> list[Point]:
     """One for each artifact that has figures of both; `first` is the id of the bundle's first."""
     points = []
     for artifact in artifacts:
-        judged = [row for row in verdict["rows"] if row["artifact"] == artifact.id]
+        judged = [row for row in verdict.rows if row.artifact == artifact.id]
         measured = [
-            row["p50_ms"]
-            for row in bench["rows"]
-            if row["artifact"] == artifact.id
-            and row["p50_ms"]
-            and not row.get("peer")
-            and "device" not in row  # a phone's milliseconds are of another machine
+            row.p50_ms
+            for row in bench.rows
+            if row.artifact == artifact.id
+            and row.p50_ms
+            and not row.peer
+            and row.device is None  # a phone's milliseconds are of another machine
         ]
         if judged and measured:
-            scores = [row["metric"] for row in judged if row["metric"] is not None]
-            worst = min if (verdict["metric"] or {}).get("goal") == "max" else max
+            scores = [row.metric for row in judged if row.metric is not None]
+            worst = min if verdict.metric and verdict.metric.goal == "max" else max
             points.append(
                 Point(
                     artifact.id,
@@ -56,7 +57,7 @@ def artifact_points(
                     worst(scores) if scores else None,
                     min(measured),
                     artifact.bytes,
-                    all(row["verdict"] == "pass" for row in judged),
+                    all(row.verdict == "pass" for row in judged),
                     artifact.id == first,
                 )
             )

@@ -121,6 +121,6 @@ def _nothing_verified() -> parts.Verified:
         synthetic=False,
         threads=1,
         arch=made_for(),
-        flags=tuple(describe()["flags"]),
+        flags=tuple(describe().flags),
         metric=None,
     )

@@ -3,8 +3,8 @@
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.system.packages import version_of
 
@@ -21,23 +21,37 @@ PACKAGES = ("numpy", "torch", "onnx", "onnxruntime")
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def describe() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Machine:
     """Facts that hold as long as nobody changes the machine: no load, no free memory, no names.
 
     `cores` are those that this process may use, `memory_bytes` is all there is, `flags` are those
     of `FLAGS` that the CPU has (empty where the system does not tell).
     """
+
+    cpu: str
+    arch: str
+    cores: int
+    flags: list[str]
+    memory_bytes: int
+    os: str
+    python: str
+    versions: dict[str, str]
+
+
+def describe() -> Machine:
+    """This machine."""
     info = _cpuinfo()
-    return {
-        "cpu": _cpu_name(info),
-        "arch": made_for(),
-        "cores": cores(),
-        "flags": _flags(info),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "os": _os_name(),
-        "python": platform.python_version(),
-        "versions": {name: version_of(name) for name in PACKAGES},
-    }
+    return Machine(
+        cpu=_cpu_name(info),
+        arch=made_for(),
+        cores=cores(),
+        flags=_flags(info),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        os=_os_name(),
+        python=platform.python_version(),
+        versions={name: version_of(name) for name in PACKAGES},
+    )
 
 
 def cores() -> int:

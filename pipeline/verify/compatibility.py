@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pipeline.formats.onnx.validate import COMPUTING, MICROSOFT
 from pipeline.formats.torchscript import android_pytorch
 from pipeline.formats.torchscript.operators import operators as allowed_operators
 from pipeline.system.packages import version_of
 from pipeline.workspace.artifacts import Artifact, Format
+from pipeline.workspace.results.verdict import CompatibilityRow
 
 # ONNX Runtime, which is pinned for Python, the C++ runner and Android alike. Measured: it
 # opens models up to these and refuses the next; a test asks the one that is installed.
@@ -28,7 +28,7 @@ SHOWN = 5  # operators in a reason
 @dataclass(frozen=True)
 class Target:
     """`unknown` gives the operators of a file that the target does not have. `needs` are the
-    newest versions that it reads, by the keys of `found_in`."""
+    newest versions that it reads, by the keys of `versions_in`."""
 
     name: str
     says: str
@@ -37,7 +37,7 @@ class Target:
     unknown: Callable[[Collection[str]], list[str]]
 
 
-def rows(files: Mapping[Path, Artifact], judged: Collection[str] = ()) -> list[dict[str, Any]]:
+def rows(files: Mapping[Path, Artifact], judged: Collection[str] = ()) -> list[CompatibilityRow]:
     """For `verdict.json`: every artifact against every target of its format."""
     return [
         _row(artifact, path, target, target.name in judged)
@@ -47,7 +47,7 @@ def rows(files: Mapping[Path, Artifact], judged: Collection[str] = ()) -> list[d
     ]
 
 
-def found_in(artifact: Artifact, path: Path) -> dict[str, int]:
+def versions_in(artifact: Artifact, path: Path) -> dict[str, int]:
     """The versions that a file has: `opset` and `ir_version`, or `torchscript_version`; 0 where it
     cannot be read."""
     if artifact.format == "torchscript":
@@ -55,28 +55,28 @@ def found_in(artifact: Artifact, path: Path) -> dict[str, int]:
     return {"opset": artifact.version, "ir_version": _ir_version(path)}
 
 
-def _row(artifact: Artifact, path: Path, target: Target, judged: bool) -> dict[str, Any]:
-    found = found_in(artifact, path)
-    reasons = ["the file cannot be read"] if 0 in found.values() else []
+def _row(artifact: Artifact, path: Path, target: Target, judged: bool) -> CompatibilityRow:
+    versions = versions_in(artifact, path)
+    reasons = ["the file cannot be read"] if 0 in versions.values() else []
     reasons += [
-        f"{_WORDS[key]} {found[key]}; {target.says} reads up to {newest}"
+        f"{_WORDS[key]} {versions[key]}; {target.says} reads up to {newest}"
         for key, newest in target.needs.items()
-        if found[key] > newest
+        if versions[key] > newest
     ]
     unknown = target.unknown(artifact.operators)
     if unknown:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
         reasons.append(f"{target.says} has no {', '.join(unknown[:SHOWN])}{more}")
-    return {
-        "artifact": artifact.id,
-        "format": artifact.format,
-        "target": target.name,
-        "needs": target.needs,
-        "found": found,
-        "verdict": "fail" if reasons else "pass",
-        "reasons": reasons,
-        "judged": judged,
-    }
+    return CompatibilityRow(
+        artifact=artifact.id,
+        format=artifact.format,
+        target=target.name,
+        needs=target.needs,
+        found=versions,
+        verdict="fail" if reasons else "pass",
+        reasons=reasons,
+        judged=judged,
+    )
 
 
 _WORDS = {

@@ -35,19 +35,6 @@ class Edge:
         words = {"another size": "size", "batch of": "batch"}
         return next((kind for word, kind in words.items() if self.case.startswith(word)), "values")
 
-    def described(self, signature: Signature) -> list[dict[str, object]]:
-        """What went in, for `verdict.json`."""
-        return [
-            {
-                "name": spec.name,
-                "dtype": array.dtype.name,
-                "shape": list(array.shape),
-                "low": float(array.min()) if array.size else None,
-                "high": float(array.max()) if array.size else None,
-            }
-            for spec, array in zip(signature.inputs, self.inputs, strict=True)
-        ]
-
 
 def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
     """The cases that the signature allows, the same for every artifact and every run."""

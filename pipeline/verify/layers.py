@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from pipeline.workspace.artifacts import Artifact, write_json
+from pipeline.workspace.artifacts import Artifact
+from pipeline.workspace.results.base import write_result
+from pipeline.workspace.results.drift import drift_file
 from pipeline.workspace.stage import Job
 
 
@@ -26,10 +28,9 @@ def write_layers(
                 said = str(error).strip().splitlines() or [type(error).__name__]
                 job.report.note(f"no layers of {artifact.id}: {said[0][:200]}")
                 continue
-            write_json(job.out / f"drift.{artifact.id}.json", found)
-            if found["first_bad"] is not None and artifact.id in unproven:
-                layer = found["layers"][(found["culprits"] or [found["first_bad"]])[0]]
+            write_result(job.out / drift_file(artifact.id), found)
+            if found.worst and artifact.id in unproven:
                 job.report.note(
-                    f"{artifact.id} leaves the reference at {layer['name']} "
-                    f"({layer['operator']}): pipeline verify --drift {artifact.id}"
+                    f"{artifact.id} leaves the reference at {found.worst.name} "
+                    f"({found.worst.operator}): pipeline verify --drift {artifact.id}"
                 )

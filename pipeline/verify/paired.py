@@ -15,13 +15,12 @@ it is a bootstrap over samples: BCa of the mean difference where the metric is a
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.measure.accuracy_budget import SLACK
+from pipeline.workspace.results.verdict import DropTest
 
 Floats = NDArray[np.float64]
 
@@ -32,47 +31,33 @@ FEWEST = 20  # samples, below which a bootstrap says little about the tails
 MOST = 10_000_000  # samples that somebody might gather
 
 
-@dataclass(frozen=True)
-class Paired:
-    """What `verdict.json` has as `test`; docs/parity.md describes it.
-
-    Positive drops are losses, in units of the metric. `worse` and `better` count samples that only
-    the reference, and only the artifact, has right.
-    """
-
-    method: Literal["mcnemar", "bootstrap"]
-    drop: float
-    low: float
-    high: float
-    limit: float
-    samples: int
-    verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
-    p_value: float | None = None
-    worse: int | None = None
-    better: int | None = None
-    more_samples: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def compare_counts(
     worse: int, better: int, samples: int, limit: float, confidence: float
-) -> Paired:
+) -> DropTest:
     """Right or wrong answers: `worse` samples were lost, `better` won, of `samples`."""
     from scipy.stats import binomtest, norm
 
     drop = (worse - better) / samples
     low, high = _tango(worse, better, samples, float(norm.ppf(confidence)))
     turned = worse + better
-    found = Paired("mcnemar", drop, low, high, limit, samples, worse=worse, better=better)
     p_value = float(binomtest(worse, turned, alternative="greater").pvalue) if turned else 1.0
     spread = math.sqrt(max(0.0, turned / samples - drop**2))
     at_limit = math.sqrt(_variance(worse, better, samples, min(max(limit, -1.0), 1.0)) / samples)
-    return _judged(replace(found, p_value=p_value), at_limit, spread, confidence)
+    test = DropTest(
+        method="mcnemar",
+        drop=drop,
+        low=low,
+        high=high,
+        limit=limit,
+        samples=samples,
+        p_value=p_value,
+        worse=worse,
+        better=better,
+    )
+    return _judged(test, at_limit, spread, confidence)
 
 
-def compare_means(differences: Floats, limit: float, confidence: float) -> Paired:
+def compare_means(differences: Floats, limit: float, confidence: float) -> DropTest:
     """A metric that is a mean over samples. `differences` are each sample's loss, float64 [n]."""
     from scipy.stats import bootstrap
 
@@ -94,13 +79,13 @@ def compare_means(differences: Floats, limit: float, confidence: float) -> Paire
             if math.isfinite(low) and math.isfinite(high):
                 break
     spread = float(differences.std())
-    found = Paired("bootstrap", drop, low, high, limit, len(differences))
-    return _judged(found, spread, spread, confidence)
+    test = _bootstrap(drop, low, high, limit, len(differences))
+    return _judged(test, spread, spread, confidence)
 
 
 def compare_resampled(
     drop_of: Callable[[NDArray[np.int64]], float], samples: int, limit: float, confidence: float
-) -> Paired:
+) -> DropTest:
     """Any other metric. `drop_of` gives the drop on the samples of the given indices."""
     rng = np.random.default_rng(0)
     drop = drop_of(np.arange(samples))
@@ -108,24 +93,27 @@ def compare_resampled(
     known = np.array([value for value in drawn if math.isfinite(value)] or [drop])
     low, high = (float(np.quantile(known, part)) for part in (1 - confidence, confidence))
     spread = float(known.std()) * math.sqrt(samples)
-    found = Paired("bootstrap", drop, low, high, limit, samples)
-    return _judged(found, spread, spread, confidence)
+    test = _bootstrap(drop, low, high, limit, samples)
+    return _judged(test, spread, spread, confidence)
 
 
-def _judged(found: Paired, at_limit: float, spread: float, confidence: float) -> Paired:
+def _bootstrap(drop: float, low: float, high: float, limit: float, samples: int) -> DropTest:
+    return DropTest(method="bootstrap", drop=drop, low=low, high=high, limit=limit, samples=samples)
+
+
+def _judged(test: DropTest, at_limit: float, spread: float, confidence: float) -> DropTest:
     """`at_limit` and `spread` are one sample's standard deviation, if the drop were the limit and
     as it was seen."""
-    few = found.method == "bootstrap" and found.samples < FEWEST
-    if found.low > found.limit + SLACK and not few:
-        return replace(found, verdict="fail")
-    if found.high <= found.limit + SLACK and not few:
-        return replace(found, verdict="pass")
-    needed = _needed(abs(found.limit - found.drop), at_limit, spread, confidence)
+    few = test.method == "bootstrap" and test.samples < FEWEST
+    if test.low > test.limit + SLACK and not few:
+        return test.model_copy(update={"verdict": "fail"})
+    if test.high <= test.limit + SLACK and not few:
+        return test.model_copy(update={"verdict": "pass"})
+    needed = _needed(abs(test.limit - test.drop), at_limit, spread, confidence)
     if needed is None or needed > MOST:
-        return found
-    return replace(
-        found, more_samples=max(needed, FEWEST if few else 0, found.samples + 1) - found.samples
-    )
+        return test
+    more = max(needed, FEWEST if few else 0, test.samples + 1) - test.samples
+    return test.model_copy(update={"more_samples": more})
 
 
 def _needed(gap: float, at_limit: float, spread: float, confidence: float) -> int | None:

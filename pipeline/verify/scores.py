@@ -11,7 +11,8 @@ from pipeline.errors import UsageError
 from pipeline.graph.array import Array
 from pipeline.measure.task_metric import TaskMetric
 from pipeline.project.samples import Samples
-from pipeline.verify.paired import Floats, Paired, compare_counts, compare_means, compare_resampled
+from pipeline.verify.paired import Floats, compare_counts, compare_means, compare_resampled
+from pipeline.workspace.results.verdict import DropTest
 
 MOST_KEPT = 256 * 2**20  # bytes of answers that a metric which is no mean is resampled from
 SAME = 1e-6  # of a metric computed in float32
@@ -101,7 +102,7 @@ def drop_test(
     artifact: Scored,
     limit: float,
     confidence: float,
-) -> Paired | None:
+) -> DropTest | None:
     """Whether the artifact's metric is worse than the reference's by more than `limit`.
 
     None where a metric that is no mean over samples has too large answers to resample.
@@ -114,12 +115,12 @@ def drop_test(
         return compare_means(lost, limit, confidence)
     if reference.answers is None or artifact.answers is None:
         return None
-    wanted, given = reference.answers, artifact.answers
+    both = reference.answers, artifact.answers
     again = copy.deepcopy(metric)
 
     def drop_of(indices: Array) -> float:
         values = []
-        for answers in (wanted, given):
+        for answers in both:
             again.reset()
             _update(again, answers[indices], [targets[index] for index in indices])
             values.append(again.compute())

@@ -4,12 +4,13 @@
 one output.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.measure.accuracy_budget import MIN_SQNR_DB, accuracy_budget
 from pipeline.measure.task_metric import Goal
 from pipeline.workspace.artifacts import Precision
+from pipeline.workspace.results.verdict import Bounds
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,6 @@ DEFAULTS: dict[Precision, Defaults] = {
     # Of weights alone; the task's metric decides as for int8.
     "int4": Defaults(None, None, MIN_SQNR_DB, 0.9),
 }
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What one output is compared with; None is not asked. Units as in `Parity`.
-
-    Two classes that the reference puts at most `tie` apart are a near tie: both may move by what
-    fp32 is allowed, whatever the precision that is judged.
-    """
-
-    max_abs: float | None
-    max_rel: float | None
-    min_sqnr_db: float | None
-    min_top1: float | None
-    max_drop: float | None
-    tie: float | None
-
-    def to_json(self) -> dict[str, float | None]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -97,16 +79,16 @@ def _values(config: Config, precision: Precision, judged: Judged) -> dict[str, f
         "min_top1": _min_top1(precision, judged),
         "max_drop": _max_drop(config, precision, judged),
     }
-    return values | given_bounds(config, precision, judged.name)
+    return values | configured_bounds(config, precision, judged.name)
 
 
-def given_bounds(config: Config, precision: Precision, output: str) -> dict[str, float]:
+def configured_bounds(config: Config, precision: Precision, output: str) -> dict[str, float]:
     """What the configuration sets for an output: of the precision, and over that of its own."""
     own = config.verify.outputs.get(output, {})
     values: dict[str, float] = {}
-    for given in (config.verify.tolerances.get(precision), own.get(precision)):
-        if given is not None:
-            values |= {k: v for k, v in given.model_dump().items() if v is not None}
+    for section in (config.verify.tolerances.get(precision), own.get(precision)):
+        if section is not None:
+            values |= {k: v for k, v in section.model_dump().items() if v is not None}
     return values
 
 
@@ -147,8 +129,8 @@ def edge_bound(
     if case.discrete:
         return None
     if default is not None:
-        given = given_bounds(config, precision, case.name).get("max_abs")
-        return given or default * max(1.0, case.scale)
+        configured = configured_bounds(config, precision, case.name).get("max_abs")
+        return configured or default * max(1.0, case.scale)
     if largest is not None:
         return max(2 * largest, 0.1 * scale)
     return scale + case.scale

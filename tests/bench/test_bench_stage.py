@@ -16,10 +16,9 @@ import pytest
 
 from pipeline import bench
 from pipeline.bench.plan import plan
-from pipeline.bench.race import Raced
+from pipeline.bench.race import Raced, control_of, warn_if_void
 from pipeline.bench.request import Eager, Request, Turn
 from pipeline.bench.spawn import Worker
-from pipeline.bench.stage import control_of, void
 from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
@@ -92,16 +91,22 @@ def test_rows(job: Job, report: Silent) -> None:
 def test_a_control_that_is_off_makes_the_run_void(job: Job) -> None:
     """Of two contestants one of which is another: what a disturbed control looks like."""
     item = plan(job)[1]
-    worker = SimpleNamespace(found={"throughput": {}}, error=None, turns_ms=[[1.0] * 7] * 10)
-    slower = SimpleNamespace(found={"throughput": {}}, error=None, turns_ms=[[1.03] * 7] * 10)
-    first, again, off = (Raced(one, 1, []) for one in (worker, worker, slower))  # type: ignore[arg-type]
-    assert control_of(item, first, again)["steady"] is True
+
+    def raced(ms: float, error: str | None = None) -> Raced:
+        worker = SimpleNamespace(figures={}, throughput={}, error=error, turns_ms=[[ms] * 7] * 10)
+        return Raced(worker, 1, [])  # type: ignore[arg-type]
+
+    first, again, off, gone = raced(1.0), raced(1.0), raced(1.03), raced(1.03, "gone")
+    assert control_of(item, first, again).steady is True
+    warn_if_void(report := Silent(), control_of(item, first, again))
+    assert report.warnings == []
     control = control_of(item, off, first)
-    assert control["steady"] is False
-    assert "torchscript-fp32 in torchscript against itself came to 1.030" in void(control)
-    off.row["error"] = "gone"
-    assert control_of(item, off, first)["ratio"] is None
-    assert "was not measured" in void(control_of(item, off, first))
+    assert control.steady is False
+    warn_if_void(report, control)
+    assert "torchscript-fp32 in torchscript against itself came to 1.030" in report.warnings[0]
+    assert control_of(item, gone, first).ratio is None
+    warn_if_void(report, control_of(item, gone, first))
+    assert "was not measured" in report.warnings[1]
 
 
 def request(folder: Path, config: Config, inputs: Path, **model_args: float) -> Request:
@@ -128,14 +133,14 @@ def test_turns_are_kept_apart(line: Path, config: Config, inputs: Path) -> None:
     found = worked(request(line, config, inputs), 60, turns=3)
     assert found.error is None
     assert [len(turn) >= 64 for turn in found.turns_ms] == [True] * 3
-    assert list(found.found["throughput"]) == ["4"]
+    assert list(found.throughput) == ["4"]
 
 
 def test_a_crash_keeps_what_was_measured(line: Path, config: Config, inputs: Path) -> None:
     found = worked(request(line, config, inputs, bad=4), 60)
     assert found.error == "the worker was ended by SIGKILL while measuring batches of 4"
     assert len(found.turns_ms[0]) >= 64
-    assert found.found["throughput"] == {}
+    assert found.throughput == {}
 
 
 def test_a_model_that_takes_too_long(line: Path, config: Config, inputs: Path) -> None:
@@ -156,9 +161,9 @@ def test_a_model_that_raises(line: Path, config: Config, inputs: Path) -> None:
 def test_a_fixed_batch_is_all_that_is_measured(line: Path, config: Config, inputs: Path) -> None:
     fixed = dataclasses.replace(request(line, config, inputs), fixed_batch=3)
     raced = Raced(worked(fixed, 60), fixed.batch, [])
-    assert raced.row["error"] is None
-    assert raced.row["batch"] == 3
-    assert list(raced.row["throughput"]) == ["3"]
+    assert raced.figures.error is None
+    assert raced.figures.batch == 3
+    assert list(raced.figures.throughput) == ["3"]
 
 
 def test_nothing_to_measure_is_an_error(job: Job) -> None:

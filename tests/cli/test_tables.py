@@ -10,6 +10,11 @@ import pytest
 from rich.console import Console
 
 from pipeline.cli import tables
+from pipeline.workspace.results.bench import BenchRow, ComparedBench
+from pipeline.workspace.results.drift import Drift
+from pipeline.workspace.results.ratio import Ratio
+from pipeline.workspace.results.verdict import Verdict
+from tests import results
 
 IDS = (
     ("torchscript-int8-dynamic", "torchscript"),
@@ -17,68 +22,65 @@ IDS = (
     ("onnx-int8-static-arm64", "cpp-onnxruntime"),
     ("onnx-int8-static-arm64", "onnxruntime"),
 )
-RATIO = {"ratio": 0.0432, "low": 0.0419, "high": 0.0451}
+RATIO = Ratio(0.0432, 0.0419, 0.0451)
 
 
-def verdict(metric: str | None) -> dict[str, Any]:
+def verdict(metric: str | None, **more: Any) -> Verdict:
     rows = [
-        {
-            "artifact": artifact,
-            "runtime": runtime,
-            "max_abs": 1.2e-07,
-            "sqnr_db": 141.0,
-            "top1": 1.0 if metric else None,
-            "metric": 0.9889 if metric else None,
-            "drop": -0.0012 if metric else None,
-            "verdict": "inconclusive",
-        }
+        results.verdict_row(
+            artifact=artifact,
+            runtime=runtime,
+            max_abs=1.2e-07,
+            sqnr_db=141.0,
+            top1=1.0 if metric else None,
+            metric=0.9889 if metric else None,
+            drop=-0.0012 if metric else None,
+            verdict="inconclusive",
+            **more,
+        )
         for artifact, runtime in IDS
     ]
-    return {"metric": {"name": metric, "reference": 0.9877} if metric else None, "rows": rows}
+    return results.verdict(rows, metric=results.metric(metric) if metric else None)
 
 
-def bench() -> dict[str, Any]:
-    rows = [
-        {
-            "artifact": artifact,
-            "runtime": runtime,
-            "peer": False,
-            "error": None,
-            "p90_ms": 1234.567,
-            "p50_ms": 1204.567,
-            "against_eager": RATIO,
-            "load_ms": 1020.5,
-            "throughput": {"1": 12.0, "32": 123456.0},
-            "peak_bytes": 1_234_000_000,
-        }
+def bench() -> list[BenchRow]:
+    return [
+        results.bench_row(
+            artifact=artifact,
+            runtime=runtime,
+            p90_ms=1234.567,
+            p50_ms=1204.567,
+            against_eager=RATIO,
+            load_ms=1020.5,
+            throughput={"1": 12.0, "32": 123456.0},
+            peak_bytes=1_234_000_000,
+        )
         for artifact, runtime in IDS
     ]
-    return {"rows": rows}
 
 
-def compared() -> dict[str, Any]:
+def compared() -> ComparedBench:
     figures = {"p90_ms": 1234.567, "p50_ms": 1204.567, "other_p50_ms": 1104.567, "ratio": RATIO}
-    rows = [
-        {"artifact": artifact, "runtime": runtime, **figures, "tells": "can't tell"}
-        | {"same_file": False}
-        for artifact, runtime in IDS
-    ]
-    return {"rows": rows}
+    return results.compared(
+        [
+            results.compared_row(artifact=artifact, runtime=runtime, **figures)
+            for artifact, runtime in IDS
+        ]
+    )
 
 
-def drift() -> dict[str, Any]:
-    layer = {
-        "name": "model.features.12.block.3.project/Conv_quant",
-        "operator": "com.microsoft.QLinearGlobalAveragePool",
-        "reference": "model.features.12.block.3.project.output",
-        "sqnr_db": 41.0,
-        "max_abs": 1.2e-3,
-        "own_db": 52.0,
-        "own_max_abs": 1.1e-3,
-        "not_finite": 0,
-        "verdict": "fail",
-    }
-    return {"layers": [layer] * 4, "culprits": [1]}
+def drift() -> Drift:
+    layer = results.layer_row(
+        name="model.features.12.block.3.project/Conv_quant",
+        operator="com.microsoft.QLinearGlobalAveragePool",
+        reference="model.features.12.block.3.project.output",
+        sqnr_db=41.0,
+        max_abs=1.2e-3,
+        own_db=52.0,
+        own_max_abs=1.1e-3,
+        verdict="fail",
+    )
+    return results.drift([layer] * 4, first_bad=0, culprits=[1])
 
 
 def sensitivity() -> dict[str, Any]:
@@ -153,9 +155,7 @@ def test_wide_tables_have_all() -> None:
 
 
 def test_the_name_of_a_phone_costs_no_figure() -> None:
-    found = verdict("Accuracy")
-    for row in found["rows"]:
-        row["device"] = "Google Pixel 8, Android 15"
+    found = verdict("Accuracy", device="Google Pixel 8, Android 15")
     shown = lines(tables.verdict_table(found), 80)
     assert "drop" in shown[0]
     assert sum("· Google Pixel 8, Android 15" in line for line in shown) == len(IDS)

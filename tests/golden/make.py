@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes a bundle like the frozen one:  python tests/golden/make.py FOLDER
+"""Makes a bundle like the frozen one:  python -m tests.golden.make FOLDER
 
 `bundle-v1/` is read by the tests of every reader, in every language, for as long as schema 1 is
 read at all. It is never made again; this file says how it was made, and makes the next schema's.
@@ -15,8 +15,10 @@ from pipeline import export, package, quantize, train, verify
 from pipeline.config.file import load_config
 from pipeline.system.machine import describe
 from pipeline.system.progress import Silent
-from pipeline.workspace.artifacts import write_json
+from pipeline.workspace.results.base import write_result
+from pipeline.workspace.results.bench import BENCH
 from pipeline.workspace.stage import Job
+from tests.results import bench
 
 PROJECT = Path(__file__).parent / "project"
 
@@ -33,7 +35,7 @@ def make(folder: Path) -> None:
             scratch.mkdir()
             if stage is package:
                 done["bench"] = Path(work)
-                write_json(Path(work) / "bench.json", {"machine": describe(), "rows": []})
+                write_result(Path(work) / BENCH, bench([], machine=describe()))
             stage.run(Job(config, done, out, scratch, Silent()))
             done[name] = out
         shutil.copytree(done["package"] / f"{config.name}.bundle", folder)

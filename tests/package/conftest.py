@@ -18,28 +18,38 @@ from pipeline.project.weights import WEIGHTS, save_weights
 from pipeline.system.machine import made_for
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import read_json, write_index, write_json
+from pipeline.workspace.results.base import write_result
 from pipeline.workspace.stage import Job
+from tests import results
 from tests.conftest import write_tiny
 
-BENCH = {
-    "machine": {"cpu": "A processor", "arch": made_for(), "cores": 2, "os": "A system"},
-    "void": False,
-    "rows": [
-        {
-            "artifact": "onnx-fp32", "runtime": "onnxruntime", "threads": 1, "load_ms": 4.0,
-            "first_ms": 1.5, "runs": 64, "p50_ms": 1.0, "p90_ms": 1.25, "p99_ms": 2.0,
-            "latencies_ms": [1.0], "throughput": {"1": 1000.0, "16": 5000.0, "8": 4000.0},
-            "peak_bytes": 90_000_000, "baseline_bytes": 60_000_000,
-            "file_bytes": 1000, "error": None,
-        },
-        {
-            "artifact": "torchscript-fp32", "runtime": "torchscript", "threads": 1,
-            "load_ms": None, "first_ms": None, "runs": 0, "p50_ms": None, "p90_ms": None,
-            "p99_ms": None, "latencies_ms": [], "throughput": {}, "peak_bytes": None,
-            "baseline_bytes": None, "file_bytes": 1000, "error": "it ended with signal 6",
-        },
+BENCH = results.bench(
+    [
+        results.bench_row(
+            artifact="onnx-fp32",
+            runtime="onnxruntime",
+            threads=1,
+            load_ms=4.0,
+            first_ms=1.5,
+            runs=64,
+            p50_ms=1.0,
+            p90_ms=1.25,
+            p99_ms=2.0,
+            throughput={"1": 1000.0, "16": 5000.0, "8": 4000.0},
+            peak_bytes=90_000_000,
+            baseline_bytes=60_000_000,
+        ),
+        results.bench_row(
+            artifact="torchscript-fp32",
+            runtime="torchscript",
+            format="torchscript",
+            threads=1,
+            runs=0,
+            error="it ended with signal 6",
+        ),
     ],
-}  # fmt: skip
+    machine=replace(results.MACHINE, cpu="A processor", arch=made_for(), os="A system"),
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def make_stages(project: Path) -> Made:
     write_index(made.inputs["quantize"], [])
     run_stage(verify, made.config, made.inputs, made.inputs["verify"])
     made.inputs["bench"].mkdir()
-    write_json(made.inputs["bench"] / "bench.json", BENCH)
+    write_result(made.inputs["bench"] / "bench.json", BENCH)
     return made
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.package.choice import Choice
-from pipeline.package.measured import LATENCIES, Timing, best_timings, surely_slower
+from pipeline.package.measured import Timing, best_timings, surely_slower
 from pipeline.package.order import Order, order
 from pipeline.workspace.artifacts import Artifact
+from pipeline.workspace.results.bench import LATENCIES, BenchRow
+from tests.results import bench, bench_row, verdict_row
 
 HERE = "x86_64"
 CHOICES = {
@@ -29,7 +31,7 @@ def choice(name: str, verdict: str = "pass", size: int = 10) -> Choice:
     format, recipe, made_for = CHOICES[name.partition("@")[0]]
     precision: Any = (recipe or "fp32").partition("-")[0]
     artifact = Artifact(name, format, precision, recipe, name, size, "", 18, made_for)  # type: ignore[arg-type]
-    return Choice(artifact, Path(), ({"verdict": verdict},))
+    return Choice(artifact, Path(), (verdict_row(verdict=verdict),))
 
 
 def ordered(
@@ -144,8 +146,8 @@ def test_noise_is_what_the_rounds_cannot_tell() -> None:
 # Which rows count
 
 
-def row(artifact: str, runtime: str, p50_ms: float | None, **more: Any) -> dict[str, Any]:
-    return {"artifact": artifact, "runtime": runtime, "p50_ms": p50_ms, "error": None, **more}
+def row(artifact: str, runtime: str, p50_ms: float | None, **more: Any) -> BenchRow:
+    return bench_row(artifact=artifact, runtime=runtime, p50_ms=p50_ms, **more)
 
 
 def test_the_best_row_of_the_cpp_runner_counts(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_the_best_row_of_the_cpp_runner_counts(tmp_path: Path) -> None:
     runs = {f"{number}.ms": np.arange(5.0) + number for number in range(len(rows))}
     cuts = {f"{number}.rounds": np.array([2, 3]) for number in range(len(rows))}
     np.savez_compressed(tmp_path / LATENCIES, **runs, **cuts)  # type: ignore[arg-type]
-    found = best_timings({"rows": rows}, tmp_path, ["onnx-fp32", "torchscript-fp32"])
+    found = best_timings(bench(rows), tmp_path, ["onnx-fp32", "torchscript-fp32"])
     assert found == {
         "onnx-fp32": Timing("cpp-onnxruntime", 2.0, ([2.0, 3.0], [4.0, 5.0, 6.0])),
         "torchscript-fp32": Timing("cpp-libtorch", 1.0, ([4.0, 5.0], [6.0, 7.0, 8.0])),
@@ -177,7 +179,7 @@ def test_pythons_rows_count_where_the_cpp_runner_lacks_some(tmp_path: Path) -> N
         row("torchscript-fp32", "cpp-libtorch", 0.1, error="it ended with signal 6"),
         row("onnx-fp16", "onnxruntime", None),
     ]
-    found = best_timings({"rows": rows}, tmp_path, ["onnx-fp32", "torchscript-fp32", "onnx-fp16"])
+    found = best_timings(bench(rows), tmp_path, ["onnx-fp32", "torchscript-fp32", "onnx-fp16"])
     assert found == {
         "onnx-fp32": Timing("onnxruntime", 0.5),
         "torchscript-fp32": Timing("torchscript", 0.3),

@@ -112,7 +112,8 @@ def measured(made: Made, void: bool = False, **p50_ms: float) -> None:
 def void_by(made: Made, ratio: float) -> None:
     """The control was so many times as long as itself."""
     bench = read_json(made.inputs["bench"] / "bench.json")
-    control = {"ratio": {"ratio": ratio, "low": ratio - 0.01, "high": ratio + 0.01}}
+    interval = {"ratio": ratio, "low": ratio - 0.01, "high": ratio + 0.01}
+    control = bench["control"] | {"ratio": interval}
     write_json(made.inputs["bench"] / "bench.json", bench | {"void": True, "control": control})
 
 

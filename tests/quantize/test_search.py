@@ -12,7 +12,6 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.measure.accuracy_budget import AccuracyBudget
-from pipeline.measure.timing.contest import Ratio
 from pipeline.quantize.candidates import PRECISIONS, Candidate, candidates
 from pipeline.quantize.make import OnnxMaker
 from pipeline.quantize.recipes import Task
@@ -24,6 +23,7 @@ from pipeline.runtimes import RunnerError
 from pipeline.system import machine
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import Precision
+from pipeline.workspace.results.ratio import Ratio
 from tests.quantize.quantize_cases import Exported, Result
 
 Project = Callable[[str], Exported]

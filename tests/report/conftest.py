@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.workspace.artifacts import read_json, write_json
+from pipeline.workspace.results.base import write_result
+from pipeline.workspace.results.drift import drift_file
+from tests import results
 from tests.conftest import Cli, write_tiny
 
 
@@ -62,16 +65,11 @@ def add_evidence(verify: Path, rows: int, samples: int = 96) -> None:
     picture = rng.integers(0, 256, (8, 8, 1), dtype=np.uint8)
     np.savez(verify / "pictures.npz", **{"sample.5": picture})  # type: ignore[arg-type]
     layers = [
-        {"name": name, "path": name, "operator": "Conv", "nodes": [], "tensor": name,
-         "reference": name, "shape": [1, 8], "sqnr_db": db, "own_db": db, "max_abs": 0.1,
-         "scale": 1.0, "not_finite": 0, "verdict": "pass" if db > 10 else "fail"}
+        results.layer_row(name=name, sqnr_db=db, verdict="pass" if db > 10 else "fail")
         for name, db in (("first", 40.0), ("second", 3.0), ("third", 12.0))
-    ]  # fmt: skip
-    write_json(
-        verify / "drift.onnx-int8-static.json",
-        {"artifact": "onnx-int8-static", "against": "eager", "runtime": "onnxruntime",
-         "samples": 8, "bar_db": 10.0, "layers": layers, "first_bad": 1, "culprits": [1],
-         "remedy": '[quantize] exclude = ["second"]', "matched": 3, "unmatched": 0},
-    )  # fmt: skip
+    ]
+    remedy = '[quantize] exclude = ["second"]'
+    drift = results.drift(layers, first_bad=1, culprits=[1], remedy=remedy)
+    write_result(verify / drift_file(drift.artifact), drift)
     verdict = read_json(verify / "verdict.json")
     write_json(verify / "verdict.json", verdict | {"labels": ["upright", "<lying>"]})

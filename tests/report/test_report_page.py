@@ -14,19 +14,28 @@ from pipeline.report.samples import confused, confusion
 from pipeline.report.tradeoff import Point, front
 from pipeline.workspace.folder import Workspace
 from tests.conftest import Cli
+from tests.results import verdict, verdict_row
 
-ROW = {"artifact": "onnx-fp32", "runtime": "onnxruntime", "verdict": "pass"}
-VERDICT = {"verdict": "pass", "samples": 96, "synthetic": False, "rows": [ROW]}
+ROW, FAILED = verdict_row(), verdict_row(verdict="fail")
 
 
 def test_the_verdict_in_one_sentence() -> None:
     assert headline(None) == "Nothing has been verified yet."
-    assert headline(VERDICT).startswith("All 1 rows answer as eager PyTorch does, on 96 validation")
-    rows = [ROW, ROW | {"verdict": "inconclusive"}]
-    said = headline(VERDICT | {"verdict": "inconclusive", "rows": rows})
-    assert said.startswith("1 of 2 rows cannot be told on 96")
-    said = headline(VERDICT | {"verdict": "fail", "rows": [*rows, ROW | {"verdict": "fail"}]})
-    assert said == "1 of 3 rows fail on 96 validation samples: onnx-fp32 in onnxruntime."
+    assert headline(verdict([ROW])) == (
+        "The one row answers as eager PyTorch does, on 96 validation samples and on edge inputs."
+    )
+    rows = [ROW, verdict_row(verdict="inconclusive")]
+    sentence = headline(verdict(rows, verdict="inconclusive"))
+    assert sentence.startswith("1 of 2 rows is undecided on 96 validation samples: onnx-fp32")
+    sentence = headline(verdict([*rows, FAILED], verdict="fail"))
+    assert sentence == "1 of 3 rows fails on 96 validation samples: onnx-fp32 in onnxruntime."
+
+
+def test_two_phones_are_two_places() -> None:
+    phone = verdict_row(verdict="fail", device="Google Pixel 8, Android 15")
+    assert headline(verdict([phone], verdict="fail")).endswith(
+        "onnx-fp32 in onnxruntime · Google Pixel 8, Android 15."
+    )
 
 
 def point(name: str, score: float, ms: float, size: int, passed: bool = True) -> Point:
@@ -59,15 +68,15 @@ def test_the_page_says_what_the_stages_found(ran: Path, bare: Path) -> None:
     assert "it was verified without drift" in before
     found = gather(workspace)
     assert found.verdict is not None and found.bench is not None
-    for row in found.bench["rows"]:
-        assert f"{row['p90_ms']:.3f}" in before
-    for row in found.verdict["rows"]:
-        assert row["artifact"] in before
+    for row in found.bench.rows:
+        assert f"{row.p90_ms:.3f}" in before
+    for row in found.verdict.rows:
+        assert row.artifact in before
     (bundle,) = workspace.stage("package").glob("*.bundle")
     first = open_bundle(bundle).manifest.artifacts[0].id  # which one, the measurement decides
     assert found.chosen == first
     assert f'{first} <span class="quiet">(chosen)' in before
-    assert ("Void." in before) == found.bench["void"]
+    assert ("Void." in before) == found.bench.void
     assert str(ran) not in before  # no path of this machine
     assert not re.search(r"(src|href)=\"(?!#|data:)", before)  # nothing from elsewhere
 

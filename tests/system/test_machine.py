@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -26,12 +27,12 @@ CPU part\t: 0xd0c
 
 def test_this_machine() -> None:
     found = machine.describe()
-    json.dumps(found)
+    json.dumps(asdict(found))
     assert found == machine.describe()  # nothing in it moves
-    assert found["cores"] >= 1
-    assert found["memory_bytes"] > 2**28
-    assert found["arch"] == machine.made_for()
-    assert found["versions"]["torch"] == metadata.version("torch")
+    assert found.cores >= 1
+    assert found.memory_bytes > 2**28
+    assert found.arch == machine.made_for()
+    assert found.versions["torch"] == metadata.version("torch")
 
 
 def test_it_is_quick() -> None:
@@ -73,15 +74,15 @@ def test_other_machines(
     (tmp_path / "cpuinfo").write_text(text, encoding="utf-8")
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
     found = machine.describe()
-    assert found["cpu"] == cpu
-    assert flags is None or found["flags"] == flags
+    assert found.cpu == cpu
+    assert flags is None or found.flags == flags
     assert machine.has_vnni() is vnni
 
 
 def test_a_system_without_cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "none")
-    assert machine.describe()["flags"] == []
-    assert machine.describe()["cpu"]
+    assert machine.describe().flags == []
+    assert machine.describe().cpu
 
 
 @pytest.mark.parametrize(

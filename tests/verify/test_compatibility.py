@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from pipeline.verify.compatibility import ORT_IR, ORT_OPSET, rows
 from pipeline.workspace.artifacts import Artifact, write_index
+from pipeline.workspace.results.verdict import CompatibilityRow
 from tests.verify.verify_cases import Case, good
 
 
@@ -62,34 +63,30 @@ def test_a_row_for_each_target(
 ) -> None:
     artifact = onnx_file(tmp_path, make(opset, ir_version), operators, opset)
     found = rows({tmp_path / "model.onnx": artifact}, ["onnxruntime-android"])
-    assert [(row["target"], row["judged"]) for row in found] == [
+    assert [(row.target, row.judged) for row in found] == [
         ("onnxruntime-android", True),
         ("cpp-runner", False),
     ]
     for row in found:
-        assert row["found"] == {"opset": opset, "ir_version": ir_version}
-        assert row["verdict"] == ("fail" if reasons else "pass")
-        assert len(row["reasons"]) == len(reasons)
-        for reason, pattern in zip(row["reasons"], reasons, strict=True):
+        assert row.found == {"opset": opset, "ir_version": ir_version}
+        assert row.verdict == ("fail" if reasons else "pass")
+        assert len(row.reasons) == len(reasons)
+        for reason, pattern in zip(row.reasons, reasons, strict=True):
             assert re.search(pattern, reason)
 
 
 def test_operators_that_old_torch_lacks(tmp_path: Path) -> None:
-    def row(*operators: str) -> dict[str, object]:
+    def row(*operators: str) -> CompatibilityRow:
         artifact = Artifact(
             "torchscript-fp32", "torchscript", "fp32", None, "m.pt", 1, "0" * 64, 10, "any",
             dict.fromkeys(operators, 1),
         )  # fmt: skip
-        (found,) = [
-            r for r in rows({tmp_path / "m.pt": artifact}) if r["target"] == "pytorch-android"
-        ]
+        (found,) = [r for r in rows({tmp_path / "m.pt": artifact}) if r.target == "pytorch-android"]
         return found
 
-    assert row("aten::conv2d", "aten::relu")["verdict"] == "pass"
+    assert row("aten::conv2d", "aten::relu").verdict == "pass"
     new = row("aten::conv2d", "aten::scaled_dot_product_attention")
-    assert new["reasons"] == [
-        "PyTorch 1.13.1 for Android has no aten::scaled_dot_product_attention"
-    ]
+    assert new.reasons == ["PyTorch 1.13.1 for Android has no aten::scaled_dot_product_attention"]
 
 
 def test_a_target_that_is_named_counts(pictures: Case) -> None:

@@ -15,11 +15,12 @@ from pipeline.project.samples import load_samples
 from pipeline.quantize.onnx.graph import excluded_nodes
 from pipeline.system.progress import Silent
 from pipeline.verify.drift.run import drift, find, prepare
+from pipeline.workspace.results.drift import Drift, LayerRow
 from pipeline.workspace.stage import Job
 from tests.verify.verify_cases import PICTURE, Case, Flipped, as_onnx, good, only_row, traced
 
 
-def drifted(case: Case, name: str, against: str | None = None) -> dict[str, Any]:
+def drifted(case: Case, name: str, against: str | None = None) -> Drift:
     scratch = case.folder / "scratch"
     scratch.mkdir(exist_ok=True)
     run = prepare(case.config, case.inputs, scratch, 4)
@@ -36,11 +37,9 @@ def quantized(case: Case, recipe: str) -> None:
     quantize.run(Job(config, case.inputs, case.inputs["quantize"], scratch, Silent()))
 
 
-def culprit(found: dict[str, Any]) -> dict[str, Any]:
-    assert found["first_bad"] is not None
-    layer = found["layers"][found["culprits"][0]]
-    assert isinstance(layer, dict)
-    return layer
+def culprit(found: Drift) -> LayerRow:
+    assert found.first_bad is not None
+    return found.layers[found.culprits[0]]
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +58,10 @@ def test_a_good_artifact_has_no_bad_layer(pictures: Case, exported: dict[str, by
     pictures.add(good(pictures)).add(onnx_of(pictures, exported), "onnx")
     for name in ("torchscript-fp32", "onnx-fp32"):
         found = drifted(pictures, name)
-        assert found["first_bad"] is None, found
-        assert found["matched"] >= 9
-        assert found["remedy"] is None
-        assert {"model.3", "model.7", "post"} <= {layer["path"] for layer in found["layers"]}
+        assert found.first_bad is None, found
+        assert found.matched >= 9
+        assert found.remedy is None
+        assert {"model.3", "model.7", "post"} <= {layer.path for layer in found.layers}
 
 
 @pytest.mark.parametrize("against", [None, "torchscript-fp32"])
@@ -71,10 +70,10 @@ def test_a_folded_batch_norm_is_recognised(pictures: Case, against: str | None) 
     pictures.add(good(pictures))
     quantized(pictures, "torchscript:int8-static")
     found = drifted(pictures, "torchscript-int8-static", against)
-    assert found["first_bad"] is None
-    first = next(layer for layer in found["layers"] if layer["path"].startswith("model.0"))
-    assert not first["reference"].endswith("convolution")
-    assert min(layer["own_db"] for layer in found["layers"] if layer["own_db"]) > 20
+    assert found.first_bad is None
+    first = next(layer for layer in found.layers if layer.path.startswith("model.0"))
+    assert not first.reference.endswith("convolution")
+    assert min(layer.own_db for layer in found.layers if layer.own_db) > 20
 
 
 def test_across_formats(pictures: Case, exported: dict[str, bytes]) -> None:
@@ -83,10 +82,10 @@ def test_across_formats(pictures: Case, exported: dict[str, bytes]) -> None:
     quantized(pictures, "int8-static")
     for name, reference in (("torchscript", "onnx"), ("onnx", "torchscript")):
         found = drifted(pictures, f"{name}-int8-static", f"{reference}-fp32")
-        assert found["first_bad"] is None, found
-        assert found["matched"] >= 7
-        mended = [index for step in found["mended"] for index in step["layers"]]
-        assert all(found["layers"][index]["max_abs"] for index in mended)
+        assert found.first_bad is None, found
+        assert found.matched >= 7
+        mended = [index for step in found.mended or [] for index in step.layers]
+        assert all(found.layers[index].max_abs for index in mended)
 
 
 def test_a_wrong_mean(pictures: Case) -> None:
@@ -94,14 +93,14 @@ def test_a_wrong_mean(pictures: Case) -> None:
     assert model.pre is not None
     model.pre.mean = torch.full_like(model.pre.mean, 0.485)  # type: ignore[arg-type]
     found = drifted(pictures.add(traced(model, PICTURE)), "torchscript-fp32")
-    assert (culprit(found)["path"], culprit(found)["operator"]) == ("pre", "sub")
-    assert "[input] mean" in found["remedy"]
+    assert (culprit(found).path, culprit(found).operator) == ("pre", "sub")
+    assert "[input] mean" in (found.remedy or "")
 
 
 def test_channels_swapped(pictures: Case) -> None:
     pictures.add(traced(Flipped(pictures.model(), 3, output=False), PICTURE))
     layer = culprit(drifted(pictures, "torchscript-fp32"))
-    assert (layer["path"], layer["operator"]) == ("pre", "div")  # the first that computes
+    assert (layer.path, layer.operator) == ("pre", "div")  # the first that computes
 
 
 def test_labels_shifted(pictures: Case) -> None:
@@ -111,8 +110,8 @@ def test_labels_shifted(pictures: Case) -> None:
         head.weight.copy_(head.weight.roll(1, 0))
         head.bias.copy_(head.bias.roll(1, 0))
     found = drifted(pictures.add(traced(model, PICTURE)), "torchscript-fp32")
-    assert culprit(found)["path"] == "model.7"
-    assert len(found["culprits"]) == 1
+    assert culprit(found).path == "model.7"
+    assert len(found.culprits) == 1
 
 
 def test_a_baked_batch_is_named_by_the_sweep(pictures: Case) -> None:
@@ -159,15 +158,17 @@ def test_a_broken_scale_and_what_mending_it_gives(
     pictures.add(onnx_of(pictures, exported), "onnx")
     pictures.add((tmp_path / "int8.onnx").read_bytes(), "onnx", "int8", "int8-static")
     healthy = drifted(pictures, "onnx-int8-static")
-    assert healthy["first_bad"] is None
+    assert healthy.first_bad is None
     pictures.add(broken.SerializeToString(), "onnx", "int8", "int8-static")
     found = drifted(pictures, "onnx-int8-static")
-    assert culprit(found)["path"] == layer
-    assert f'[quantize] exclude = ["{layer}"' in found["remedy"]
+    assert culprit(found).path == layer
+    assert f'[quantize] exclude = ["{layer}"' in (found.remedy or "")
     kept = excluded_nodes(model, (layer,))
     assert {node.op_type for node in model.graph.node if node.name in kept} >= {"Conv"}
-    mended = drifted(pictures, "onnx-int8-static", "onnx-fp32")["mended"]
-    assert mended[-1]["sqnr_db"] > mended[0]["sqnr_db"] + 10
+    mended = drifted(pictures, "onnx-int8-static", "onnx-fp32").mended
+    assert mended is not None
+    before, after = mended[0].sqnr_db, mended[-1].sqnr_db
+    assert before is not None and after is not None and after > before + 10
 
 
 def test_an_activation_that_overflows_fp16(pictures: Case) -> None:
@@ -190,5 +191,5 @@ def test_an_activation_that_overflows_fp16(pictures: Case) -> None:
     pictures.add(traced(Half(pictures.model()), PICTURE), "torchscript", "fp16", "fp16")
     found = drifted(pictures, "torchscript-fp16")
     layer = culprit(found)
-    assert (layer["path"], layer["not_finite"] > 0) == ("model.3", True)
-    assert "65504" in found["remedy"]
+    assert (layer.path, layer.not_finite > 0) == ("model.3", True)
+    assert "65504" in (found.remedy or "")

@@ -11,7 +11,7 @@ import torch
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.system.machine import made_for
-from pipeline.verify.stage import VERDICT
+from pipeline.workspace.results.verdict import VERDICT
 from tests.verify.verify_cases import PICTURE, SENTENCES, Case, Flipped, as_onnx, good, traced
 
 

@@ -19,7 +19,6 @@ from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.graph.wrap import Wrapped
 from pipeline.runtimes.eager import reference_model
 from pipeline.system.progress import Silent
-from pipeline.verify.stage import VERDICT
 from pipeline.workspace.artifacts import (
     SIGNATURE,
     Artifact,
@@ -29,6 +28,7 @@ from pipeline.workspace.artifacts import (
     write_index,
     write_json,
 )
+from pipeline.workspace.results.verdict import VERDICT
 from pipeline.workspace.stage import Job
 
 CODE = '''

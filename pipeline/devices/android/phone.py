@@ -5,9 +5,12 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
 
 from pipeline.devices.android.adb import Phone
+from pipeline.devices.android.answers import Benchmark, SelfCheck
 from pipeline.devices.android.sources import APP_ID
 from pipeline.errors import DamagedError, SetupError, UsageError
 from pipeline.system.progress import Reporter
@@ -23,6 +26,7 @@ RESULT = re.compile(
 SCHEMA = 1
 
 What = Literal["selfcheck", "benchmark"]
+AnyAnswer = TypeVar("AnyAnswer", SelfCheck, Benchmark)
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,14 @@ class Question:
     bundle: str | None = None
 
     def words(self) -> list[str]:
-        given = {
+        options = {
             "command": self.command,
             "engine": self.engine,
             "artifact": self.artifact,
             "threads": str(self.threads),
             "bundle": self.bundle,
         }
-        pairs = [(key, shlex.quote(value)) for key, value in given.items() if value]
+        pairs = [(key, shlex.quote(value)) for key, value in options.items() if value]
         return [word for key, value in pairs for word in ("-e", key, value)]
 
 
@@ -53,9 +57,11 @@ def ask_each(
     artifacts: Sequence[Artifact],
     patience: float,
     report: Reporter,
-) -> list[dict[str, Any]]:
+    model: type[AnyAnswer],
+) -> list[AnyAnswer]:
     """An answer for each artifact that the engine can run, or for the one that is named; each in a
-    process of its own on the phone. Raises UsageError where there is none, and as `ask`."""
+    process of its own on the phone. Raises UsageError where there is none, DamagedError for an
+    answer that `model` does not fit, and as `ask`."""
     format = "torchscript" if question.engine == "pytorch" else "onnx"
     fitting = [one.id for one in artifacts if one.format == format]
     if question.artifact is not None:
@@ -70,7 +76,8 @@ def ask_each(
     with report.bar(f"{question.command} on {phone.serial}", len(fitting)) as bar:
         for name in fitting:
             bar.advance(0, name)
-            answers.append(ask(phone, replace(question, artifact=name), patience))
+            answer = ask(phone, replace(question, artifact=name), patience)
+            answers.append(_fit(answer, model))
             bar.advance(1)
     return answers
 
@@ -85,14 +92,14 @@ def ask(phone: Phone, question: Question, patience: float) -> dict[str, Any]:
         *("shell", "am", "instrument", "-r", "-w", *question.words(), COMPONENT),
         patience=patience,
     )
-    said = done.stdout
-    if "Unable to find instrumentation" in said + done.stderr:
+    output = done.stdout
+    if "Unable to find instrumentation" in output + done.stderr:
         raise SetupError(
             f"The app is not on {phone.serial}.", "pipeline android install APK puts it there."
         )
-    results = {key: value.rstrip("\r\n") for key, value in RESULT.findall(said)}
+    results = {key: value.rstrip("\r\n") for key, value in RESULT.findall(output)}
     if "status" not in results:
-        why = results.get("shortMsg") or _last(said + done.stderr)
+        why = results.get("shortMsg") or _last(output + done.stderr)
         raise SetupError(
             f"The app ended without an answer: {why}. The last lines of the device's log:\n"
             f"{phone.last_log()}"
@@ -100,6 +107,18 @@ def ask(phone: Phone, question: Question, patience: float) -> dict[str, Any]:
     if results["status"] != "ok":
         raise UsageError(f"The app on {phone.serial} says: {results.get('message', '')}.")
     return _parse(results)
+
+
+def _fit(answer: dict[str, Any], model: type[AnyAnswer]) -> AnyAnswer:
+    try:
+        return model.model_validate_json(json.dumps(answer), strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, fault["loc"]))
+        raise DamagedError(
+            f"The app's answer is not as this version knows it: {key}: {fault['msg']}.",
+            "Build and install the app of this version: pipeline android build",
+        ) from None
 
 
 def _parse(results: Mapping[str, str]) -> dict[str, Any]:

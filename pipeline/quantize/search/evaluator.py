@@ -14,11 +14,12 @@ from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
 from pipeline.measure.parity import ParitySums
 from pipeline.measure.task_metric import TaskMetric, build_metric
-from pipeline.measure.timing.contest import Ratio, ratio_of_medians, turns
+from pipeline.measure.timing.contest import ratio_of_medians, turns
 from pipeline.measure.timing.loop import measure, warm_up
 from pipeline.project.samples import Samples, batches, filled, load_samples
 from pipeline.runtimes import RUNTIMES, Asked, Runner, RunnerError, Runtime
 from pipeline.workspace.artifacts import Artifact
+from pipeline.workspace.results.ratio import Ratio
 
 SHORTEST = 0.02  # seconds of a turn
 FEWEST = 3  # runs of a turn

@@ -8,12 +8,12 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.formats.torchscript import android_pytorch
-from pipeline.measure.timing.contest import Ratio
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.make import Maker
 from pipeline.quantize.onnx.fused import fused
 from pipeline.quantize.search.evaluator import Accuracy, Evaluator, Rung, Speed
 from pipeline.workspace.artifacts import SUFFIX
+from pipeline.workspace.results.ratio import Ratio
 
 
 @dataclass(frozen=True)

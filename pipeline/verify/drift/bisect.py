@@ -9,6 +9,7 @@ from pipeline.formats.onnx.taps import OnnxSource
 from pipeline.graph.array import Array
 from pipeline.measure.parity import ParitySums
 from pipeline.verify.drift.measure import Kept, Layer, like, plain, result
+from pipeline.workspace.results.drift import Mended
 
 Run = Callable[[list[Array], int], Array]  # a sample's inputs and number → the last tensor
 
@@ -22,35 +23,35 @@ def mend(
     guilty: Sequence[int],
     samples: Sequence[list[Array]],
     kept: Kept,
-) -> list[dict[str, Any]]:
+) -> list[Mended]:
     """Hands the bad artifact the good one's tensors for more and more layers, the worst first,
-    until its last tensor gains 20 dB. Entries are `{layers, sqnr_db}`; the first mends none."""
+    until its last tensor gains 20 dB. The first entry mends none."""
     order = list(guilty) + [i for i in _worst_first(layers) if i not in guilty]
     order = [index for index in order if not _exact(layers[index])]
     order = [index for index in order if index != len(layers) - 1] or order
     before = _last(source, layers, [], samples, kept)
-    found: list[dict[str, Any]] = [{"layers": [], "sqnr_db": before}]
+    steps = [Mended(layers=[], sqnr_db=before)]
     for count in range(1, min(MOST, len(order)) + 1):
         chosen = sorted(order[:count])
         now = _last(source, layers, chosen, samples, kept)
-        found.append({"layers": chosen, "sqnr_db": now})
+        steps.append(Mended(layers=chosen, sqnr_db=now))
         if before is None or now is None or now - before >= ENOUGH:
             break
-    return found
+    return steps
 
 
 def _worst_first(layers: Sequence[Layer]) -> list[int]:
     def own(index: int) -> float:
-        found = result(layers[index].own)
-        return float("inf") if found is None or found.sqnr_db is None else found.sqnr_db
+        parity = result(layers[index].own)
+        return float("inf") if parity is None or parity.sqnr_db is None else parity.sqnr_db
 
     return sorted(range(len(layers)), key=own)
 
 
 def _exact(layer: Layer) -> bool:
     """Neither of the layer's own making nor of the ones before it is there anything to mend."""
-    found = result(layer.sums)
-    return found is not None and not found.max_abs and not layer.not_finite
+    parity = result(layer.sums)
+    return parity is not None and not parity.max_abs and not layer.not_finite
 
 
 def _last(
@@ -73,14 +74,14 @@ def _last(
 
 
 def _onnx(source: OnnxSource, layers: Sequence[Layer], chosen: Sequence[int], kept: Kept) -> Run:
-    given = {layers[index].tap.name: layers[index] for index in chosen}
+    mended = {layers[index].tap.name: layers[index] for index in chosen}
     last = layers[-1].tap.name
-    session = source.mended({name: layer.dtype for name, layer in given.items()}, last)
+    session = source.mended({name: layer.dtype for name, layer in mended.items()}, last)
 
     def run(inputs: list[Array], number: int) -> Array:
         handed = {
             source.tensors[name]: kept.load(layer.chosen, number).astype(layer.dtype)  # type: ignore[arg-type]
-            for name, layer in given.items()
+            for name, layer in mended.items()
         }
         value: Array = source.ask(session, inputs, handed)[0]
         return value

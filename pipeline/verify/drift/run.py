@@ -18,11 +18,13 @@ from pipeline.runtimes.eager import wrapped_model
 from pipeline.runtimes.torchscript import engine_for
 from pipeline.system.progress import Bar
 from pipeline.verify.drift import measure, verdict
+from pipeline.verify.drift.bisect import mend
 from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.measure import Kept, Layer, Reference
 from pipeline.verify.drift.references import OnnxReference, StreamedReference, one_by_one
-from pipeline.verify.tolerances import DEFAULTS, given_bounds
+from pipeline.verify.tolerances import DEFAULTS, configured_bounds
 from pipeline.workspace.artifacts import Artifact, Precision, read_index, read_signature
+from pipeline.workspace.results.drift import Drift
 
 SAMPLES = 4
 EAGER = "eager"
@@ -83,8 +85,8 @@ def as_file(artifact: Artifact, path: Path) -> File:
     return File(artifact.id, path, artifact.format, artifact.precision, artifact.made_for)
 
 
-def drift(run: Run, file: File, against: File | None, bar: Bar) -> dict[str, Any]:
-    """What `drift.ARTIFACT.json` holds; docs/parity.md describes it. `against` None is eager."""
+def drift(run: Run, file: File, against: File | None, bar: Bar) -> Drift:
+    """Layer by layer; docs/parity.md describes it. `against` None is eager."""
     import torch
 
     threads, engine = torch.get_num_threads(), torch.backends.quantized.engine
@@ -100,52 +102,57 @@ def drift(run: Run, file: File, against: File | None, bar: Bar) -> dict[str, Any
 
 def default_against(run: Run, file: File) -> File | None:
     """A model that is a file has no inside in eager: its fp32 artifact stands for it."""
-    given = (
-        "onnx" if run.config.model.onnx else "torchscript" if run.config.model.torchscript else ""
-    )
-    if not given or file.id == f"{given}-fp32":
+    model = run.config.model
+    format = "onnx" if model.onnx else "torchscript" if model.torchscript else None
+    if format is None or file.id == f"{format}-fp32":
         return None
-    return find(run.inputs, f"{given}-fp32")
+    return find(run.inputs, f"{format}-fp32")
 
 
-def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -> dict[str, Any]:
+def _drift(run: Run, file: File, against: File | None, folder: Path, bar: Bar) -> Drift:
     bar.advance(0, f"{file.id}: the reference's tensors")
     places = _known_places(run)  # before the model is in memory
     reference = _reference(run, against, places, folder)
     known = reference.taps()
     source, taps = _source(run, file, places, folder)
     taps = without_prefix(taps, known)
-    found = matches(taps, known)
     layers = {
         index: Layer(_sized(tap, candidates, known), candidates)
-        for index, (tap, candidates) in enumerate(zip(taps, found, strict=True))
+        for index, (tap, candidates) in enumerate(zip(taps, matches(taps, known), strict=True))
         if candidates
     }
     kept = Kept(folder)
     reference.keep({i for layer in layers.values() for i in layer.candidates}, folder)
     del reference  # the model gives way to the artifact
     bar.advance(1, f"{file.id}: layer by layer")
-    how = measure.measure_onnx if file.format == "onnx" else measure.measure_script
-    how(source, layers, run.samples, kept, bar)
+    walk = measure.measure_onnx if file.format == "onnx" else measure.measure_script
+    walk(source, layers, run.samples, kept, bar)
     matched = [
         layer
         for layer in layers.values()
         if layer.chosen is not None and layer.sums.samples + layer.not_finite
     ]
-    report = _report(run, file, source, matched, known)
-    report |= {
-        "artifact": file.id,
-        "against": against.id if against else EAGER,
-        "runtime": "onnxruntime" if file.format == "onnx" else "torchscript",
-        "samples": len(run.samples),
-        "matched": len(matched),
-        "unmatched": len(taps) - len(matched),
-    }
-    if against is not None:
-        from pipeline.verify.drift.bisect import mend
-
-        report["mended"] = mend(source, matched, report["culprits"], run.samples, kept)
-    return report
+    bars = _bars(run, file)
+    names = [layer.tap.name for layer in matched]
+    rows = [
+        verdict.layer_row(layer, known, _nodes(source, layer.tap, names), bars) for layer in matched
+    ]
+    culprits = verdict.culprits(rows)
+    return Drift(
+        artifact=file.id,
+        against=against.id if against else EAGER,
+        runtime="onnxruntime" if file.format == "onnx" else "torchscript",
+        samples=len(run.samples),
+        matched=len(matched),
+        unmatched=len(taps) - len(matched),
+        bar_db=bars[0],
+        own_bar_db=bars[1],
+        layers=rows,
+        first_bad=verdict.first_bad(rows),
+        culprits=culprits,
+        remedy=verdict.remedy(rows, culprits, file.precision),
+        mended=mend(source, matched, culprits, run.samples, kept) if against else None,
+    )
 
 
 def _reference(
@@ -186,27 +193,11 @@ def _sized(tap: Tap, candidates: Sequence[int], known: Sequence[Tap]) -> Tap:
     return replace(tap, size=size)
 
 
-def _report(
-    run: Run, file: File, source: Any, matched: Sequence[Layer], known: Sequence[Tap]
-) -> dict[str, Any]:
-    bar_db = given_bounds(run.config, file.precision, "").get(
-        "min_sqnr_db", DEFAULTS[file.precision].min_sqnr_db
-    )
-    bars = bar_db, max(bar_db, verdict.OWN_BAR[file.precision])
-    names = [layer.tap.name for layer in matched]
-    rows = [
-        verdict.layer_json(layer, known, _nodes(source, layer.tap, names), bars)
-        for layer in matched
-    ]
-    guilty = verdict.culprits(rows)
-    return {
-        "bar_db": bar_db,
-        "own_bar_db": bars[1],
-        "layers": rows,
-        "first_bad": verdict.first_bad(rows),
-        "culprits": guilty,
-        "remedy": verdict.remedy(rows, guilty, file.precision),
-    }
+def _bars(run: Run, file: File) -> tuple[float, float]:
+    """The least SQNR in dB, as the artifact runs and of a layer's own."""
+    configured = configured_bounds(run.config, file.precision, "")
+    bar_db = configured.get("min_sqnr_db", DEFAULTS[file.precision].min_sqnr_db)
+    return bar_db, max(bar_db, verdict.OWN_BAR[file.precision])
 
 
 def _nodes(source: Any, tap: Tap, names: Sequence[str]) -> list[str]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.measure.timing.contest import Ratio, ratio_of_medians, turns
+from pipeline.measure.timing.contest import ratio_of_medians, turns
 from pipeline.measure.timing.draw import draw
+from pipeline.workspace.results.ratio import Ratio
 
 Rounds = list[np.ndarray]
 
