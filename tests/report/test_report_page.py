@@ -68,10 +68,10 @@ def test_the_page_says_what_the_stages_found(ran: Path, bare: Path) -> None:
     assert "it was verified without drift" in before
     found = gather(workspace)
     assert found.verdict is not None and found.bench is not None
-    for row in found.bench.rows:
-        assert f"{row.p90_ms:.3f}" in before
-    for row in found.verdict.rows:
-        assert row.artifact in before
+    for measured in found.bench.rows:
+        assert f"{measured.p90_ms:.3f}" in before
+    for judged in found.verdict.rows:
+        assert judged.artifact in before
     (bundle,) = workspace.stage("package").glob("*.bundle")
     first = open_bundle(bundle).manifest.artifacts[0].id  # which one, the measurement decides
     assert found.chosen == first
