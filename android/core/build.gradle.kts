@@ -13,9 +13,12 @@ dependencies {
     testImplementation(libs.kotlin.test.junit)
 }
 
-// The list that the C++ runner has, too.
+// The lists that the C++ runner has, too.
 tasks.processResources {
-    from("$rootDir/../cpp_runner/bundle/operators.txt") { into("dev/edgepipeline/core/validate") }
+    from("$rootDir/../cpp_runner/bundle") {
+        include("operators.txt", "onnx.txt")
+        into("dev/edgepipeline/core/validate")
+    }
 }
 
 tasks.test {

@@ -1,4 +1,4 @@
-// The messages of an ONNX file, as onnx.proto of release 1.23 has them.
+// onnx.txt, as questions: the messages of an ONNX file, and what it may use.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,12 @@ struct Rule {
   bool repeated = false;
   Message message = Message::none;
 };
+
+// Whether a file may import that domain.
+[[nodiscard]] bool is_known_domain(std::string_view name);
+
+// Whether com.microsoft's operator of that name computes, and does nothing else.
+[[nodiscard]] bool is_allowed_of_microsoft(std::string_view name);
 
 // The fields of a message; empty for `none`.
 [[nodiscard]] std::span<const Rule> rules_of(Message message) noexcept;

@@ -20,53 +20,6 @@ constexpr std::size_t kMaxMessages = 1U << 22U;  // the largest of timm's models
 constexpr std::uint64_t kMaxIr = 100;  // far beyond what a runtime takes, which says so itself
 constexpr std::uint64_t kMaxOpset = 1000;
 
-// Imports may name what ONNX Runtime's own tools write into every model; nodes may not use it.
-constexpr std::array<std::string_view, 11> kImported = {"",
-                                                        "ai.onnx",
-                                                        "ai.onnx.ml",
-                                                        "ai.onnx.preview",
-                                                        "ai.onnx.preview.training",
-                                                        "ai.onnx.training",
-                                                        "com.microsoft",
-                                                        "com.microsoft.experimental",
-                                                        "com.microsoft.nchwc",
-                                                        "com.ms.internal.nhwc",
-                                                        "org.pytorch.aten"};
-
-// Of ONNX Runtime's own operators those that quantizers and optimizers write: computation alone.
-// Not EPContext, which names a file, and nothing that runs Python.
-constexpr std::array<std::string_view, 31> kMicrosoft = {"Attention",
-                                                         "BiasGelu",
-                                                         "DequantizeLinear",
-                                                         "DynamicQuantizeLSTM",
-                                                         "DynamicQuantizeMatMul",
-                                                         "EmbedLayerNormalization",
-                                                         "FastGelu",
-                                                         "FusedConv",
-                                                         "FusedGemm",
-                                                         "FusedMatMul",
-                                                         "Gelu",
-                                                         "GroupQueryAttention",
-                                                         "MatMulInteger16",
-                                                         "MatMulIntegerToFloat",
-                                                         "MatMulNBits",
-                                                         "MultiHeadAttention",
-                                                         "NhwcMaxPool",
-                                                         "QAttention",
-                                                         "QGemm",
-                                                         "QLinearAdd",
-                                                         "QLinearAveragePool",
-                                                         "QLinearConcat",
-                                                         "QLinearConv",
-                                                         "QLinearGlobalAveragePool",
-                                                         "QLinearLeakyRelu",
-                                                         "QLinearMul",
-                                                         "QLinearSigmoid",
-                                                         "QLinearSoftmax",
-                                                         "QuantizeLinear",
-                                                         "QuickGelu",
-                                                         "SkipLayerNormalization"};
-
 template <typename Names>
 bool has(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -187,7 +140,7 @@ class Validator {
       if (field.number == 2) version = field.value;
     }
     std::string_view domain = text_field(bytes, 1);
-    if (!has(kImported, domain)) refuse("it imports the unknown domain " + quoted(domain));
+    if (!is_known_domain(domain)) refuse("it imports the unknown domain " + quoted(domain));
     if (domain == "ai.onnx") domain = "";
     if (has(domains, domain)) refuse("it imports the domain " + quoted(domain) + " twice");
     if (version == 0 || version > kMaxOpset) {
@@ -205,7 +158,7 @@ class Validator {
       refuse("the operator " + quoted(type) + " is of the domain " + quoted(domain) +
              ", which this runner does not take");
     }
-    if (!has(kMicrosoft, type)) {
+    if (!is_allowed_of_microsoft(type)) {
       refuse("com.microsoft's operator " + quoted(type) + " is none that this runner takes");
     }
   }

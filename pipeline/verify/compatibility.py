@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.formats.onnx.validate import COMPUTING, MICROSOFT
+from pipeline.formats.onnx.validate import MICROSOFT
+from pipeline.formats.operators import operators as runners
 from pipeline.formats.torchscript import android_pytorch
-from pipeline.formats.torchscript.operators import operators as allowed_operators
 from pipeline.system.packages import version_of
 from pipeline.workspace.artifacts import Artifact, Format
 from pipeline.workspace.results.verdict import CompatibilityRow
@@ -118,13 +118,13 @@ def _not_in_runner_onnx(operators: Collection[str]) -> list[str]:
     lacking = set(_not_in_onnxruntime(operators))
     for name in operators:
         domain, _, operator = name.rpartition(".")
-        if domain and (domain != MICROSOFT or operator not in COMPUTING):
+        if domain and (domain != MICROSOFT or operator not in runners().microsoft):
             lacking.add(name)
     return sorted(lacking)
 
 
 def _not_in_runner_torchscript(operators: Collection[str]) -> list[str]:
-    return sorted(set(operators) - allowed_operators().allowed)
+    return sorted(set(operators) - runners().allowed)
 
 
 _ONNX = {"opset": ORT_OPSET, "ir_version": ORT_IR}

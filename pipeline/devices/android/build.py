@@ -15,7 +15,7 @@ from pipeline.devices.android.compile import compile_java, compile_kotlin, to_de
 from pipeline.devices.android.jars import Jar, fetch
 from pipeline.devices.android.key import Key
 from pipeline.devices.android.resources import OLDEST_API, link
-from pipeline.devices.android.sources import OPERATORS, RULES, Flavor, kotlin, operators, sources
+from pipeline.devices.android.sources import RULES, Flavor, kotlin, lists, sources
 from pipeline.devices.android.tools import check_tools
 from pipeline.errors import UsageError
 from pipeline.system.progress import Reporter
@@ -75,8 +75,8 @@ def build(plan: Plan, key: Key, report: Reporter) -> Path:
         bar.advance(1, "R8")
         _shrink(libraries, classes, jars, scratch)
         bar.advance(1, "packing")
-        listed = Entry(OPERATORS, operators().read_bytes(), stored=False)
-        entries = [*_dex(scratch), listed, *_native(libraries), *_assets(bundles)]
+        listed = [Entry(name, file.read_bytes(), stored=False) for name, file in lists().items()]
+        entries = [*_dex(scratch), *listed, *_native(libraries), *_assets(bundles)]
         draft = scratch / "app.apk"
         pack(base, entries, key, draft, scratch)
         bar.advance(1, "checking")

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.devices.android import jars as known
 from pipeline.devices.android.compile import compile_kotlin
 from pipeline.devices.android.jars import COMPILER, ORT_JVM, STDLIB, fetch
-from pipeline.devices.android.sources import OPERATORS, fingerprint, kotlin, operators, sources
+from pipeline.devices.android.sources import fingerprint, kotlin, lists, sources
 from pipeline.devices.android.tools import JVM, check_tools, java
 from pipeline.errors import SetupError
 from pipeline.runner.sources import cache
@@ -33,7 +33,8 @@ def build(report: Reporter) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         with report.bar("the app's core for the JVM", None):
             compile_kotlin(kotlin(*PARTS), [jars[STDLIB], jars[ORT_JVM]], draft, jars)
-        shutil.copyfile(operators(), draft / OPERATORS)
+        for name, file in lists().items():
+            shutil.copyfile(file, draft / name)
         draft.rename(folder)
         why_not.cache_clear()
     folder.touch()

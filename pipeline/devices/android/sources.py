@@ -15,8 +15,6 @@ APP_ID = "dev.edgepipeline.app"
 # What the app is made of; tests, Gradle's and Maven's files are not.
 PARTS = ("core/src/main", "jvm/src/main", "app/src/main", "app/src/plain", "app/src/pytorch")
 RULES = "app/proguard-rules.pro"
-# Where the core looks for the list of operators that TorchScript may use.
-OPERATORS = "dev/edgepipeline/core/validate/operators.txt"
 
 
 def sources() -> Path:
@@ -36,15 +34,21 @@ def kotlin(*parts: str) -> list[Path]:
     return [file for part in parts for file in sorted((sources() / part).rglob("*.kt"))]
 
 
-def operators() -> Path:
-    """The list, which is the C++ runner's own."""
-    return runner_sources() / "bundle" / "operators.txt"
+def lists() -> dict[str, Path]:
+    """What model files may use, as the C++ runner has it: where the core looks for each list, and
+    the file."""
+    folder = runner_sources() / "bundle"
+    return {
+        f"dev/edgepipeline/core/validate/{name}": folder / name
+        for name in ("operators.txt", "onnx.txt")
+    }
 
 
 def fingerprint(*parts: str) -> str:
     """Hex digest over parts of the sources and all that is fetched to build them."""
     folder, found = sources(), hashlib.sha256(digest().encode())
-    found.update(f"{OPERATORS} {sha256_of(operators())}\n".encode())
+    for name, file in lists().items():
+        found.update(f"{name} {sha256_of(file)}\n".encode())
     files = [file for part in parts for file in (folder / part).rglob("*") if file.is_file()]
     for file in sorted(files):
         found.update(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n".encode())

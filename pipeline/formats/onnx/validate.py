@@ -7,44 +7,9 @@ The C++ runner and the Android app look at a file before ONNX Runtime does, and 
 from onnx import ModelProto, NodeProto, TypeProto
 
 from pipeline.formats.onnx.graphs import STANDARD, graphs_of, nodes_of, plain_domain
+from pipeline.formats.operators import operators
 
 MICROSOFT = "com.microsoft"
-COMPUTING = frozenset(
-    (
-        "Attention",
-        "BiasGelu",
-        "DequantizeLinear",
-        "DynamicQuantizeLSTM",
-        "DynamicQuantizeMatMul",
-        "EmbedLayerNormalization",
-        "FastGelu",
-        "FusedConv",
-        "FusedGemm",
-        "FusedMatMul",
-        "Gelu",
-        "GroupQueryAttention",
-        "MatMulInteger16",
-        "MatMulIntegerToFloat",
-        "MatMulNBits",
-        "MultiHeadAttention",
-        "NhwcMaxPool",
-        "QAttention",
-        "QGemm",
-        "QLinearAdd",
-        "QLinearAveragePool",
-        "QLinearConcat",
-        "QLinearConv",
-        "QLinearGlobalAveragePool",
-        "QLinearLeakyRelu",
-        "QLinearMul",
-        "QLinearSigmoid",
-        "QLinearSoftmax",
-        "QuantizeLinear",
-        "QuickGelu",
-        "SkipLayerNormalization",
-    )
-)
-"""Of com.microsoft: what computes, and does nothing else. The C++ runner has the same list."""
 
 
 def refusal(model: ModelProto) -> str | None:
@@ -69,7 +34,7 @@ def refusal(model: ModelProto) -> str | None:
 
 def _of_node(node: NodeProto) -> str | None:
     what = f"the operator {node.op_type!r}"
-    if node.domain == MICROSOFT and node.op_type not in COMPUTING:
+    if node.domain == MICROSOFT and node.op_type not in operators().microsoft:
         return f"{what} of {MICROSOFT} is none that a runner takes"
     if node.domain not in (*STANDARD, MICROSOFT):
         return f"{what} is of the domain {node.domain!r}, which no runner takes"

@@ -7,7 +7,6 @@ without running anything and says whether it may be loaded, by the rules of the 
 archive.py      the zip file as torch writes it: names and places of its records
 tokens.py       the code, cut into tokens
 code.py         which names the code defines, which operators it uses
-operators.py    cpp_runner/bundle/operators.txt: the operators that it may use
 pickles.py      the pickles, run on descriptions of values instead of values
 tensors.py      how a pickle describes a tensor
 validate.py     all of it: `validate`, and `checked` for who goes on to load

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Set
 from itertools import pairwise
 from typing import NoReturn
 
+from pipeline.formats.operators import operators
 from pipeline.formats.torchscript.archive import quoted
-from pipeline.formats.torchscript.operators import operators
 from pipeline.formats.torchscript.tokens import LINE_END, NAME, STRING, SYMBOL, Token, refuse_code
 
 # They print, start threads, or have no place in what torch prints.

@@ -15,7 +15,7 @@ from pipeline.devices.android import jars as known
 from pipeline.devices.android.archive import PAGE
 from pipeline.devices.android.contents import sizes
 from pipeline.devices.android.jars import fetch
-from pipeline.devices.android.sources import OPERATORS, operators
+from pipeline.devices.android.sources import lists
 from pipeline.devices.android.tools import QUICK, jdk
 from pipeline.system.progress import Silent
 from tests.conftest import Cli
@@ -90,7 +90,8 @@ def test_its_manifest(apk: Path) -> None:
 
 def test_it_knows_the_operators_that_torchscript_may_use(apk: Path) -> None:
     with zipfile.ZipFile(apk) as archive:
-        assert archive.read(OPERATORS) == operators().read_bytes()
+        for name, file in lists().items():
+            assert archive.read(name) == file.read_bytes()
 
 
 def test_the_bundle_is_in_it_to_the_byte(apk: Path, bundle: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline import __version__
 from pipeline.devices.android import jars as known
 from pipeline.devices.android.jars import COMPILER, fetch
 from pipeline.devices.android.resources import OLDEST_API, TARGET_API
-from pipeline.devices.android.sources import APP_ID
+from pipeline.devices.android.sources import APP_ID, lists
 from pipeline.devices.android.tools import java
 from pipeline.system.progress import Silent
 from tests.conftest import Cli
@@ -71,8 +71,9 @@ def test_the_app_is_the_same_as_without_gradle() -> None:
     ):
         assert line in script
     core = (ANDROID / "core" / "build.gradle.kts").read_text("utf-8")
-    (listed,) = re.findall(r"\$rootDir/\.\./([\w/]+\.txt)", core)
-    assert (ANDROID.parent / listed).is_file()
+    (folder,) = re.findall(r'from\("\$rootDir/\.\./([\w/]+)"\)', core)
+    assert set(re.findall(r'"(\w+\.txt)"', core)) == {file.name for file in lists().values()}
+    assert all(file == ANDROID.parent / folder / file.name for file in lists().values())
 
 
 def said_of(script: str, folder: Path) -> str:

@@ -7,25 +7,6 @@ private const val MAX_MESSAGES = 1 shl 22 // the largest of timm's models have s
 private const val MAX_IR = 100L // far beyond what a runtime takes, which says so itself
 private const val MAX_OPSET = 1000L
 
-// Imports may name what ONNX Runtime's own tools write into every model; nodes may not use it.
-private val IMPORTED = setOf(
-    "", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "ai.onnx.training",
-    "com.microsoft", "com.microsoft.experimental", "com.microsoft.nchwc", "com.ms.internal.nhwc",
-    "org.pytorch.aten",
-)
-
-// Of ONNX Runtime's own operators those that quantizers and optimizers write: computation alone.
-// Not EPContext, which names a file, and nothing that runs Python.
-private val MICROSOFT = setOf(
-    "Attention", "BiasGelu", "DequantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul",
-    "EmbedLayerNormalization", "FastGelu", "FusedConv", "FusedGemm", "FusedMatMul", "Gelu",
-    "GroupQueryAttention", "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits",
-    "MultiHeadAttention", "NhwcMaxPool", "QAttention", "QGemm", "QLinearAdd",
-    "QLinearAveragePool", "QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool",
-    "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid", "QLinearSoftmax", "QuantizeLinear",
-    "QuickGelu", "SkipLayerNormalization",
-)
-
 /** Walks all messages of an ONNX file by [Message]'s rules. Throws [Unsafe]. */
 internal fun validateOnnx(file: Bytes) {
     if (file.size == 0) unsafe("it is no ONNX model: it is empty")
@@ -108,7 +89,7 @@ private class OnnxValidator {
     private fun checkImport(bytes: Bytes, domains: MutableSet<String>) {
         val version = numberIn(fieldsOf(bytes), 2)
         val named = textIn(bytes, 1)
-        if (named !in IMPORTED) refuse("it imports the unknown domain ${quoted(named)}")
+        if (!Operators.isKnownDomain(named)) refuse("it imports the unknown domain ${quoted(named)}")
         val domain = if (named == "ai.onnx") "" else named
         if (!domains.add(domain)) refuse("it imports the domain ${quoted(domain)} twice")
         if (version !in 1..MAX_OPSET) refuse("it imports version ${version.toULong()} of ${quoted(domain)}")
@@ -122,7 +103,7 @@ private class OnnxValidator {
         if (domain != "com.microsoft") {
             refuse("the operator ${quoted(type)} is of the domain ${quoted(domain)}, which this app does not take")
         }
-        if (type !in MICROSOFT) refuse("com.microsoft's operator ${quoted(type)} is none that this app takes")
+        if (!Operators.isAllowedOfMicrosoft(type)) refuse("com.microsoft's operator ${quoted(type)} is none that this app takes")
     }
 
     /** `graph.node[3] 'conv1'.attribute[0] 'value'.t: ...` */

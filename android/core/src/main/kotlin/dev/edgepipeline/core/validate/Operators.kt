@@ -1,13 +1,15 @@
 package dev.edgepipeline.core.validate
 
 /**
- * `cpp_runner/bundle/operators.txt`, which says what a TorchScript file may use. Every build puts the
- * list beside this class.
+ * `operators.txt` and `onnx.txt` of `cpp_runner/bundle`, which say what model files may use. Every build
+ * puts the lists beside this class.
  */
 internal object Operators {
-    private val words: Map<String, Set<String>> by lazy {
-        val list = checkNotNull(Operators::class.java.getResourceAsStream("operators.txt")) { "operators.txt is not built in" }
-        list.bufferedReader().useLines { lines ->
+    private val words: Map<String, Set<String>> by lazy { listed("operators.txt") + listed("onnx.txt") }
+
+    private fun listed(file: String): Map<String, Set<String>> {
+        val list = checkNotNull(Operators::class.java.getResourceAsStream(file)) { "$file is not built in" }
+        return list.bufferedReader().useLines { lines ->
             lines.filter { ' ' in it && !it.startsWith('#') }
                 .groupBy({ it.substringBefore(' ') }, { it.substringAfter(' ') })
                 .mapValues { (_, names) -> names.toSet() }
@@ -28,4 +30,13 @@ internal object Operators {
 
     /** A class of torch's own: `__torch__.torch.classes.quantized.LinearPackedParamsBase`. */
     fun isAllowedClass(name: String): Boolean = name in words.getValue("class")
+
+    /** Whether an ONNX file may import that domain. */
+    fun isKnownDomain(name: String): Boolean = name.isEmpty() || name in words.getValue("domain")
+
+    /** Whether com.microsoft's operator of that name computes, and does nothing else. */
+    fun isAllowedOfMicrosoft(name: String): Boolean = name in words.getValue("microsoft")
+
+    /** The lines of onnx.txt that begin with a mark, without it, as words. */
+    fun rows(mark: String): List<List<String>> = words.getValue(mark).map { it.split(' ') }
 }
