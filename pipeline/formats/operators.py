@@ -11,7 +11,7 @@ from pipeline.errors import SetupError
 class Operators:
     """`allowed` names of operators (`aten::relu`), `refused` ones that code could call as a method
     of their first argument (`set_`), `keywords` arguments that one writes into (`out`), `classes`
-    of torch's own (`__torch__.torch.classes...`), `microsoft` operators of com.microsoft in ONNX."""
+    of torch's own (`__torch__.torch.classes...`), `microsoft` ONNX operators of com.microsoft."""
 
     allowed: frozenset[str]
     refused: frozenset[str]
