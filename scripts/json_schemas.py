@@ -9,15 +9,26 @@ import json
 import sys
 from pathlib import Path
 
+from pipeline.cli import outputs, phone_outputs
 from pipeline.workspace.results import bench, drift, record, train, verdict
 from pipeline.workspace.results.base import Result
 
 DOCS = Path(__file__).parents[1] / "docs" / "json"
 MODELS: dict[str, type[Result]] = {
+    "android-bench": phone_outputs.PhoneBench,
+    "android-build": outputs.Apk,
+    "android-install": outputs.Installed,
+    "android-verify": phone_outputs.PhoneVerdict,
     "bench": bench.Bench,
     "bench-compare": bench.ComparedBench,
+    "doctor": outputs.Doctor,
     "drift": drift.Drift,
+    "program": outputs.Program,
     "record": record.Record,
+    "report": outputs.Report,
+    "run": outputs.Run,
+    "runner-path": outputs.RunnerPath,
+    "status": outputs.Status,
     "train": train.Training,
     "train-profile": train.Profile,
     "verdict": verdict.Verdict,

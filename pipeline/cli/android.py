@@ -66,6 +66,7 @@ def build(
     Example:  pipeline android build runs/digits/package/digits.bundle -o digits.apk
     """
     from pipeline.cli import console
+    from pipeline.cli.outputs import Apk
     from pipeline.devices.android import gradle as by_gradle
     from pipeline.devices.android.build import ABIS, Plan
     from pipeline.devices.android.build import build as build_apk
@@ -88,7 +89,7 @@ def build(
         build_apk(plan, given_key(key, key_alias) if key else debug_key(), terminal)
     parts = sizes(out)
     if json:
-        console.print_json({"apk": str(out), "bytes": out.stat().st_size, "parts": parts})
+        console.print_json(Apk(apk=str(out), bytes=out.stat().st_size, parts=parts))
         return
     for what, size in parts.items():
         terminal.note(f"{size / 1e6:6.2f} MB  {what}")
@@ -102,12 +103,13 @@ def jvm(json: Json = False) -> None:
     Example:  pipeline android jvm && pipeline verify -c examples/digits --with jvm
     """
     from pipeline.cli import console
+    from pipeline.cli.outputs import Program
     from pipeline.devices.android.jvm import build as build_core
 
     terminal = console.Terminal(json_only=json)
     program = build_core(terminal)
     if json:
-        console.print_json({"program": str(program)})
+        console.print_json(Program(program=str(program)))
     else:
         terminal.show(f"App's core  {program}")
 
@@ -123,6 +125,7 @@ def install(
     Example:  pipeline android install digits.apk
     """
     from pipeline.cli import console
+    from pipeline.cli.outputs import Installed
     from pipeline.devices.android import adb
     from pipeline.errors import UsageError
 
@@ -133,7 +136,7 @@ def install(
     with terminal.bar(f"installing on {phone.serial}", None):
         adb.install(phone, str(apk))
     if json:
-        console.print_json({"serial": phone.serial, "apk": str(apk)})
+        console.print_json(Installed(serial=phone.serial, apk=str(apk)))
     else:
         terminal.show(f"Installed on {phone.serial}: {apk}")
 
@@ -164,6 +167,7 @@ def _asks(name: str, summary: str, example: str, work: "Callable[[_Asked], None]
 
 def _verify(asked: "_Asked") -> None:
     from pipeline.cli import console, tables
+    from pipeline.cli.phone_outputs import PhoneVerdict
     from pipeline.devices.android.answers import SelfCheck
     from pipeline.devices.android.rows import merge, verdict_rows
     from pipeline.errors import VerdictError
@@ -179,7 +183,7 @@ def _verify(asked: "_Asked") -> None:
         verdict = verdict.model_copy(update={"verdict": outcome})
         stage.write(VERDICT, verdict, {"rows": len(verdict.rows), "verdict": outcome})
     if asked.json:
-        console.print_json({"rows": [row.to_json() for row in rows], "verdict": outcome})
+        console.print_json(PhoneVerdict(rows=rows, verdict=outcome))
     else:
         terminal.show(tables.verdict_table(verdict.model_copy(update={"rows": rows})))
         terminal.show(f"Verdict  {tables.word(outcome)}")
@@ -191,6 +195,7 @@ def _verify(asked: "_Asked") -> None:
 
 def _bench(asked: "_Asked") -> None:
     from pipeline.cli import console, tables
+    from pipeline.cli.phone_outputs import PhoneBench
     from pipeline.devices.android.answers import Benchmark
     from pipeline.devices.android.rows import bench_rows, merge
     from pipeline.workspace.results.bench import BENCH, Bench
@@ -203,7 +208,7 @@ def _bench(asked: "_Asked") -> None:
         bench = before.model_copy(update={"rows": merge(before.rows, rows)})
         stage.write(BENCH, bench, {"rows": len(bench.rows)})
     if asked.json:
-        console.print_json({"rows": [row.to_json() for row in rows]})
+        console.print_json(PhoneBench(rows=rows))
     else:
         terminal.show(tables.bench_table(rows))
 

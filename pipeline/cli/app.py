@@ -316,21 +316,22 @@ def status(
     Example:  pipeline status -c examples/digits
     """
     from pipeline.cli import console, tables
+    from pipeline.cli.outputs import StageState, Status
     from pipeline.run import status as states_of
 
     work = work_on(config, override, workspace, json)
-    found = states_of(work.config, work.workspace)
-    states = [
-        {"stage": state.stage, "state": state.state, "why": list(state.why)} for state in found
-    ]
-    why = cli_quantize.why(found)
+    states = states_of(work.config, work.workspace)
+    result = Status(
+        workspace=str(work.workspace.root),
+        stages=[StageState(stage=s.stage, state=s.state, why=list(s.why)) for s in states],
+        quantize=cli_quantize.why(states),
+    )
     if json:
-        root = str(work.workspace.root)
-        console.print_json({"workspace": root, "stages": states, "quantize": why})
+        console.print_json(result)
         return
-    work.terminal.show(tables.status_table(states))
-    for what, said in why.items():
-        work.terminal.note(f"{what}: {said}")
+    work.terminal.show(tables.status_table(result.stages))
+    for what, reason in result.quantize.items():
+        work.terminal.note(f"{what}: {reason}")
 
 
 @app.command()

@@ -69,7 +69,7 @@ def compare(
     inputs = inputs_of(workspace, "bench")
     result = measure(Job(config, inputs, scratch, scratch, terminal), other)
     if json:
-        console.print_json(result.to_json())
+        console.print_json(result)
     else:
         terminal.show(tables.compare_table(result))
     slower = [f"{r.artifact} in {r.runtime}" for r in result.rows if r.tells == "slower"]

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import AbstractContextManager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.text import Text
 from pipeline.cli.bars import Bars
 from pipeline.errors import PipelineError
 from pipeline.system.progress import Bar
+
+if TYPE_CHECKING:
+    from pipeline.workspace.results.base import Result
 
 # What a table needs; where nobody set a width and nobody looks, as in a log, 80 is too little.
 _LOG_WIDTH = 120
@@ -66,8 +69,9 @@ class Terminal:
             first = Text(" " * first.cell_len)
 
 
-def print_json(data: Any) -> None:
+def print_json(result: "Result | dict[str, Any]") -> None:
     """One JSON document on standard output, and nothing else."""
+    data = result if isinstance(result, dict) else result.to_json()
     out = _claim_output()
     out.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     out.flush()

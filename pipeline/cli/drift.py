@@ -43,7 +43,7 @@ def drift(
     write_result(out / f"{name}.json", found)
     write_plot(found, out / f"{name}.svg")
     if json:
-        console.print_json(found.to_json())
+        console.print_json(found)
         return
     _show(terminal, found, out / f"{name}.svg")
 

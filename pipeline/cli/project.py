@@ -50,18 +50,17 @@ def doctor(json: Json = False) -> None:
 
     Example:  pipeline doctor
     """
-    from dataclasses import asdict
-
     from pipeline.cli import console, tables
+    from pipeline.cli.outputs import Check, Doctor
     from pipeline.devices.doctor import examine
     from pipeline.errors import SetupError
 
-    checks = [asdict(check) for check in examine()]
+    checks = [Check(**vars(check)) for check in examine()]
     if json:
-        console.print_json({"checks": checks})
+        console.print_json(Doctor(checks=checks))
     else:
         console.Terminal().show(tables.checks_table(checks))
-    missing = [check for check in checks if check["status"] == "missing"]
+    missing = [check for check in checks if check.status == "missing"]
     if missing:
-        names = ", ".join(check["name"] for check in missing)
-        raise SetupError(f"Missing: {names}.", missing[0]["remedy"])
+        names = ", ".join(check.name for check in missing)
+        raise SetupError(f"Missing: {names}.", missing[0].remedy)

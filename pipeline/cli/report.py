@@ -30,6 +30,7 @@ def report(
 ) -> None:
     """Writes the page, says where it lies, shows it."""
     from pipeline.cli import console
+    from pipeline.cli.outputs import Report
     from pipeline.report import write_comparison, write_report
 
     if not any(workspace.record(stage) for stage in ("train", "export")):
@@ -39,7 +40,7 @@ def report(
     else:
         page = write_comparison(config, workspace, _run(other, workspace))
     if json:
-        console.print_json({"report": str(page)})
+        console.print_json(Report(report=str(page)))
     else:
         terminal.show(f"Report   {page}")
     if open and not webbrowser.open(page.resolve().as_uri()):

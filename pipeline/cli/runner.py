@@ -25,12 +25,13 @@ def build(
     Example:  pipeline runner build
     """
     from pipeline.cli import console
+    from pipeline.cli.outputs import Program
     from pipeline.runner.build import build as build_runner
 
     terminal = console.Terminal(json_only=json)
     program = build_runner(terminal, clean, "arm64" if arm64 else "host")
     if json:
-        console.print_json({"program": str(program)})
+        console.print_json(Program(program=str(program)))
     else:
         terminal.show(f"C++ runner  {program}")
 
@@ -47,10 +48,11 @@ def path(
     Example:  $(pipeline runner path) info digits.bundle
     """
     from pipeline.cli import console
+    from pipeline.cli.outputs import RunnerPath
     from pipeline.runner.program import words
 
-    found = words("arm64" if arm64 else "host")
+    command = words("arm64" if arm64 else "host")
     if json:
-        console.print_json({"program": found[-1], "words": found})
+        console.print_json(RunnerPath(program=command[-1], words=command))
     else:
-        typer.echo(" ".join(found))
+        typer.echo(" ".join(command))

@@ -1,10 +1,11 @@
 """A command on a workspace: runs the stages it needs and says what came out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.cli.console import Terminal
+    from pipeline.cli.outputs import Run
     from pipeline.config import Config
     from pipeline.run import StageResult
     from pipeline.workspace.folder import Workspace
@@ -118,15 +119,22 @@ def _result(
     verdict: "Verdict | None",
     bundle: Path | None,
     page: Path | None,
-) -> dict[str, Any]:
-    return {
-        "workspace": str(work.workspace.root),
-        "stages": [
-            {"stage": s.stage, "made": s.made, "why": list(s.why), "seconds": s.seconds}
-            | {"summary": s.summary}
-            for s in done
+) -> "Run":
+    from pipeline.cli.outputs import Run, StageRun
+
+    return Run(
+        workspace=str(work.workspace.root),
+        stages=[
+            StageRun(
+                stage=stage.stage,
+                made=stage.made,
+                why=list(stage.why),
+                seconds=stage.seconds,
+                summary=stage.summary,
+            )
+            for stage in done
         ],
-        "verdict": verdict.verdict if verdict else None,
-        "bundle": str(bundle) if bundle else None,
-        "report": str(page) if page else None,
-    }
+        verdict=verdict.verdict if verdict else None,
+        bundle=str(bundle) if bundle else None,
+        report=str(page) if page else None,
+    )

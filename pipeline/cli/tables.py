@@ -11,6 +11,7 @@ from rich.padding import Padding
 from pipeline.cli.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
+    from pipeline.cli.outputs import Check, StageState
     from pipeline.workspace.results.bench import BenchRow, ComparedBench
     from pipeline.workspace.results.drift import Drift
     from pipeline.workspace.results.ratio import Ratio
@@ -42,10 +43,10 @@ def word(state: str) -> str:
     return f"[{COLOURS.get(state, 'white')}]{state}[/]"
 
 
-def status_table(states: Sequence[Mapping[str, Any]]) -> FittedTable:
+def status_table(states: "Sequence[StageState]") -> FittedTable:
     table = _table("stage", "state", "why")
     for state in states:
-        table.add_row(state["stage"], word(state["state"]), escape("\n".join(state["why"])))
+        table.add_row(state.stage, word(state.state), escape("\n".join(state.why)))
     return table
 
 
@@ -181,15 +182,15 @@ def _db(value: float | None) -> str:
     return "exact" if value is None else f"{value:.1f} dB"
 
 
-def checks_table(checks: Sequence[Mapping[str, Any]]) -> FittedTable:
+def checks_table(checks: "Sequence[Check]") -> FittedTable:
     table = _table("what", "found", "wanted", "status", "remedy")
     for check in checks:
         table.add_row(
-            escape(check["name"]),
-            escape(check["found"]),
-            escape(check["wanted"]),
-            word(check["status"]),
-            escape(check["remedy"] or ""),
+            escape(check.name),
+            escape(check.found),
+            escape(check.wanted),
+            word(check.status),
+            escape(check.remedy or ""),
         )
     return table
 

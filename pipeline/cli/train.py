@@ -125,7 +125,7 @@ def profile(
             shutil.rmtree(scratch, ignore_errors=True)
     write_result(out / PROFILE_SUMMARY, found)
     if json:
-        console.print_json(found.to_json())
+        console.print_json(found)
         return
     terminal.show(tables.profile_table(found))
     terminal.note(f"Trace: {found.trace}, for https://ui.perfetto.dev or chrome://tracing")

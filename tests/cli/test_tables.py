@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.cli import tables
+from pipeline.cli.outputs import Check, StageState
 from pipeline.workspace.results.bench import BenchRow, ComparedBench
 from pipeline.workspace.results.drift import Drift
 from pipeline.workspace.results.ratio import Ratio
@@ -91,18 +92,19 @@ def sensitivity() -> dict[str, Any]:
     return {"all_sqnr_db": 21.5, "sensitivity": rows, "without": rows[:1]}
 
 
+WHY = "the section quantize changed: " + "x, " * 40
 STATES = [
-    {"stage": "train", "state": "fresh", "why": []},
-    {"stage": "quantize", "state": "stale", "why": ["the section quantize changed: " + "x, " * 40]},
+    StageState(stage="train", state="fresh", why=[]),
+    StageState(stage="quantize", state="stale", why=[WHY]),
 ]
 CHECKS = [
-    {
-        "name": "ONNX Runtime for Python",
-        "found": "1.29.0 with CPUExecutionProvider, AzureExecutionProvider",
-        "wanted": "1.29.0, as in the C++ runner and the app",
-        "status": "ok",
-        "remedy": "python -m pip install onnxruntime==1.29.0",
-    }
+    Check(
+        name="ONNX Runtime for Python",
+        found="1.29.0 with CPUExecutionProvider, AzureExecutionProvider",
+        wanted="1.29.0, as in the C++ runner and the app",
+        status="ok",
+        remedy="python -m pip install onnxruntime==1.29.0",
+    )
 ] * 2
 TABLES: dict[str, Any] = {
     "verdict": tables.verdict_table(verdict("MulticlassAccuracy")),

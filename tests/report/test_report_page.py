@@ -1,21 +1,27 @@
 """What the page says, from evidence that is known."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.bundle import open_bundle
+from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.report.evidence import gather
 from pipeline.report.page import headline, page_of
 from pipeline.report.samples import confused, confusion
 from pipeline.report.tradeoff import Point, front
+from pipeline.workspace.artifacts import read_json, write_json
 from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.bench import BENCH
+from pipeline.workspace.results.verdict import VERDICT
 from tests.conftest import Cli
 from tests.results import verdict, verdict_row
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "results"
 ROW, FAILED = verdict_row(), verdict_row(verdict="fail")
 
 
@@ -79,6 +85,27 @@ def test_the_page_says_what_the_stages_found(ran: Path, bare: Path) -> None:
     assert ("Void." in before) == found.bench.void
     assert str(ran) not in before  # no path of this machine
     assert not re.search(r"(src|href)=\"(?!#|data:)", before)  # nothing from elsewhere
+
+
+def test_what_another_version_wrote_is_said_and_not_shown(tmp_path: Path) -> None:
+    """A bench.json of before there was a control measured otherwise: its figures say nothing."""
+    workspace = Workspace(tmp_path / "runs" / "tiny")
+    for stage, file in (("verify", VERDICT), ("bench", BENCH)):
+        workspace.stage(stage).mkdir(parents=True)
+        shutil.copy(GOLDEN / file, workspace.stage(stage) / file)
+    whole = page_of(config(), workspace)
+    assert "Another version" not in whole and "Speed and memory" in whole
+    path = workspace.stage("bench") / BENCH
+    old = read_json(path)
+    del old["control"]
+    write_json(path, old)
+    page = page_of(config(), workspace)
+    assert "Another version of this program wrote bench/bench.json" in page
+    assert "Speed and memory" not in page and "Parity with eager PyTorch" in page
+
+
+def config() -> Config:
+    return Config.model_validate({"name": "tiny", "model": {"onnx": "m.onnx"}})
 
 
 @pytest.mark.slow

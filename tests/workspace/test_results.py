@@ -2,15 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import DamagedError, OutdatedError
 from pipeline.workspace.folder import Workspace
-from pipeline.workspace.results.base import read_if_there, read_result, write_result
+from pipeline.workspace.results.base import Result, read_if_there, read_result, write_result
+from pipeline.workspace.results.bench import BENCH, Bench
+from pipeline.workspace.results.drift import Drift
 from pipeline.workspace.results.record import RECORD, Record
 from pipeline.workspace.results.train import TRAIN, Training, TrainingMetric
+from pipeline.workspace.results.verdict import VERDICT, Verdict
 
+BEFORE = Path(__file__).parents[1] / "golden" / "results"
 TRAINING = Training(
     epochs=3,
     seed=0,
@@ -85,6 +90,28 @@ def test_a_stage_of_another_version_is_stale(tmp_path: Path) -> None:
     assert Workspace(tmp_path).status("verify", {}).state == "damaged"
 
 
-def test_records_of_today_are_read(tmp_path: Path) -> None:
-    (tmp_path / RECORD).write_text(json.dumps(WITHOUT_SUMMARY | {"summary": {}}), encoding="utf-8")
-    assert read_result(tmp_path / RECORD, Record).stage == "verify"
+@pytest.mark.parametrize(
+    ("file", "model"),
+    [
+        (RECORD, Record),
+        (TRAIN, Training),
+        (VERDICT, Verdict),
+        (BENCH, Bench),
+        ("drift.json", Drift),
+    ],
+)
+def test_what_was_written_before_there_were_models_is_read(file: str, model: type[Result]) -> None:
+    """Every value as it stands in the file; what has come since is not there."""
+    found = read_result(BEFORE / file, model).to_json()
+    data = json.loads((BEFORE / file).read_text(encoding="utf-8"))
+    assert _as_before(found, data) == data
+
+
+def _as_before(found: Any, data: Any) -> Any:
+    """Without keys that the file does not have, which must say nothing."""
+    if isinstance(data, list):
+        return [_as_before(one, old) for one, old in zip(found, data, strict=True)]
+    if not isinstance(data, dict):
+        return found
+    assert not any(found[key] for key in found.keys() - data.keys())
+    return {key: _as_before(found[key], old) for key, old in data.items()}
