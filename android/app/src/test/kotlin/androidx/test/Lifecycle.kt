@@ -59,4 +59,3 @@ class Told : ActivityLifecycleMonitor {
 
     override fun getActivitiesInStage(stage: Stage): Collection<Activity> = stages.filterValues { it == stage }.keys.toList()
 }
-

@@ -12,12 +12,12 @@ import dev.edgepipeline.core.Tensor
 import dev.edgepipeline.core.checkInputs
 import dev.edgepipeline.core.checkOutputs
 import dev.edgepipeline.core.warningsFor
-import java.io.File
-import java.nio.ByteBuffer
-import java.nio.ByteOrder
 import org.pytorch.IValue
 import org.pytorch.Module
 import org.pytorch.PyTorchAndroid
+import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
 
 /**
  * TorchScript by `org.pytorch:pytorch_android:1.13.1`: the last that was published, unmaintained, and

@@ -4,7 +4,6 @@ import android.app.Activity
 import android.content.Context
 import android.content.Intent
 import android.net.Uri
-import android.os.Bundle as Extras
 import android.view.MotionEvent
 import android.view.View
 import dev.edgepipeline.app.state.Answer
@@ -15,18 +14,19 @@ import dev.edgepipeline.app.state.Mode
 import dev.edgepipeline.app.ui.DrawView
 import dev.edgepipeline.app.ui.dp
 import dev.edgepipeline.core.Verdict
-import java.io.File
-import java.util.zip.ZipEntry
-import java.util.zip.ZipOutputStream
-import kotlin.test.assertEquals
-import kotlin.test.assertFailsWith
-import kotlin.test.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
+import java.io.File
+import java.util.zip.ZipEntry
+import java.util.zip.ZipOutputStream
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertTrue
+import android.os.Bundle as Extras
 
 /** What a user does, with real inference on the digits bundle. */
 @RunWith(RobolectricTestRunner::class)
@@ -54,11 +54,13 @@ class FlowTest {
     // Along each row's bright pixels, as an engraver would.
     private fun draw(slate: View, pixels: DoubleArray) {
         val cell = slate.width / 8f
-        for (y in 0 until 8) for (x in 0 until 8) {
-            if (pixels[y * 8 + x] < 140) continue
-            touch(slate, MotionEvent.ACTION_DOWN, (x + 0.4f) * cell, (y + 0.5f) * cell)
-            touch(slate, MotionEvent.ACTION_MOVE, (x + 0.6f) * cell, (y + 0.5f) * cell)
-            touch(slate, MotionEvent.ACTION_UP, (x + 0.6f) * cell, (y + 0.5f) * cell)
+        for (y in 0 until 8) {
+            for (x in 0 until 8) {
+                if (pixels[y * 8 + x] < 140) continue
+                touch(slate, MotionEvent.ACTION_DOWN, (x + 0.4f) * cell, (y + 0.5f) * cell)
+                touch(slate, MotionEvent.ACTION_MOVE, (x + 0.6f) * cell, (y + 0.5f) * cell)
+                touch(slate, MotionEvent.ACTION_UP, (x + 0.6f) * cell, (y + 0.5f) * cell)
+            }
         }
     }
 
@@ -87,9 +89,12 @@ class FlowTest {
         val phone = Phone().apply { awaitBundle() }
         pick(phone, zip(phone.activity) { _, bytes -> bytes })
         phone.await("two bundles") { phone.app.bundles.value.count { it.bundle != null } == 2 }
-        pick(phone, zip(phone.activity) { name, bytes ->
-            if (name.endsWith("fp32.onnx")) bytes.copyOf().also { it[3000] = (it[3000] + 1).toByte() } else bytes
-        })
+        pick(
+            phone,
+            zip(phone.activity) { name, bytes ->
+                if (name.endsWith("fp32.onnx")) bytes.copyOf().also { it[3000] = (it[3000] + 1).toByte() } else bytes
+            },
+        )
         phone.await("a refusal") { phone.app.importing.value is Importing.Failed }
         assertTrue("wrong-hash" in phone.texts(), "${phone.texts()}")
         assertEquals(2, phone.app.bundles.value.size)

@@ -5,19 +5,12 @@ import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.Color
 import android.net.Uri
-import android.os.Bundle as Extras
 import android.provider.OpenableColumns
 import dev.edgepipeline.app.state.Answer
 import dev.edgepipeline.app.state.Bench
 import dev.edgepipeline.app.state.Mode
 import dev.edgepipeline.core.BenchPlan
 import dev.edgepipeline.core.Tensor
-import java.io.File
-import java.io.FileNotFoundException
-import kotlin.test.assertEquals
-import kotlin.test.assertFailsWith
-import kotlin.test.assertNotNull
-import kotlin.test.assertTrue
 import org.json.JSONObject
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -25,6 +18,13 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
+import java.io.File
+import java.io.FileNotFoundException
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertNotNull
+import kotlin.test.assertTrue
+import android.os.Bundle as Extras
 
 /** What the app gets from other apps, and what it hands to them. */
 @RunWith(RobolectricTestRunner::class)
@@ -63,7 +63,12 @@ class OtherAppsTest {
     private fun png(tensor: Tensor): Uri {
         val (_, height, width, _) = tensor.shape.map { it.toInt() }
         val grey = tensor.numbers().map { it.toInt() }
-        val bitmap = Bitmap.createBitmap(IntArray(grey.size) { Color.rgb(grey[it], grey[it], grey[it]) }, width, height, Bitmap.Config.ARGB_8888)
+        val bitmap = Bitmap.createBitmap(
+            IntArray(grey.size) {
+                Color.rgb(grey[it], grey[it], grey[it])
+            },
+            width, height, Bitmap.Config.ARGB_8888,
+        )
         val file = File.createTempFile("picked", ".png")
         file.outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
         return Uri.fromFile(file)

@@ -6,10 +6,10 @@ import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import android.widget.TextView
-import java.io.File
 import org.robolectric.Robolectric
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
+import java.io.File
 
 /** The app started as a user would, and what a user can see and do. */
 class Phone {

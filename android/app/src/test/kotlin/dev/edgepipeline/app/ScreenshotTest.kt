@@ -7,14 +7,14 @@ import dev.edgepipeline.app.state.Check
 import dev.edgepipeline.app.state.Mode
 import dev.edgepipeline.app.state.Stroke
 import dev.edgepipeline.core.BenchPlan
-import kotlin.math.cos
-import kotlin.math.sin
-import kotlin.test.assertEquals
-import kotlin.test.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
+import kotlin.math.cos
+import kotlin.math.sin
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
 
 /** Every screen with what it shows after use, kept in target/screenshots. */
 @RunWith(RobolectricTestRunner::class)

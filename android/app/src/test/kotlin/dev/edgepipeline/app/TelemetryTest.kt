@@ -1,13 +1,13 @@
 package dev.edgepipeline.app
 
 import android.system.Os
-import kotlin.test.assertEquals
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
+import kotlin.test.assertEquals
 
 /** ONNX Runtime's telemetry is off before anything can load its library. */
 @RunWith(RobolectricTestRunner::class)

@@ -10,14 +10,14 @@ import dev.edgepipeline.app.ui.Navigation
 import dev.edgepipeline.app.ui.dp
 import dev.edgepipeline.core.BenchPlan
 import dev.edgepipeline.core.EngineKind
-import kotlin.test.assertEquals
-import kotlin.test.assertIs
-import kotlin.test.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
+import kotlin.test.assertEquals
+import kotlin.test.assertIs
+import kotlin.test.assertTrue
 
 private const val PHONE = "w411dp-h891dp-port-notnight-xhdpi"
 private const val TABLET = "w1280dp-h800dp-land-notnight-mdpi"

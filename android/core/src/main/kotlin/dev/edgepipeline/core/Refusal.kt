@@ -32,7 +32,8 @@ enum class Refusal(val code: String, private val message: String) {
     MISSING_FILE("missing-file", "{name} is listed in the manifest but is not there."),
     WRONG_SIZE("wrong-size", "{name} has another size than the manifest says: {detail}."),
     WRONG_HASH("wrong-hash", "{name} is damaged: its SHA-256 is not the one in the manifest."),
-    UNSAFE_MODEL("unsafe-model", "{name} may not be run: {detail}.");
+    UNSAFE_MODEL("unsafe-model", "{name} may not be run: {detail}."),
+    ;
 
     internal fun say(name: String, detail: String): String =
         message.replace("{detail}", detail).replaceFirst("{name}", name)

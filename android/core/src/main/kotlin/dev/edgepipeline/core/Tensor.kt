@@ -13,7 +13,8 @@ enum class DType(val word: String, val bytes: Int, val isFloat: Boolean = false)
     INT64("int64", 8),
     FLOAT16("float16", 2, isFloat = true),
     FLOAT32("float32", 4, isFloat = true),
-    FLOAT64("float64", 8, isFloat = true);
+    FLOAT64("float64", 8, isFloat = true),
+    ;
 
     companion object {
         fun of(word: String): DType? = entries.find { it.word == word }

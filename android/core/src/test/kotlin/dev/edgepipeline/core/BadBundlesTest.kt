@@ -1,12 +1,12 @@
 package dev.edgepipeline.core
 
+import org.junit.AfterClass
+import org.junit.BeforeClass
+import org.junit.Test
 import java.io.File
 import java.nio.file.Files
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
-import org.junit.AfterClass
-import org.junit.BeforeClass
-import org.junit.Test
 
 /** Every case of tests/bad-bundles, as a folder and as a zip: the codes are those of the other readers. */
 class BadBundlesTest {

@@ -1,9 +1,9 @@
 package dev.edgepipeline.core
 
+import org.junit.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
-import org.junit.Test
 
 /** The frozen bundle of schema 1, read and run. */
 class GoldenBundleTest {

@@ -1,10 +1,10 @@
 package dev.edgepipeline.core
 
+import org.junit.Test
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
-import org.junit.Test
 
 /** tests/golden/checks.json: answers, and what the rules of the format make of them. */
 class ParityTest {

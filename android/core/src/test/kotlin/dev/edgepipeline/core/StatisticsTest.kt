@@ -1,8 +1,8 @@
 package dev.edgepipeline.core
 
+import org.junit.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
-import org.junit.Test
 
 class StatisticsTest {
     // https://en.wikipedia.org/wiki/Percentile#Worked_examples_of_the_nearest-rank_method

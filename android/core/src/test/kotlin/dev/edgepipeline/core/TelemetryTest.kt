@@ -1,8 +1,8 @@
 package dev.edgepipeline.core
 
+import org.junit.Test
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
-import org.junit.Test
 
 /** ONNX Runtime is loaded where its telemetry is off, and nowhere else. */
 class TelemetryTest {

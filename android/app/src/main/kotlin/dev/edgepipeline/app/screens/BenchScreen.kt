@@ -70,7 +70,8 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
             ),
             inRow = 3,
         )
-        val how = listOf(done.choice.kind.runtime, engineName(activity, done.choice.kind), "${text(R.string.threads)} ${done.choice.threads}")
+        val how =
+            listOf(done.choice.kind.runtime, engineName(activity, done.choice.kind), "${text(R.string.threads)} ${done.choice.threads}")
         put(context.label(how.joinToString("  ·  "), 13f, R.color.text_soft))
         live()
     }
@@ -82,15 +83,21 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
         }
         // To p99, the rest in one bar: a single slow run would press all others together.
         val bins = histogram(times, end)
-        put(Bars(context, bins, "${milliseconds(low)} ms", "> ${milliseconds(end)} ms", setOf(bins.size - 1), R.color.caution).apply {
-            contentDescription = text(R.string.histogram_label, times.size, milliseconds(low), milliseconds(high), milliseconds(middle))
-        })
+        put(
+            Bars(context, bins, "${milliseconds(low)} ms", "> ${milliseconds(end)} ms", setOf(bins.size - 1), R.color.caution).apply {
+                contentDescription = text(R.string.histogram_label, times.size, milliseconds(low), milliseconds(high), milliseconds(middle))
+            },
+        )
         val slower = times.count { it > end }
         if (slower > 0) {
             val words = activity.resources.getQuantityString(R.plurals.slower, slower, slower, milliseconds(high))
             put(context.label(words, 13f, R.color.text_soft))
         }
-        put(context.quietButton(text(R.string.share_json), R.drawable.ic_share) { activity.share("${done.choice.bundle.manifest.name}-benchmark.json", jsonOf(done)) })
+        put(
+            context.quietButton(text(R.string.share_json), R.drawable.ic_share) {
+                activity.share("${done.choice.bundle.manifest.name}-benchmark.json", jsonOf(done))
+            },
+        )
     }
 
     private fun jsonOf(done: Bench.Done): String {

@@ -107,9 +107,11 @@ class CheckScreen(activity: MainActivity) : Screen(activity) {
         return activity.card(text(R.string.per_sample)) {
             val errors = samples.map { if (it.maxAbs.isFinite()) it.maxAbs else 0.0 }
             val wrong = samples.indices.filter { samples[it].reasons.isNotEmpty() }.toSet()
-            put(Bars(context, errors, "0", (samples.size - 1).toString(), wrong).apply {
-                contentDescription = text(R.string.errors_label, samples.size, brief(errors.max()))
-            })
+            put(
+                Bars(context, errors, "0", (samples.size - 1).toString(), wrong).apply {
+                    contentDescription = text(R.string.errors_label, samples.size, brief(errors.max()))
+                },
+            )
             done.result.perturbed?.let { perturbed(it) }
         }
     }

@@ -69,10 +69,12 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
                 return@card
             }
             is Importing.Failed -> {
-                put(context.row(8).apply {
-                    put(context.chip(text(R.string.import_failed), R.color.bad, R.color.bad_soft))
-                    state.code?.let { put(context.label(it, 13f, R.color.text_soft)) }
-                })
+                put(
+                    context.row(8).apply {
+                        put(context.chip(text(R.string.import_failed), R.color.bad, R.color.bad_soft))
+                        state.code?.let { put(context.label(it, 13f, R.color.text_soft)) }
+                    },
+                )
                 put(context.label(state.message).live())
             }
         }
@@ -86,18 +88,22 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
                 put(ShareBar(context, state.share))
             }
             is BundleState.Bad -> {
-                put(context.row(8).apply {
-                    put(context.chip(text(R.string.bundle_refused), R.color.bad, R.color.bad_soft))
-                    state.code?.let { put(context.label(it, 13f, R.color.text_soft)) }
-                })
+                put(
+                    context.row(8).apply {
+                        put(context.chip(text(R.string.bundle_refused), R.color.bad, R.color.bad_soft))
+                        state.code?.let { put(context.label(it, 13f, R.color.text_soft)) }
+                    },
+                )
                 put(context.label(state.message))
             }
             is BundleState.Ready -> ready(item, state.bundle)
         }
         if (item.isImported && item.state !is BundleState.Checking) {
-            put(context.quietButton(text(R.string.remove)) { app.remove(item.id) }.apply {
-                contentDescription = "${text(R.string.remove)} ${item.title}"
-            })
+            put(
+                context.quietButton(text(R.string.remove)) { app.remove(item.id) }.apply {
+                    contentDescription = "${text(R.string.remove)} ${item.title}"
+                },
+            )
         }
     }
 
@@ -106,9 +112,11 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         if (manifest.description.isNotEmpty()) put(context.label(manifest.description, 14f, R.color.text_soft))
         val facts = listOf(manifest.version, size(bundle.bytes), manifest.license).filter { it.isNotEmpty() }
         put(context.label(facts.joinToString("  ·  "), 13f, R.color.text_soft))
-        put(context.row(8).apply {
-            put(context.chip("✓  " + text(R.string.hashes_match, manifest.entries.size), R.color.good, R.color.good_soft))
-        })
+        put(
+            context.row(8).apply {
+                put(context.chip("✓  " + text(R.string.hashes_match, manifest.entries.size), R.color.good, R.color.good_soft))
+            },
+        )
         if (manifest.allowFailed) {
             put(context.label(text(R.string.packed_failed, manifest.verdict.word), 14f, R.color.bad))
         }

@@ -8,8 +8,8 @@ import dev.edgepipeline.app.ui.Segments
 import dev.edgepipeline.app.ui.breakable
 import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.centred
-import dev.edgepipeline.app.ui.fact
 import dev.edgepipeline.app.ui.dp
+import dev.edgepipeline.app.ui.fact
 import dev.edgepipeline.app.ui.label
 import dev.edgepipeline.app.ui.put
 import dev.edgepipeline.app.ui.quietButton
@@ -45,10 +45,12 @@ private fun threads(activity: MainActivity): LinearLayout = activity.row(8).appl
         alpha = if (isEnabled) 1f else 0.4f
     }
     put(step("−", R.string.fewer_threads, count - 1))
-    put(context.label(count.toString(), 18f, bold = true).centred().apply {
-        minWidth = dp(40)
-        contentDescription = "${context.getString(R.string.threads)} $count"
-    })
+    put(
+        context.label(count.toString(), 18f, bold = true).centred().apply {
+            minWidth = dp(40)
+            contentDescription = "${context.getString(R.string.threads)} $count"
+        },
+    )
     put(step("+", R.string.more_threads, count + 1))
 }
 

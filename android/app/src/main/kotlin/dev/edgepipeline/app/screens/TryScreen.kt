@@ -77,12 +77,20 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             return
         }
         val view = DrawView(context, drawing) { tries.draw(it) }
-        addView(view, LinearLayout.LayoutParams(LinearLayout.LayoutParams.MATCH_PARENT, LinearLayout.LayoutParams.WRAP_CONTENT).apply { gravity = Gravity.CENTER_HORIZONTAL })
+        addView(
+            view,
+            LinearLayout.LayoutParams(LinearLayout.LayoutParams.MATCH_PARENT, LinearLayout.LayoutParams.WRAP_CONTENT).apply {
+                gravity =
+                    Gravity.CENTER_HORIZONTAL
+            },
+        )
         onSlate(view)
-        put(context.row(12).apply {
-            put(context.label(text(R.string.canvas_size, drawing.width, drawing.height), 13f, R.color.text_soft), 1f)
-            put(context.quietButton(text(R.string.clear)) { tries.draw(emptyList()) })
-        })
+        put(
+            context.row(12).apply {
+                put(context.label(text(R.string.canvas_size, drawing.width, drawing.height), 13f, R.color.text_soft), 1f)
+                put(context.quietButton(text(R.string.clear)) { tries.draw(emptyList()) })
+            },
+        )
     }
 
     private fun LinearLayout.picture() {
@@ -112,10 +120,12 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
         golden.forEachIndexed { number, sample ->
             strip.put(sampleView(number, sample.inputs.singleOrNull()?.let(bundle::tensor)))
         }
-        put(HorizontalScrollView(context).apply {
-            isHorizontalScrollBarEnabled = false
-            addView(strip)
-        })
+        put(
+            HorizontalScrollView(context).apply {
+                isHorizontalScrollBarEnabled = false
+                addView(strip)
+            },
+        )
     }
 
     private fun sampleView(number: Int, tensor: Tensor?): View {
@@ -147,7 +157,8 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             is Answer.None -> put(context.label(text(R.string.no_answer), 14f, R.color.text_soft))
             is Answer.Running -> put(context.label(text(R.string.running), 14f, R.color.text_soft))
             is Answer.Failed -> {
-                put(context.label(text(if (answer.isOfPicture) R.string.picture_failed else R.string.run_failed), 15f, R.color.bad, bold = true))
+                val what = if (answer.isOfPicture) R.string.picture_failed else R.string.run_failed
+                put(context.label(text(what), 15f, R.color.bad, bold = true))
                 put(context.label(answer.message).live())
             }
             is Answer.Given -> given(answer)
@@ -156,10 +167,12 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
 
     private fun LinearLayout.given(answer: Answer.Given) {
         answer.scores.firstOrNull()?.let { best ->
-            put(context.row(12).apply {
-                put(context.label(best.label, 44f, R.color.accent, bold = true).live(), 1f)
-                answer.truth?.let { put(context.label(text(R.string.truth, it), 14f, R.color.text_soft)) }
-            })
+            put(
+                context.row(12).apply {
+                    put(context.label(best.label, 44f, R.color.accent, bold = true).live(), 1f)
+                    answer.truth?.let { put(context.label(text(R.string.truth, it), 14f, R.color.text_soft)) }
+                },
+            )
         }
         answer.scores.forEach { put(bar(it)) }
         answer.numbers?.let { put(context.label(it).live()) }
@@ -171,10 +184,12 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
 
     private fun bar(score: Score): View = activity.column(4).apply {
         val value = "%.4f".format(score.value)
-        put(context.row(8).apply {
-            put(context.label(score.label, 15f, bold = true), 1f)
-            put(context.label(value, 14f, R.color.text_soft))
-        })
+        put(
+            context.row(8).apply {
+                put(context.label(score.label, 15f, bold = true), 1f)
+                put(context.label(value, 14f, R.color.text_soft))
+            },
+        )
         put(ShareBar(context, score.share))
         contentDescription = text(R.string.bar_label, score.label, value)
         isFocusable = true

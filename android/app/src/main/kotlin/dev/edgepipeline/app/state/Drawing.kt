@@ -31,14 +31,18 @@ class Drawing(val width: Int, val height: Int, val channels: Int, val inkIsBrigh
         val fine = IntArray(bitmap.width * bitmap.height)
         bitmap.getPixels(fine, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
         val data = ByteArray(width * height * channels)
-        for (y in 0 until height) for (x in 0 until width) {
-            var sum = 0
-            for (dy in 0 until FINER) for (dx in 0 until FINER) {
-                sum += Color.red(fine[(y * FINER + dy) * bitmap.width + x * FINER + dx])
+        for (y in 0 until height) {
+            for (x in 0 until width) {
+                var sum = 0
+                for (dy in 0 until FINER) {
+                    for (dx in 0 until FINER) {
+                        sum += Color.red(fine[(y * FINER + dy) * bitmap.width + x * FINER + dx])
+                    }
+                }
+                val mean = sum / (FINER * FINER)
+                val value = (if (inkIsBright) mean else 255 - mean).toByte()
+                for (c in 0 until channels) data[(y * width + x) * channels + c] = value
             }
-            val mean = sum / (FINER * FINER)
-            val value = (if (inkIsBright) mean else 255 - mean).toByte()
-            for (c in 0 until channels) data[(y * width + x) * channels + c] = value
         }
         return Tensor(DType.UINT8, listOf(1L, height.toLong(), width.toLong(), channels.toLong()), data)
     }

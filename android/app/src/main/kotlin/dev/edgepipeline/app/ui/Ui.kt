@@ -146,4 +146,3 @@ fun Context.fact(name: String, value: String) = row(16).apply {
     contentDescription = "$name, $value"
     isFocusable = true
 }
-

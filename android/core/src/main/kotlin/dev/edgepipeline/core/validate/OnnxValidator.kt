@@ -57,9 +57,9 @@ private class OnnxValidator {
     private fun fits(kind: Kind, field: Field): Boolean {
         val isPacked = field.wire == Wire.BYTES
         return when (kind) {
-            Kind.NUMBERS -> field.wire == Wire.VARINT || isPacked && countVarints(field.bytes) != null
-            Kind.FLOATS -> field.wire == Wire.FIXED32 || isPacked && field.bytes.size % 4 == 0
-            Kind.DOUBLES -> field.wire == Wire.FIXED64 || isPacked && field.bytes.size % 8 == 0
+            Kind.NUMBERS -> field.wire == Wire.VARINT || (isPacked && countVarints(field.bytes) != null)
+            Kind.FLOATS -> field.wire == Wire.FIXED32 || (isPacked && field.bytes.size % 4 == 0)
+            Kind.DOUBLES -> field.wire == Wire.FIXED64 || (isPacked && field.bytes.size % 8 == 0)
             Kind.NUMBER -> field.wire == Wire.VARINT
             Kind.FLOAT32 -> field.wire == Wire.FIXED32
             else -> isPacked

@@ -8,13 +8,13 @@ import dev.edgepipeline.core.Refused
 import dev.edgepipeline.core.goldenBundle
 import dev.edgepipeline.core.python
 import dev.edgepipeline.core.unpack
+import org.junit.After
+import org.junit.Test
 import java.io.File
 import java.nio.file.Files
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
-import org.junit.After
-import org.junit.Test
 
 /** A bundle whose hashes are right and whose model is none that may be run. */
 class BundleValidationTest {

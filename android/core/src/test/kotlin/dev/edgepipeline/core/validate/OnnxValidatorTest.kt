@@ -1,9 +1,9 @@
 package dev.edgepipeline.core.validate
 
 import dev.edgepipeline.core.repository
+import org.junit.Test
 import java.io.File
 import kotlin.test.assertTrue
-import org.junit.Test
 
 /** The cases of cpp_runner/tests/bundle/test_validate_onnx.cpp: the two readers say the same. */
 class OnnxValidatorTest {
