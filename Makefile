@@ -76,7 +76,7 @@ test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and t
 	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 		-DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
 	cd cpp_runner && cmake --build --preset asan && ctest --preset asan --quiet
-	echo $(TIDIED) | xargs -n1 $(BIN)/clang-tidy --quiet -p cpp_runner/build/asan
+	echo $(TIDIED) | xargs -n4 $(BIN)/clang-tidy --quiet --extra-arg=-Wno-error -p cpp_runner/build/asan
 
 # The app in Kotlin: its core on the JVM, its screens in Robolectric, with the digits in it.
 test-android: setup-tests demo ## the tests of the Android app, without an SDK or a phone
