@@ -55,10 +55,10 @@ def recover(name: str, folder: Path) -> None:
         scratch.mkdir()
         outcome = search(replace(work.task, scratch=scratch, bar=bar))
     assert outcome.record is not None
-    print(f"{name}: {outcome.why}  ({outcome.record['seconds']} s)")
-    for trial in outcome.record["trials"]:
-        if trial["name"].startswith("int8-static") and trial["drop"] is not None:
-            print(f"    {trial['name']:50} drop {trial['drop']:+.4f}")
+    print(f"{name}: {outcome.why}  ({outcome.record.seconds} s)")
+    for trial in outcome.record.trials:
+        if trial.name.startswith("int8-static") and trial.drop is not None:
+            print(f"    {trial.name:50} drop {trial.drop:+.4f}")
 
 
 def planted(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from pipeline.cli import outputs, phone_outputs
-from pipeline.workspace.results import bench, drift, record, train, verdict
+from pipeline.workspace.results import bench, drift, quantize, record, train, verdict
 from pipeline.workspace.results.base import Result
 
 DOCS = Path(__file__).parents[1] / "docs" / "json"
@@ -24,6 +24,8 @@ MODELS: dict[str, type[Result]] = {
     "doctor": outputs.Doctor,
     "drift": drift.Drift,
     "program": outputs.Program,
+    "quantize": quantize.Quantization,
+    "quantize-explain": outputs.Explained,
     "record": record.Record,
     "report": outputs.Report,
     "run": outputs.Run,

@@ -7,6 +7,7 @@ depends on the kind of file.
 from typing import Any, Literal
 
 from pipeline.workspace.results.base import Result
+from pipeline.workspace.results.quantize import ExplainedFormat
 
 
 class StageRun(Result):
@@ -63,6 +64,12 @@ class Doctor(Result):
     """`pipeline doctor`."""
 
     checks: list[Check]
+
+
+class Explained(Result):
+    """`pipeline quantize --explain`."""
+
+    formats: list[ExplainedFormat]
 
 
 class Program(Result):

@@ -1,7 +1,7 @@
 """`pipeline quantize --explain`, and what `status` says of the search."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,8 +22,8 @@ def why(states: Sequence["StageStatus"]) -> dict[str, str]:
     """What the last quantize stage came to: its searches, by format and CPU, and named recipes."""
     for state in states:
         if state.stage == "quantize" and state.record is not None:
-            said: Mapping[str, str] = state.record.summary.get("why", {})
-            return dict(said)
+            reasons: Mapping[str, str] = state.record.summary.get("why", {})
+            return dict(reasons)
     return {}
 
 
@@ -31,16 +31,17 @@ def explain(config: "Config", workspace: "Workspace", terminal: "Terminal", json
     """Brings the exports up to date, ranks their layers and shows it. The caller holds the
     workspace's lock."""
     from pipeline.cli import console, tables
+    from pipeline.cli.outputs import Explained
     from pipeline.quantize.explain import explain as look
     from pipeline.run import inputs_of, run_stages
 
     run_stages(config, workspace, terminal, "export")
     scratch = workspace.root / ".scratch" / "explain"
     scratch.mkdir(parents=True, exist_ok=True)
-    found: list[dict[str, Any]] = look(config, inputs_of(workspace, "quantize"), scratch, terminal)
+    formats = look(config, inputs_of(workspace, "quantize"), scratch, terminal)
     if json:
-        console.print_json({"formats": found})
+        console.print_json(Explained(formats=formats))
         return
-    for one in found:
-        terminal.show(f"[bold]{one['format']}[/]  {one['candidate']}, {one['samples']} samples")
+    for one in formats:
+        terminal.show(f"[bold]{one.format}[/]  {one.candidate}, {one.samples} samples")
         terminal.show(tables.sensitivity_table(one))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.cli.outputs import Check, StageState
     from pipeline.workspace.results.bench import BenchRow, ComparedBench
     from pipeline.workspace.results.drift import Drift
+    from pipeline.workspace.results.quantize import ExplainedFormat
     from pipeline.workspace.results.ratio import Ratio
     from pipeline.workspace.results.train import Profile
     from pipeline.workspace.results.verdict import Verdict, VerdictRow
@@ -166,15 +167,14 @@ def compare_table(compared: "ComparedBench") -> FittedTable:
     return table
 
 
-def sensitivity_table(found: Mapping[str, Any]) -> FittedTable:
+def sensitivity_table(found: "ExplainedFormat") -> FittedTable:
     """Layers of one format, the most sensitive first, and what keeping them float gains."""
     table = _table("layer", ">SQNR, it alone\nin int8", ">SQNR, all but it\nand those above")
-    table.add_row("all layers in int8", "", _db(found["all_sqnr_db"]), style="dim")
-    gained = {row["layer"]: row["sqnr_db"] for row in found["without"]}
-    for row in found["sensitivity"]:
-        known = row["layer"] in gained
-        rest = _db(gained[row["layer"]]) if known else ""
-        table.add_row(escape(row["module"]), _db(row["sqnr_db"]), rest)
+    table.add_row("all layers in int8", "", _db(found.all_sqnr_db), style="dim")
+    gained = {row.layer: row.sqnr_db for row in found.without}
+    for row in found.sensitivity:
+        rest = _db(gained[row.layer]) if row.layer in gained else ""
+        table.add_row(escape(row.module), _db(row.sqnr_db), rest)
     return table
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from pipeline.bundle import manifest
 from pipeline.errors import UsageError, VerdictError
-from pipeline.workspace.artifacts import Artifact, read_index, read_json
+from pipeline.workspace.artifacts import Artifact, read_index
+from pipeline.workspace.results.base import read_if_there
+from pipeline.workspace.results.quantize import QUANTIZE, Quantization
 from pipeline.workspace.results.verdict import FIGURES, Outcome, Verdict, VerdictRow, worst
 
 HINT = (
@@ -57,9 +59,8 @@ def choose(folders: Mapping[str, Path], verdict: Verdict, allow_failed: bool) ->
 
 def held_back(quantize: Path) -> list[str]:
     """Why a search has left a format in float, a sentence each; it says no timings."""
-    path = quantize / "quantize.json"
-    searches = read_json(path).get("searches", []) if path.is_file() else []
-    return [search["held_back"] for search in searches if search["held_back"]]
+    found = read_if_there(quantize / QUANTIZE, Quantization)
+    return [search.held_back for search in found.searches if search.held_back] if found else []
 
 
 def _refuse_what_did_not_pass(outcome: Outcome, choices: Sequence[Choice]) -> None:

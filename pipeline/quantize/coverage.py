@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.formats.read_back import Facts, read_back
@@ -41,16 +40,6 @@ class Coverage:
         return sum(self.before.weight_bytes.values()) / max(
             1, sum(self.after.weight_bytes.values())
         )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "layers": {
-                kind: {"quantized": done, "of": there}
-                for kind, (done, there) in self.layers.items()
-            },
-            "weight_bytes": {"before": self.before.weight_bytes, "after": self.after.weight_bytes},
-            "ratio": self.ratio,
-        }
 
     def __str__(self) -> str:
         done = ", ".join(f"{done} of {there} {kind}" for kind, (done, there) in self.layers.items())

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
@@ -11,18 +10,19 @@ from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.coverage import kinds_of
 from pipeline.quantize.make import OnnxMaker, maker_of
 from pipeline.quantize.recipes import Task
-from pipeline.quantize.sensitivity import Sensitivity, few_batches, sqnr_of
+from pipeline.quantize.sensitivity import few_batches, sqnr_of
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.system import machine
 from pipeline.system.progress import Reporter
 from pipeline.workspace.artifacts import read_index, read_signature
+from pipeline.workspace.results.quantize import ExplainedFormat, LayerSensitivity, Without
 
 WORST = 5  # layers whose exclusion is tried, one more each time
 
 
 def explain(
     config: Config, inputs: Mapping[str, Path], scratch: Path, report: Reporter
-) -> list[dict[str, Any]]:
+) -> list[ExplainedFormat]:
     """For each fp32 export that has static candidates: its layers by sensitivity; `all_sqnr_db` of
     the output with all layers in int8, and `without` the worst one, two ... of them. On the first
     calibration samples. Raises UsageError if no format can be quantized statically."""
@@ -51,7 +51,7 @@ def explain(
     return found
 
 
-def _explained(task: Task, candidate: Candidate) -> dict[str, Any]:
+def _explained(task: Task, candidate: Candidate) -> ExplainedFormat:
     maker = maker_of(task)
     if isinstance(maker, OnnxMaker):
         from pipeline.quantize.onnx.sensitivity import sensitivities
@@ -65,7 +65,7 @@ def _explained(task: Task, candidate: Candidate) -> dict[str, Any]:
     batches = few_batches(task)
     reference = _answers(task, task.path, "any", batches)
 
-    def sqnr(kept: list[Sensitivity]) -> float | None:
+    def sqnr(kept: list[LayerSensitivity]) -> float | None:
         made = maker.make(candidate.without([one.layer for one in kept]))
         path = task.scratch / f"explained{task.path.suffix}"
         path.write_bytes(made.data)
@@ -78,15 +78,15 @@ def _explained(task: Task, candidate: Candidate) -> dict[str, Any]:
     steps = []
     for count in range(1, min(len(worst), len(ranking) - 1) + 1):
         task.bar.advance(1, f"without {count} of {len(worst)}")
-        steps.append({"layer": worst[count - 1].layer, "sqnr_db": sqnr(worst[:count])})
-    return {
-        "format": task.source.format,
-        "candidate": candidate.name,
-        "samples": sum(len(batch[0]) for batch in batches),
-        "all_sqnr_db": sqnr([]),
-        "sensitivity": [one.to_json() for one in ranking],
-        "without": steps,
-    }
+        steps.append(Without(layer=worst[count - 1].layer, sqnr_db=sqnr(worst[:count])))
+    return ExplainedFormat(
+        format=task.source.format,
+        candidate=candidate.name,
+        samples=sum(len(batch[0]) for batch in batches),
+        all_sqnr_db=sqnr([]),
+        sensitivity=ranking,
+        without=steps,
+    )
 
 
 def _answers(

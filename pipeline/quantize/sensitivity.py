@@ -1,8 +1,6 @@
 """Which layers suffer from int8: each is quantized alone, and the output compared with float's."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,21 +8,9 @@ from pipeline.graph.array import Array
 from pipeline.measure.parity import ParitySums
 from pipeline.quantize.calibration import calibration_batches
 from pipeline.quantize.recipes import Task
+from pipeline.workspace.results.quantize import LayerSensitivity
 
 SAMPLES = 32  # of the calibration set: layers differ by many dB
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """`layer` is what `kept_float` and `[quantize] exclude` take; `sqnr_db` of the model's output
-    with this layer alone in int8, None where the answers are equal."""
-
-    layer: str
-    module: str
-    sqnr_db: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 Run = Callable[[list[Array]], list[Array]]
@@ -55,7 +41,7 @@ def sqnr_of(reference: Sequence[list[Array]], answers: Iterator[list[Array]]) ->
     return min(known) if known else None
 
 
-def ranked(found: Sequence[Sensitivity]) -> list[Sensitivity]:
+def ranked(found: Sequence[LayerSensitivity]) -> list[LayerSensitivity]:
     """The most sensitive first; what changed nothing comes last."""
     return sorted(found, key=lambda one: float("inf") if one.sqnr_db is None else one.sqnr_db)
 

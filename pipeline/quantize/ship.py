@@ -1,7 +1,6 @@
 """What ships: a file in the stage's folder, its line in the index, what it holds."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from pipeline.quantize.coverage import Coverage, coverage_of
 from pipeline.quantize.make import recipe_of
@@ -10,6 +9,7 @@ from pipeline.quantize.recipes import Task
 from pipeline.quantize.search.outcome import Outcome
 from pipeline.quantize.search.trial import Trial
 from pipeline.workspace.artifacts import Artifact, artifact_id, file_name, sha256_of
+from pipeline.workspace.results.quantize import FileBytes, LayerCount, Quantized, WeightBytes
 from pipeline.workspace.stage import Job
 
 
@@ -18,19 +18,27 @@ class Shipped:
     """What the stage has made so far, by artifact."""
 
     artifacts: list[Artifact] = field(default_factory=list)
-    coverage: dict[str, Any] = field(default_factory=dict)
+    coverage: dict[str, Quantized] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, artifact: Artifact, plan: Plan, coverage: Coverage, seconds: float) -> None:
         self.artifacts.append(artifact)
-        self.coverage[artifact.id] = {
-            "recipe": artifact.recipe,
-            "format": artifact.format,
-            "file_bytes": {"before": plan.source.bytes, "after": artifact.bytes},
-            "operators": artifact.operators,
-            "details": artifact.details,
-            **coverage.to_json(),
-        }
+        assert artifact.recipe is not None
+        self.coverage[artifact.id] = Quantized(
+            recipe=artifact.recipe,
+            format=artifact.format,
+            file_bytes=FileBytes(before=plan.source.bytes, after=artifact.bytes),
+            operators=artifact.operators,
+            details=artifact.details,
+            layers={
+                kind: LayerCount(quantized=done, of=there)
+                for kind, (done, there) in coverage.layers.items()
+            },
+            weight_bytes=WeightBytes(
+                before=coverage.before.weight_bytes, after=coverage.after.weight_bytes
+            ),
+            ratio=coverage.ratio,
+        )
         self.seconds[artifact.id] = seconds
 
 

@@ -24,11 +24,10 @@ from pipeline.workspace.artifacts import (
     read_index,
     read_signature,
     write_index,
-    write_json,
 )
+from pipeline.workspace.results.base import write_result
+from pipeline.workspace.results.quantize import QUANTIZE, Quantization, SkippedRecipe
 from pipeline.workspace.stage import Job, Summary
-
-REPORT = "quantize.json"
 
 
 def quantize(job: Job) -> Summary:
@@ -170,17 +169,16 @@ def _tell(job: Job, outcome: Outcome) -> None:
 def _write(
     job: Job, shipped: Shipped, skipped: Sequence[Skipped], outcomes: Sequence[Outcome]
 ) -> Summary:
-    report = {
-        "artifacts": shipped.coverage,
-        "skipped": [vars(skip) for skip in skipped],
-        "searches": [outcome.record for outcome in outcomes if outcome.record],
-        "candidates": [point for outcome in outcomes for point in outcome.points],
-    }
+    quantization = Quantization(
+        artifacts=shipped.coverage,
+        skipped=[SkippedRecipe(**vars(skip)) for skip in skipped],
+        searches=[outcome.record for outcome in outcomes if outcome.record],
+        candidates=[point for outcome in outcomes for point in outcome.points],
+    )
     write_index(job.out, shipped.artifacts)
-    write_json(job.out / REPORT, report)
+    write_result(job.out / QUANTIZE, quantization)
     return {
-        "artifacts": shipped.coverage,
-        "skipped": report["skipped"],
+        **{key: quantization.to_json()[key] for key in ("artifacts", "skipped")},
         "headline": ", ".join(shipped.coverage) or "float alone ships",
         "seconds": shipped.seconds,
         "why": {outcome.plan.subject: outcome.why for outcome in outcomes if outcome.record},

@@ -15,6 +15,7 @@ from pipeline.workspace.folder import Workspace
 from pipeline.workspace.results.base import AnyResult, read_if_there
 from pipeline.workspace.results.bench import BENCH, LATENCIES, Bench, BenchRow
 from pipeline.workspace.results.drift import DRIFT, Drift
+from pipeline.workspace.results.quantize import QUANTIZE, Point, Quantization, SearchRow
 from pipeline.workspace.results.record import Record
 from pipeline.workspace.results.verdict import VERDICT, Verdict, VerdictRow
 from pipeline.workspace.stage import STAGES
@@ -40,8 +41,8 @@ class Evidence:
     samples: dict[str, Array]
     pictures: dict[int, Array]
     drift: dict[str, Drift]
-    candidates: list[Json]
-    searches: list[Json]
+    candidates: list[Point]
+    searches: list[SearchRow]
     chosen: str | None
     outdated: list[str]
 
@@ -65,7 +66,7 @@ def gather(workspace: Workspace) -> Evidence:
     outdated: list[str] = []
     bench = _read(folder / BENCH, Bench, outdated)
     drifts = [_read(path, Drift, outdated) for path in sorted(verify.glob(DRIFT))]
-    quantized = _json(workspace.stage("quantize") / "quantize.json") or {}
+    quantization = _read(workspace.stage("quantize") / QUANTIZE, Quantization, outdated)
     return Evidence(
         records={stage: record for stage, record in records.items() if record is not None},
         artifacts=_artifacts(workspace),
@@ -80,8 +81,8 @@ def gather(workspace: Workspace) -> Evidence:
             for name, picture in _arrays(verify / "pictures.npz").items()
         },
         drift={drift.artifact: drift for drift in drifts if drift is not None},
-        candidates=quantized.get("candidates", []),
-        searches=quantized.get("searches", []),
+        candidates=quantization.candidates if quantization else [],
+        searches=quantization.searches if quantization else [],
         chosen=_chosen(workspace),
         outdated=outdated,
     )
@@ -128,10 +129,6 @@ def _of_a_phone(row: BenchRow, what: str) -> Array:
     """A phone's latencies stand in its row, all of one round; a row that failed has none."""
     times = row.latencies_ms or []
     return np.array(times, np.float64) if what == "ms" else np.array([len(times)], np.int64)
-
-
-def _json(path: Path) -> Json | None:
-    return dict(read_json(path)) if path.is_file() else None
 
 
 def _lines(path: Path) -> list[Json]:

@@ -8,7 +8,7 @@ from pipeline.config import Config
 from pipeline.report import layers, plots, samples
 from pipeline.report.evidence import Evidence, gather
 from pipeline.report.template import render
-from pipeline.report.tradeoff import Point, artifact_points, front
+from pipeline.report.tradeoff import artifact_points, front
 from pipeline.workspace.folder import Workspace
 from pipeline.workspace.results.bench import Bench
 from pipeline.workspace.results.verdict import Verdict, VerdictRow
@@ -144,7 +144,7 @@ def _tradeoff(found: Evidence) -> dict[str, Any]:
     metric = found.verdict.metric
     artifacts = [artifact for artifact, _ in found.artifacts.values()]
     points = artifact_points(artifacts, found.verdict, found.bench, found.chosen)
-    points += [Point(**candidate) for candidate in found.candidates]
+    points += found.candidates
     goal, name = (metric.goal, metric.name) if metric else ("max", "no metric")
     on_front = front(points, goal)
     svg = plots.tradeoff(points, on_front, name) if points else None

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from pipeline.report.tradeoff import Point
 from pipeline.workspace.results.drift import Drift
+from pipeline.workspace.results.quantize import Point
 from pipeline.workspace.results.verdict import VerdictRow
 
 Row = Mapping[str, Any]

@@ -1,35 +1,11 @@
-"""Accuracy × latency × size: the points of one plot, whoever made them.
-
-A point is this object, in `quantize/quantize.json` under `candidates` where a search has tried
-some, and made here of every artifact that was verified and measured:
-
-    name        what people call it: "onnx-int8-static"
-    group       "artifact", or "candidate" of a search
-    score       the task's metric on the validation samples; null without one
-    latency_ms  p50 at batch 1, in the fastest runtime of this machine
-    bytes       of the file
-    passed      whether its verdict is pass
-    chosen      whether it is what was taken: for artifacts, what a program takes by default
-"""
+"""Accuracy × latency × size: the points of one plot, whoever made them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.bench import Bench
+from pipeline.workspace.results.quantize import Point
 from pipeline.workspace.results.verdict import Verdict
-
-
-@dataclass(frozen=True)
-class Point:
-    name: str
-    group: Literal["artifact", "candidate"]
-    score: float | None
-    latency_ms: float
-    bytes: int
-    passed: bool
-    chosen: bool
 
 
 def artifact_points(
@@ -52,13 +28,13 @@ def artifact_points(
             worst = min if verdict.metric and verdict.metric.goal == "max" else max
             points.append(
                 Point(
-                    artifact.id,
-                    "artifact",
-                    worst(scores) if scores else None,
-                    min(measured),
-                    artifact.bytes,
-                    all(row.verdict == "pass" for row in judged),
-                    artifact.id == first,
+                    name=artifact.id,
+                    group="artifact",
+                    score=worst(scores) if scores else None,
+                    latency_ms=min(measured),
+                    bytes=artifact.bytes,
+                    passed=all(row.verdict == "pass" for row in judged),
+                    chosen=artifact.id == first,
                 )
             )
     return points

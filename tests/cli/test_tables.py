@@ -13,6 +13,7 @@ from pipeline.cli import tables
 from pipeline.cli.outputs import Check, StageState
 from pipeline.workspace.results.bench import BenchRow, ComparedBench
 from pipeline.workspace.results.drift import Drift
+from pipeline.workspace.results.quantize import ExplainedFormat, LayerSensitivity, Without
 from pipeline.workspace.results.ratio import Ratio
 from pipeline.workspace.results.verdict import Verdict
 from tests import results
@@ -84,12 +85,19 @@ def drift() -> Drift:
     return results.drift([layer] * 4, first_bad=0, culprits=[1])
 
 
-def sensitivity() -> dict[str, Any]:
+def sensitivity() -> ExplainedFormat:
     rows = [
-        {"layer": f"{n}", "module": f"model.features.{n}.block.project.0", "sqnr_db": 31.4}
+        LayerSensitivity(layer=f"{n}", module=f"model.features.{n}.block.project.0", sqnr_db=31.4)
         for n in range(3)
     ]
-    return {"all_sqnr_db": 21.5, "sensitivity": rows, "without": rows[:1]}
+    return ExplainedFormat(
+        format="onnx",
+        candidate="int8-static",
+        samples=32,
+        all_sqnr_db=21.5,
+        sensitivity=rows,
+        without=[Without(layer="0", sqnr_db=31.4)],
+    )
 
 
 WHY = "the section quantize changed: " + "x, " * 40

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.package.choice import held_back
-from pipeline.quantize.stage import REPORT
+from pipeline.workspace.results.quantize import QUANTIZE
 from tests.quantize.quantize_cases import Exported, Result
 
 NAMED = 'quantize.recipes=["onnx:int8-static"]'
@@ -17,12 +17,12 @@ Project = Callable[[str], Exported]
 
 
 def candidates(result: Result) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((result.out / REPORT).read_text())["candidates"]
+    found: list[dict[str, Any]] = json.loads((result.out / QUANTIZE).read_text())["candidates"]
     return found
 
 
 def outcomes(result: Result) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((result.out / REPORT).read_text())["searches"]
+    found: list[dict[str, Any]] = json.loads((result.out / QUANTIZE).read_text())["searches"]
     return found
 
 

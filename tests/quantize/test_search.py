@@ -52,7 +52,7 @@ def test_what_ships_keeps_the_metric(searched: Result) -> None:
 
 
 def test_every_measured_candidate_is_a_point_of_the_report(searched: Result) -> None:
-    from pipeline.report.tradeoff import Point
+    from pipeline.workspace.results.quantize import Point
 
     found = json.loads((searched.out / "quantize.json").read_text())
     points = [Point(**point) for point in found["candidates"]]
@@ -327,14 +327,15 @@ def test_explain_ranks_the_layers_with_outliers_first(hard: Exported, tmp_path: 
 
     inputs = {name: hard.folder / name for name in ("train", "export")}
     config = hard.config("quantize.calibration_samples=32")
-    found = {one["format"]: one for one in explain(config, inputs, tmp_path, Silent())}
+    found = {one.format: one for one in explain(config, inputs, tmp_path, Silent())}
     for format in ("onnx", "torchscript"):
         # The layer that reads the channels; in ONNX the one that makes them, too.
-        ranking = found[format]["sensitivity"]
-        assert "model.7" in [one["module"] for one in ranking[:2]], format
-        assert ranking[0]["sqnr_db"] < ranking[-1]["sqnr_db"] - 6
-        gained = max(step["sqnr_db"] for step in found[format]["without"])
-        assert gained > found[format]["all_sqnr_db"] + 3, format
+        ranking = found[format].sensitivity
+        assert "model.7" in [one.module for one in ranking[:2]], format
+        worst, best, whole = ranking[0].sqnr_db, ranking[-1].sqnr_db, found[format].all_sqnr_db
+        assert worst is not None and best is not None and worst < best - 6
+        gained = [step.sqnr_db for step in found[format].without if step.sqnr_db is not None]
+        assert whole is not None and max(gained) > whole + 3, format
 
 
 def test_torchscript_keeps_layers_float_until_it_holds(hard: Exported) -> None:

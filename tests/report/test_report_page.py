@@ -13,10 +13,11 @@ from pipeline.config.file import load_config
 from pipeline.report.evidence import gather
 from pipeline.report.page import headline, page_of
 from pipeline.report.samples import confused, confusion
-from pipeline.report.tradeoff import Point, front
+from pipeline.report.tradeoff import front
 from pipeline.workspace.artifacts import read_json, write_json
 from pipeline.workspace.folder import Workspace
 from pipeline.workspace.results.bench import BENCH
+from pipeline.workspace.results.quantize import Point
 from pipeline.workspace.results.verdict import VERDICT
 from tests.conftest import Cli
 from tests.results import verdict, verdict_row
@@ -45,7 +46,15 @@ def test_two_phones_are_two_places() -> None:
 
 
 def point(name: str, score: float, ms: float, size: int, passed: bool = True) -> Point:
-    return Point(name, "artifact", score, ms, size, passed, False)
+    return Point(
+        name=name,
+        group="artifact",
+        score=score,
+        latency_ms=ms,
+        bytes=size,
+        passed=passed,
+        chosen=False,
+    )
 
 
 def test_the_front_is_what_nothing_beats() -> None:

@@ -11,6 +11,7 @@ from pipeline.workspace.folder import Workspace
 from pipeline.workspace.results.base import Result, read_if_there, read_result, write_result
 from pipeline.workspace.results.bench import BENCH, Bench
 from pipeline.workspace.results.drift import Drift
+from pipeline.workspace.results.quantize import QUANTIZE, Quantization
 from pipeline.workspace.results.record import RECORD, Record
 from pipeline.workspace.results.train import TRAIN, Training, TrainingMetric
 from pipeline.workspace.results.verdict import VERDICT, Verdict
@@ -98,6 +99,7 @@ def test_a_stage_of_another_version_is_stale(tmp_path: Path) -> None:
         (VERDICT, Verdict),
         (BENCH, Bench),
         ("drift.json", Drift),
+        (QUANTIZE, Quantization),
     ],
 )
 def test_what_was_written_before_there_were_models_is_read(file: str, model: type[Result]) -> None:

@@ -12,8 +12,9 @@ from pipeline.quantize.onnx.graph import names_of
 from pipeline.quantize.onnx.qdq import CalibratedModel, qdq
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.scheme import StaticScheme
-from pipeline.quantize.sensitivity import Sensitivity, few_batches, ranked, sqnr_of
+from pipeline.quantize.sensitivity import few_batches, ranked, sqnr_of
 from pipeline.system.progress import Bar
+from pipeline.workspace.results.quantize import LayerSensitivity
 
 
 def layers(calibrated: CalibratedModel) -> list[str]:
@@ -24,7 +25,7 @@ def layers(calibrated: CalibratedModel) -> list[str]:
 
 def sensitivities(
     task: Task, calibrated: CalibratedModel, scheme: StaticScheme, bar: Bar
-) -> list[Sensitivity]:
+) -> list[LayerSensitivity]:
     """The most sensitive layer first."""
     batches, names = few_batches(task), [spec.name for spec in task.signature.inputs]
     stored = {tensor.name for tensor in calibrated.model.graph.initializer}
@@ -36,7 +37,9 @@ def sensitivities(
         alone = qdq(calibrated, scheme, others)
         answers = _answers(task, alone, batches, names)
         module = names_of(nodes[layer], stored)[-1]
-        found.append(Sensitivity(layer, module, sqnr_of(reference, iter(answers))))
+        found.append(
+            LayerSensitivity(layer=layer, module=module, sqnr_db=sqnr_of(reference, iter(answers)))
+        )
         bar.advance(1, f"sensitivity of {module}")
     return ranked(found)
 

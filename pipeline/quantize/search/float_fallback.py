@@ -6,11 +6,11 @@ from pipeline.project.library import RefusedError
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.search.search import SECOND, Repair, Search
 from pipeline.quantize.search.trial import Trial
-from pipeline.quantize.sensitivity import Sensitivity
+from pipeline.workspace.results.quantize import LayerSensitivity
 
 RETURNS = 12  # layers that are tried in int8 again
 
-Rank = Callable[[Candidate], list[Sensitivity]]
+Rank = Callable[[Candidate], list[LayerSensitivity]]
 
 
 def float_fallback(rank: Rank) -> Repair:

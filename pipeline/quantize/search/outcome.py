@@ -9,6 +9,7 @@ from pipeline.quantize.plan import Plan
 from pipeline.quantize.search.evaluator import Evaluator
 from pipeline.quantize.search.goal import Goal
 from pipeline.quantize.search.trial import Trial
+from pipeline.workspace.results.quantize import Baseline, Point, SearchRow, TrialRow
 
 
 @dataclass(frozen=True)
@@ -20,47 +21,54 @@ class Outcome:
     best: Trial | None
     file: Path | None
     why: str = ""
-    points: tuple[dict[str, Any], ...] = ()
-    record: dict[str, Any] | None = None
+    points: tuple[Point, ...] = ()
+    record: SearchRow | None = None
 
 
 def record(
-    plan: Plan, evaluator: Evaluator, goal: Goal, trials: Sequence[Trial], best: Trial | None
-) -> dict[str, Any]:
-    """What quantize.json says of any search; `named` is the recipe that the user named."""
-    return {
-        "format": plan.source.format,
-        "target": plan.target,
-        "named": plan.named and plan.named.name,
-        "max_drop": goal.max_drop(),
-        "objective": goal.objective,
-        "fp32": {"metric": evaluator.fp32.metric, "bytes": plan.source.bytes},
-        "samples": len(evaluator.samples),
-        "trials": [details_of(trial) for trial in trials],
-        "shipped": best.candidate.recipe if best else "fp32",
-    }
+    plan: Plan,
+    evaluator: Evaluator,
+    goal: Goal,
+    trials: Sequence[Trial],
+    best: Trial | None,
+    **more: Any,
+) -> SearchRow:
+    """What quantize.json says of any search; `more` are the fields of `SearchRow` that the caller
+    knows."""
+    return SearchRow(
+        format=plan.source.format,
+        target=plan.target,
+        named=plan.named.name if plan.named else None,
+        max_drop=goal.max_drop(),
+        objective=goal.objective,
+        fp32=Baseline(metric=evaluator.fp32.metric, bytes=plan.source.bytes),
+        samples=len(evaluator.samples),
+        trials=[trial_row(trial) for trial in trials],
+        shipped=best.candidate.recipe if best else "fp32",
+        **more,
+    )
 
 
-def details_of(trial: Trial) -> dict[str, Any]:
+def trial_row(trial: Trial) -> TrialRow:
     """For quantize.json."""
-    details = trial.to_json()
-    del details["file"]
-    return details
+    fields = trial.to_json()
+    del fields["file"]
+    return TrialRow.model_validate(fields)
 
 
-def point(trial: Trial, evaluator: Evaluator, goal: Goal, chosen: bool) -> dict[str, Any] | None:
+def point(trial: Trial, evaluator: Evaluator, goal: Goal, chosen: bool) -> Point | None:
     """For the report, as docs/report.md has it; None for what was not measured."""
     if trial.speed is None or trial.accuracy is None:
         return None
-    return {
-        "name": f"{trial.candidate.format} {trial.name}",
-        "group": "candidate",
-        "score": _score(trial, evaluator),
-        "latency_ms": trial.speed.ms,
-        "bytes": trial.bytes,
-        "passed": goal.inside(trial),
-        "chosen": chosen,
-    }
+    return Point(
+        name=f"{trial.candidate.format} {trial.name}",
+        group="candidate",
+        score=_score(trial, evaluator),
+        latency_ms=trial.speed.ms,
+        bytes=trial.bytes,
+        passed=goal.inside(trial),
+        chosen=chosen,
+    )
 
 
 def _score(trial: Trial, evaluator: Evaluator) -> float | None:

@@ -12,14 +12,14 @@ from pipeline.quantize.recipes import Task
 from pipeline.quantize.search.evaluator import Evaluator
 from pipeline.quantize.search.float_fallback import Rank, best_base, float_fallback
 from pipeline.quantize.search.goal import goal_of
-from pipeline.quantize.search.outcome import Outcome, details_of, point, record
+from pipeline.quantize.search.outcome import Outcome, point, record, trial_row
 from pipeline.quantize.search.ray_workers import spread
 from pipeline.quantize.search.reasons import held_back, named_held_back, named_sentence, sentence
 from pipeline.quantize.search.search import FIRST, LAST, SECOND, Repair, Search, search
 from pipeline.quantize.search.trial import Trial, TrialRunner
-from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.system import machine
 from pipeline.workspace.artifacts import Precision
+from pipeline.workspace.results.quantize import LayerSensitivity
 
 GATED: tuple[Precision, ...] = ("int8", "int4")  # what fp16 gains, another machine's CPU decides
 Check = Callable[[Trial, TrialRunner], None]
@@ -57,10 +57,10 @@ def _named(plan: Plan, task: Task, runner: TrialRunner, check: Check) -> Outcome
     best = trial if ships else None
     why = named_sentence(trial, goal, evaluator, ships)
     held = None if ships else named_held_back(trial, goal, evaluator)
-    found = record(plan, evaluator, goal, [trial], best) | {"why": why, "held_back": held}
+    row = record(plan, evaluator, goal, [trial], best, why=why, held_back=held)
     lost = None if ships else point(trial, evaluator, goal, chosen=False)
     file = runner.path(trial) if ships else None  # a point of the report as an artifact
-    return Outcome(plan, best, file, why, (lost,) if lost else (), found)
+    return Outcome(plan, best, file, why, (lost,) if lost else (), row)
 
 
 def _searched(plan: Plan, task: Task, runner: TrialRunner, minutes: float) -> Outcome:
@@ -75,17 +75,22 @@ def _searched(plan: Plan, task: Task, runner: TrialRunner, minutes: float) -> Ou
     search(run, plan.candidates, _repairs(run, maker, task), [_not_padded])
     why = sentence(run, evaluator, plan.target)
     points = [point(trial, evaluator, goal, trial is run.best) for trial in run.trials.values()]
-    found = record(plan, evaluator, goal, list(run.trials.values()), run.best) | {
-        "why": why,
-        "held_back": held_back(run, evaluator, plan.target),
-        "timed_out_at": run.timed_out,
-        "seconds": round(time.monotonic() - start, 1),
-        "sensitivity": [one.to_json() for one in run.ranking],
-        "exclusions": [details_of(trial) for trial in run.steps],
-    }
+    row = record(
+        plan,
+        evaluator,
+        goal,
+        list(run.trials.values()),
+        run.best,
+        why=why,
+        held_back=held_back(run, evaluator, plan.target),
+        timed_out_at=run.timed_out,
+        seconds=round(time.monotonic() - start, 1),
+        sensitivity=run.ranking,
+        exclusions=[trial_row(trial) for trial in run.steps],
+    )
     file = runner.path(run.best) if run.best else None
     whole = tuple(point for point in points if point is not None)
-    return Outcome(plan, run.best, file, why, whole, found)
+    return Outcome(plan, run.best, file, why, whole, row)
 
 
 def _repairs(run: Search, maker: Maker, task: Task) -> list[Repair]:
@@ -123,7 +128,7 @@ def _not_padded(run: Search, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _onnx_rank(maker: OnnxMaker, task: Task, run: Search) -> Rank:
-    def rank(candidate: Candidate) -> list[Sensitivity]:
+    def rank(candidate: Candidate) -> list[LayerSensitivity]:
         from pipeline.quantize.onnx.sensitivity import sensitivities
 
         assert candidate.scheme is not None
@@ -133,7 +138,7 @@ def _onnx_rank(maker: OnnxMaker, task: Task, run: Search) -> Rank:
 
 
 def _torch_rank(task: Task, run: Search) -> Rank:
-    def rank(candidate: Candidate) -> list[Sensitivity]:
+    def rank(candidate: Candidate) -> list[LayerSensitivity]:
         from pipeline.quantize.torchscript.sensitivity import sensitivities
 
         return sensitivities(task, run.bar)

@@ -11,8 +11,8 @@ from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.search.evaluator import Rung
 from pipeline.quantize.search.goal import Goal
 from pipeline.quantize.search.trial import Trial, TrialRunner
-from pipeline.quantize.sensitivity import Sensitivity
 from pipeline.system.progress import Bar
+from pipeline.workspace.results.quantize import LayerSensitivity
 
 FIRST = Rung(64, 4, 0.02)
 SECOND = Rung(None, 6, 0.03)
@@ -35,7 +35,7 @@ class Search:
     trials: dict[str, Trial] = field(default_factory=dict)
     best: Trial | None = None
     timed_out: str | None = None
-    ranking: list[Sensitivity] = field(default_factory=list)
+    ranking: list[LayerSensitivity] = field(default_factory=list)
     steps: list[Trial] = field(default_factory=list)
 
     def look(self, candidate: Candidate, rung: Rung) -> Trial | None:

@@ -12,17 +12,18 @@ from pipeline.graph.array import Array
 from pipeline.graph.wrap import flatten
 from pipeline.quantize.exclude_patterns import PREFIX, ancestors, excluded
 from pipeline.quantize.recipes import Task
-from pipeline.quantize.sensitivity import Sensitivity, few_batches, ranked, sqnr_of
+from pipeline.quantize.sensitivity import few_batches, ranked, sqnr_of
 from pipeline.quantize.torchscript.fx import Traced
 from pipeline.quantize.torchscript.int8_static import mapping_of
 from pipeline.quantize.torchscript.trace import Inputs, Parts, engine_of, quantizing, take_apart
 from pipeline.runtimes import array_of
 from pipeline.system.progress import Bar
+from pipeline.workspace.results.quantize import LayerSensitivity
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
-def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
+def sensitivities(task: Task, bar: Bar) -> list[LayerSensitivity]:
     """The most sensitive layer first. A layer that FX cannot quantize has no place."""
     engine = engine_of(task)
     with quantizing(task, engine), torch.no_grad():
@@ -43,7 +44,7 @@ def sensitivities(task: Task, bar: Bar) -> list[Sensitivity]:
             except Exception:  # noqa: S112 - FX refuses a layer by raising whatever it stumbles over
                 continue
             sqnr = sqnr_of(reference, iter(answers))
-            found.append(Sensitivity(PREFIX + name, PREFIX + name, sqnr))
+            found.append(LayerSensitivity(layer=PREFIX + name, module=PREFIX + name, sqnr_db=sqnr))
             bar.advance(1, f"sensitivity of {name}")
     return ranked(found)
 
