@@ -59,11 +59,14 @@ def test_the_search_tries_the_best_without(project: Project) -> None:
     )
     (found,) = json.loads((result.out / "quantize.json").read_text())["searches"]
     padded = {t["name"] for t in found["trials"] if t["details"].get("padded")}
-    held = any(t["speed"] and t["speed"]["ratio"]["ratio"] < 1 for t in found["trials"])
-    plain = [t for t in found["trials"] if t["name"].endswith("not padded")]
-    assert padded and len(plain) <= 1
-    if held and found["shipped"] == "int8-static":
-        assert plain[0]["name"].removesuffix(" not padded") in padded
+    plain = [t["name"] for t in found["trials"] if t["name"].endswith(" not padded")]
+    measured = [
+        t for t in found["trials"] if t["name"] in padded and t["speed"] and t["rounds"] > 4
+    ]
+    # Of the padded ones that are faster than fp32 the fastest is tried as it is without.
+    held = [t for t in measured if t["speed"]["ratio"]["ratio"] < 1]
+    assert padded and len(plain) == bool(held)
+    assert {name.removesuffix(" not padded") for name in plain} <= padded
 
 
 @pytest.mark.parametrize(
