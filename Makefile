@@ -8,13 +8,15 @@ STAGES := tests/train tests/quantize tests/verify tests/bench
 # Without the backends: what includes torch takes half a minute a file.
 TIDIED = $(filter-out %/libtorch.cpp %/libtorch_guards.cpp %/onnxruntime.cpp, \
 	$(shell git ls-files 'cpp_runner/bundle/*.cpp' 'cpp_runner/runner/*.cpp' 'cpp_runner/tool/*.cpp'))
+# What the fast tests reach is counted, each part in a file of its own.
+COVERED := --cov=pipeline --cov-report=
 # How long each parser of the C++ runner is fuzzed.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full \
 	test-fast test-fast-stages test-fast-others test-slow-stages test-slow-others test-runner \
-	test-android check lock clean
+	test-android coverage check lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,6 +54,7 @@ apk: setup-android demo ## the Android app with the digits in it, signed with a 
 test: check setup-tests setup-android runner ## the checks and tests
 	$(MAKE) --jobs=2 --output-sync=target \
 		test-slow-others test-runner test-slow-stages test-fast-stages test-android test-fast-others
+	$(MAKE) coverage
 
 test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 	$(BIN)/python -m pytest -m full
@@ -61,10 +64,16 @@ test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 test-fast: test-fast-stages test-fast-others ## the tests in Python that take seconds
 
 test-fast-stages: setup-tests runner jvm
-	$(BIN)/python -m pytest -m "not slow and not full" $(STAGES)
+	COVERAGE_FILE=.coverage.stages $(BIN)/python -m pytest $(COVERED) -m "not slow and not full" $(STAGES)
 
 test-fast-others: setup-tests runner jvm
-	$(BIN)/python -m pytest -m "not slow and not full" $(STAGES:%=--ignore=%)
+	COVERAGE_FILE=.coverage.others $(BIN)/python -m pytest $(COVERED) -m "not slow and not full" \
+		$(STAGES:%=--ignore=%)
+
+coverage:       ## what the fast tests reach, by branch; fails below the floor in pyproject.toml
+	$(BIN)/coverage combine --keep --quiet .coverage.stages .coverage.others
+	@echo "Branch coverage of the fast tests, in percent:"
+	@$(BIN)/coverage report --format=total
 
 test-slow-others: setup-tests runner jvm
 	$(BIN)/python -m pytest -m "slow and not full" $(STAGES:%=--ignore=%)

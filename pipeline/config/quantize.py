@@ -24,8 +24,9 @@ class QuantizeConfig(Section):
     `int8-weights`, `int4-weights`, `fp16`. With a format before it, for that format alone:
     `onnx:int8-dynamic`. A recipe of yours: `file.py:NAME`, or one that a package brings."""
     gate: bool = True
-    """Whether a named int8 or int4 recipe, too, ships only inside `max_drop` and where it is surely
-    faster than fp32 on this machine (or smaller, by the objective). `false` ships it as it is."""
+    """Whether a named int8 or int4 recipe, too, ships only inside `max_drop` and where it is
+    measurably faster than fp32 on this machine (or smaller, by the objective). `false` ships it as
+    it is."""
     targets: tuple[Literal["x86_64", "arm64"], ...] = ()
     """auto: the CPUs that artifacts are made for, `["x86_64", "arm64"]`. Default: this one's."""
     max_drop: Drop | None = None
@@ -66,7 +67,7 @@ class QuantizeConfig(Section):
                 raise ValueError(f"{recipe!r}: the format is onnx or torchscript")
             known = (*RECIPES, *metadata.entry_points(group=RECIPE_ENTRY_POINTS).names)
             if name not in known:
-                raise ValueError(f"{recipe!r} is no recipe; there are {', '.join(known)}")
+                raise ValueError(f"{recipe!r} is not a recipe; there are {', '.join(known)}")
         return value
 
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from pipeline.bundle.manifest import Artifact, Manifest
 from pipeline.package.card import plain
-from pipeline.package.measured import Timing, surely_slower
+from pipeline.package.measured import Timing, measurably_slower
 from pipeline.package.order import Order, Why, fits
 from pipeline.workspace.results.bench import Bench
 
 WHY: dict[Why, str] = {
     "alone": "as the only artifact",
     "pinned": "as the project's configuration says (`[package] first`)",
-    "measured": "since no other that passed was surely faster where they were measured",
+    "measured": "since no other that passed was measurably faster where they were measured",
     "rule": "by rule (the recipe, then ONNX before TorchScript), since no measurement decides",
 }
 
@@ -78,11 +78,11 @@ def _exact(artifact: Artifact, manifest: Manifest) -> list[str]:
 
 
 def _faster(order: Order, timings: Mapping[str, Timing]) -> str | None:
-    """The fastest that passed, where the first is surely slower than it."""
+    """The fastest that passed, where the first is measurably slower than it."""
     passed = [c.artifact.id for c in order.choices if c.verdict == "pass"]
     timed = [name for name in passed if name in timings]
     first = order.first.artifact.id
     if first not in timings or not timed:
         return None
     fastest = min(timed, key=lambda name: timings[name].p50_ms)
-    return fastest if surely_slower(timings[first], timings[fastest]) else None
+    return fastest if measurably_slower(timings[first], timings[fastest]) else None

@@ -27,7 +27,7 @@ class Timing:
     control: Ratio | None = None
 
 
-def surely_slower(one: Timing, other: Timing) -> bool:
+def measurably_slower(one: Timing, other: Timing) -> bool:
     """Whether `one` takes longer than `other` by more than noise.
 
     That is what `Ratio.tells` says of their rounds, as in every contest of `bench`: the 95 %

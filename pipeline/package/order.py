@@ -6,7 +6,7 @@ from typing import Literal
 
 from pipeline.errors import UsageError
 from pipeline.package.choice import Choice
-from pipeline.package.measured import Timing, surely_slower
+from pipeline.package.measured import Timing, measurably_slower
 from pipeline.workspace.artifacts import Format
 
 # Where no measurement decides: the fastest first, as a rule. Static int8 computes on integers
@@ -40,7 +40,7 @@ def order(
     `timings` are by artifact, empty where no measurement is to decide; `here` is the kind of CPU
     that they were taken on. `pin` is the artifact that comes first whatever was measured; the rule
     orders the others then, so that the bundle's bytes do not depend on a measurement. The
-    fastest and all that are not surely slower make a group, which the rule orders (recipe, format,
+    fastest and all not measurably slower make a group, which the rule orders (recipe, format,
     size); then the fastest of the rest and its like, and so on. So artifacts that differ by noise
     alone do not change places from one measurement to the next. What nobody timed follows, by the
     rule. What is made for another kind of CPU has no timing that says anything: it stands behind
@@ -78,7 +78,7 @@ def _by_time(by_rule: Sequence[Choice], timings: Mapping[str, Timing]) -> list[C
     found: list[Choice] = []
     while timed:
         fastest = min((timings[choice.artifact.id] for choice in timed), key=lambda t: t.p50_ms)
-        slower = [c for c in timed if surely_slower(timings[c.artifact.id], fastest)]
+        slower = [c for c in timed if measurably_slower(timings[c.artifact.id], fastest)]
         found += [choice for choice in timed if choice not in slower]
         timed = slower
     return found + [choice for choice in by_rule if choice not in found]

@@ -51,7 +51,7 @@ def test_defaults_and_the_folder_as_name(tmp_path: Path) -> None:
         ('[model]\nonnx = "a.onnx"\n[train]\nepochs = 3', r"a\.onnx cannot be trained"),
         (
             MINIMAL + '[quantize]\nrecipes = ["int4"]',
-            r"'int4' is no recipe; there are auto, int8-static",
+            r"'int4' is not a recipe; there are auto, int8-static",
         ),
         (MINIMAL + '[quantize]\nrecipes = ["tflite:fp16"]', r"the format is onnx or torchscript"),
         (MINIMAL + '[input]\nkind = "tensor"\nsize = [1, 1]', r'size belong to kind = "image"'),

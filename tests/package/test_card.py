@@ -79,7 +79,7 @@ def test_the_card_beside_the_bundle_has_the_latencies(bundle: Path) -> None:
     ours, rest = card.split("\n\n## What goes in", 1)
     theirs, end = inside.split("\n\n## What goes in", 1)
     assert rest.startswith(end)
-    why = "**onnx-fp32 ships first**, since no other that passed was surely faster"
+    why = "**onnx-fp32 ships first**, since no other that passed was measurably faster"
     assert f"{why} where they were measured." in theirs  # no time in the bundle
     size = (bundle / "artifacts" / "model.fp32.onnx").stat().st_size
     assert f"{why} where they were measured: 1 ms (p50 in onnxruntime), {size:,} bytes" in ours

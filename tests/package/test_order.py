@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.package.choice import Choice
-from pipeline.package.measured import Timing, best_timings, surely_slower
+from pipeline.package.measured import Timing, best_timings, measurably_slower
 from pipeline.package.order import Order, order
 from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.bench import LATENCIES, BenchRow
@@ -136,11 +136,11 @@ def rounds(times: Sequence[float], factor: float) -> tuple[list[float], ...]:
 def test_noise_is_what_the_rounds_cannot_tell() -> None:
     steady, wild = [1.0] * 10, [0.7, 1.5, 0.8, 1.3, 0.9, 1.6, 0.7, 1.2, 1.0, 1.4]
     first = Timing("onnxruntime", 1.0, rounds(steady, 1.0))
-    assert surely_slower(Timing("onnxruntime", 1.03, rounds(steady, 1.03)), first)
-    assert not surely_slower(Timing("onnxruntime", 1.01, rounds(steady, 1.01)), first)
-    assert not surely_slower(Timing("onnxruntime", 1.1, rounds(wild, 1.0)), first)
-    assert not surely_slower(Timing("onnxruntime", 1.03), first)  # without rounds: 5 %
-    assert surely_slower(Timing("onnxruntime", 1.06), first)
+    assert measurably_slower(Timing("onnxruntime", 1.03, rounds(steady, 1.03)), first)
+    assert not measurably_slower(Timing("onnxruntime", 1.01, rounds(steady, 1.01)), first)
+    assert not measurably_slower(Timing("onnxruntime", 1.1, rounds(wild, 1.0)), first)
+    assert not measurably_slower(Timing("onnxruntime", 1.03), first)  # without rounds: 5 %
+    assert measurably_slower(Timing("onnxruntime", 1.06), first)
 
 
 # Which rows count

@@ -81,7 +81,7 @@ def test_what_the_rule_prefers_comes_behind_what_was_faster(made: Made, tmp_path
     first = manifest.artifacts[0].id
     card = (tmp_path / "out" / "MODEL-CARD.md").read_text(encoding="utf-8")
     p50 = [row["p50_ms"] for row in found["rows"] if row["artifact"] == first]
-    assert f"**{first} ships first**, since no other that passed was surely faster" in card
+    assert f"**{first} ships first**, since no other that passed was measurably faster" in card
     assert any(f": {ms:.3g} ms (p50 in " in card for ms in p50)
 
     control = found["control"] | {"ratio": None}

@@ -129,7 +129,7 @@ def test_the_fastest_comes_first(made: Made, tmp_path: Path) -> None:
     ids, warnings, page, card = packed(made, tmp_path / "out")
     assert ids == ["torchscript-fp32", "onnx-fp32"]
     assert warnings == []
-    assert "**torchscript-fp32 ships first**, since no other that passed was surely" in page
+    assert "**torchscript-fp32 ships first**, since no other that passed was measurably" in page
     assert "0.5 ms" not in page
     assert ": 0.5 ms (p50 in torchscript), " in card
     measured(made, onnx=1.0, torchscript=0.97)

@@ -75,7 +75,7 @@ def test_an_unknown_recipe_names_the_key(tmp_path: Path) -> None:
     (tmp_path / "pipeline.toml").write_text(
         '[model]\nentry = "m.py:build"\n[quantize]\nrecipes = ["int4"]\n'
     )
-    with pytest.raises(UsageError, match=r"quantize\.recipes: 'int4' is no recipe"):
+    with pytest.raises(UsageError, match=r"quantize\.recipes: 'int4' is not a recipe"):
         load_config(tmp_path)
 
 

@@ -69,7 +69,7 @@ def test_what_loses_is_not_shipped(project: Project) -> None:
         assert found["why"].startswith("fp32 ships: ")
         assert found["held_back"].startswith("onnx for ")
         assert "ms" not in found["held_back"]
-    else:  # this machine measured one as surely faster
+    else:  # this machine measured one as measurably faster
         best = next(t for t in found["trials"] if t["name"] == found["why"].split(" ships")[0])
         assert best["speed"]["ratio"]["high"] < 1
 

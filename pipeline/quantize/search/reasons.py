@@ -29,10 +29,14 @@ def sentence(run: Search, evaluator: Evaluator, target: str) -> str:
         return f"fp32 ships: {_worst(best, goal, name)} with the best of {len(tried)}.{late}"
     best = min(held, key=goal.cost)
     if goal.objective == "size" or best.speed is None:
-        return f"fp32 ships: no candidate that holds is smaller; {best.name} comes nearest.{late}"
+        return (
+            "fp32 ships: no candidate within the accuracy budget is smaller; the smallest is "
+            f"{best.name}.{late}"
+        )
     ratio = best.speed.ratio
     return (
-        f"fp32 ships: none that holds is surely faster; {best.name} takes {ratio.ratio:.2f} "
+        "fp32 ships: no candidate within the accuracy budget is measurably faster; the fastest, "
+        f"{best.name}, takes {ratio.ratio:.2f} "
         f"({ratio.low:.2f} to {ratio.high:.2f}) of fp32's time.{late}"
     )
 
@@ -51,7 +55,7 @@ def named_sentence(trial: Trial, goal: Goal, evaluator: Evaluator, ships: bool) 
     else:
         ratio = trial.speed.ratio
         took = f"{ratio.ratio:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) of fp32's time"
-        reason = f"it takes {took}, which is not surely less"
+        reason = f"it takes {took}, which is not measurably less"
     return f"{trial.name} does not ship: {reason}."
 
 
@@ -63,7 +67,9 @@ def named_held_back(trial: Trial, goal: Goal, evaluator: Evaluator) -> str:
     elif not goal.inside(trial):
         reason = f"it does not keep {what} within {_allowed(goal, trial)}"
     else:
-        reason = f"it is not {'smaller' if goal.objective == 'size' else 'surely faster'} than fp32"
+        reason = (
+            f"it is not {'smaller' if goal.objective == 'size' else 'measurably faster'} than fp32"
+        )
     return f"{evaluator.runtime.format} has no {trial.candidate.recipe}: {reason}."
 
 
@@ -77,7 +83,7 @@ def _best(best: Trial, evaluator: Evaluator, target: str) -> str:
         sqnr = best.accuracy.sqnr_db
         kept = "the same answers" if sqnr is None else f"SQNR {sqnr:.0f} dB"
     if best.speed is None:
-        speed = f"its speed is not measured: this machine is no {target}"
+        speed = f"its speed is not measured: this machine is not {target}"
     else:
         ratio = best.speed.ratio
         speed = f"{1 / ratio.ratio:.2f}× as fast ({1 / ratio.high:.2f} to {1 / ratio.low:.2f})"
@@ -133,5 +139,5 @@ def held_back(run: Search, evaluator: Evaluator, target: str) -> str | None:
     elif goal.objective == "size":
         reason = "no candidate that keeps the accuracy is smaller"
     else:
-        reason = "no candidate that keeps the accuracy is surely faster"
+        reason = "no candidate that keeps the accuracy is measurably faster"
     return f"{evaluator.runtime.format} for {target} is float: {reason}."

@@ -93,8 +93,8 @@ def _is_static(trial: Trial) -> bool:
 
 
 def _final(run: Search, trials: Sequence[Trial]) -> Trial | None:
-    """The best of those that surely gain, measured once more; ties go to better answers and smaller
-    files.
+    """The best of those that measurably gain, measured once more; ties go to better answers and
+    smaller files.
 
     Two are as fast as one another where the interval of one ratio holds the other's median, or
     where it is no more than 5 % that lies between them: exact answers are worth that.
