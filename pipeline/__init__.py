@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.errors import (
         DamagedError,
         Interrupted,
+        OutdatedError,
         PipelineError,
         SetupError,
         UnsafeModelError,
@@ -40,15 +41,17 @@ if TYPE_CHECKING:
     )
     from pipeline.quantize.recipes import Quantized, Recipe, Task
     from pipeline.report.inspection import inspect
-    from pipeline.run import StageResult, run, status
+    from pipeline.run import StageResult, run, status, verdict_of
     from pipeline.system.progress import Reporter, Silent
     from pipeline.workspace.folder import StageStatus, Workspace
+    from pipeline.workspace.results.verdict import Verdict
 
 __all__ = [
     "Bundle",
     "Config",
     "DamagedError",
     "Interrupted",
+    "OutdatedError",
     "PipelineError",
     "Quantized",
     "Recipe",
@@ -60,6 +63,7 @@ __all__ = [
     "Task",
     "UnsafeModelError",
     "UsageError",
+    "Verdict",
     "VerdictError",
     "Workspace",
     "__version__",
@@ -68,6 +72,7 @@ __all__ = [
     "open_bundle",
     "run",
     "status",
+    "verdict_of",
 ]
 
 _MODULES = {
@@ -75,14 +80,15 @@ _MODULES = {
     "pipeline.config": ("Config",),
     "pipeline.config.file": ("load_config",),
     "pipeline.errors": (
-        *("DamagedError", "Interrupted", "PipelineError", "SetupError"),
+        *("DamagedError", "Interrupted", "OutdatedError", "PipelineError", "SetupError"),
         *("UnsafeModelError", "UsageError", "VerdictError"),
     ),
     "pipeline.quantize.recipes": ("Quantized", "Recipe", "Task"),
     "pipeline.report.inspection": ("inspect",),
-    "pipeline.run": ("StageResult", "run", "status"),
+    "pipeline.run": ("StageResult", "run", "status", "verdict_of"),
     "pipeline.system.progress": ("Reporter", "Silent"),
     "pipeline.workspace.folder": ("StageStatus", "Workspace"),
+    "pipeline.workspace.results.verdict": ("Verdict",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
