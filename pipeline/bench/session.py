@@ -13,7 +13,7 @@ from pipeline.bench.peers import PEERS
 from pipeline.bench.request import Eager, Request, Turn
 from pipeline.measure.timing.draw import draw
 from pipeline.measure.timing.loop import measure, warm_up
-from pipeline.runtimes import RUNTIMES, Runner
+from pipeline.runtimes import RUNTIMES, Runner, failure
 
 THROUGHPUT_RUNS = 8
 
@@ -53,14 +53,14 @@ class SessionTurns:
 
     def _rate(self, runner: Runner, turn: Turn, size: int) -> float:
         """Samples per second."""
-        call = _drawing(runner, batches_of(self._rows, size), turn.seed)
+        call = _drawing(self._request, runner, batches_of(self._rows, size), turn.seed)
         warm_up(call, 2, 0)
         latencies = measure(call, THROUGHPUT_RUNS, self._request.batch_seconds)
         return size * len(latencies) / (sum(latencies) / 1e9)
 
 
 def _latency(request: Request, turn: Turn, runner: Runner, rows: list[Row]) -> dict[str, Any]:
-    call = _drawing(runner, batches_of(rows, request.batch), turn.seed)
+    call = _drawing(request, runner, batches_of(rows, request.batch), turn.seed)
     (first,) = measure(call, 1, 0)
     warm = warm_up(call, request.warmup_runs, turn.warm_seconds)
     gc.freeze()  # what exists by now is not looked through again: a pause of Python's, not a run's
@@ -72,9 +72,18 @@ def _latency(request: Request, turn: Turn, runner: Runner, rows: list[Row]) -> d
     }
 
 
-def _drawing(runner: Runner, batches: list[list[Any]], seed: int) -> Callable[[int], object]:
+def _drawing(
+    request: Request, runner: Runner, batches: list[list[Any]], seed: int
+) -> Callable[[int], object]:
+    """Runs one batch a call; whatever the runner or the user's model raises is a RunnerError."""
+    artifact = Path(request.artifact or f"{request.eager and request.eager.root}/model")
+
     def call(number: int) -> object:
-        return runner.run(batches[draw(seed, number, len(batches))])
+        inputs = batches[draw(seed, number, len(batches))]
+        try:
+            return runner.run(inputs)
+        except Exception as error:
+            raise failure(error, artifact) from error
 
     return call
 

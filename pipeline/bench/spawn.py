@@ -15,6 +15,10 @@ from typing import Any, Self
 from pipeline.bench.request import Request, Turn
 
 
+class WorkerError(Exception):
+    """A mistake of this program's in a worker."""
+
+
 class Worker:
     """One contestant. `figures` are what the first turn measured of a fresh process, by the names
     of `Figures`, `throughput` samples per second by batch size, `turns_ms` the milliseconds of
@@ -88,6 +92,11 @@ class Worker:
         self._left_s -= time.monotonic() - start
 
     def _take(self, message: dict[str, Any]) -> dict[str, Any]:
+        if "internal" in message:
+            trace = message["internal"].strip()
+            error = WorkerError(f"in a worker: {trace.splitlines()[-1]}")
+            error.add_note(trace)
+            raise error
         self._part = message.get("begin", self._part)
         part = dict(message.get("part", {}))
         if "latencies_ms" in part:

@@ -4,7 +4,9 @@ The request comes as a line on the standard input, and then a line for each turn
 open: its end is the parent's, and this process goes with it. Answers are lines of JSON on the
 standard output: `{"ready": true}` once everything is imported; `{"begin": PART}` before each part
 of a turn, so that the parent knows what was under way at a crash; `{"part": {...}}` for what a part
-found; `{"done": true}` at the end of a turn. What libraries print goes nowhere.
+found; `{"done": true}` at the end of a turn; `{"error": TEXT}` where the runtime, a peer or the
+user's model does not do it, `{"internal": TRACEBACK}` for a mistake of this program. What libraries
+print goes nowhere.
 """
 
 import json
@@ -12,10 +14,12 @@ import os
 import queue
 import signal
 import threading
+import traceback
 from typing import Any
 
 from pipeline.bench.request import Request, Turn
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, first_line
+from pipeline.runtimes import RunnerError
 
 Lines = queue.SimpleQueue[bytes]
 
@@ -43,8 +47,10 @@ def main() -> None:
         while True:
             turn(Turn.from_line(lines.get()))
             answers.say(done=True)
-    except (PipelineError, RuntimeError) as error:
-        answers.say(error=str(error).partition("\n")[0])
+    except (PipelineError, RunnerError) as error:
+        answers.say(error=first_line(error))
+    except Exception:  # a mistake of ours, which is no row's failure
+        answers.say(internal=traceback.format_exc())
 
 
 def _contestant(request: Request, answers: Answers) -> Any:

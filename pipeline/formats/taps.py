@@ -3,12 +3,15 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
+
+from pipeline.errors import PipelineError, UsageError, brief
 
 POST = "post"  # the module of the output's activation
 CHAIN = 4  # operators behind a layer that may be fused into it: norm, activation ...
@@ -37,6 +40,22 @@ _HANDS_ON = (
     "zeros_like constantofshape detach_ view_as "
 )
 HANDS_ON = frozenset(_HANDS_ON.split())
+
+
+class NotWalkableError(UsageError):
+    """A graph whose tensors cannot be looked at, with what was raised inside it."""
+
+
+@contextmanager
+def inside_graph(what: str) -> Iterator[None]:
+    """Whatever torch, ONNX Runtime or the model raises in a call becomes a NotWalkableError, with
+    the error's type and first line. Only such a call stands inside."""
+    try:
+        yield
+    except (PipelineError, OSError):
+        raise
+    except Exception as error:
+        raise NotWalkableError(f"{what}: {brief(error)}") from error
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.errors import DamagedError
 from pipeline.formats.onnx.validate import MICROSOFT
 from pipeline.formats.operators import operators as runners
 from pipeline.formats.torchscript import android_pytorch
@@ -92,11 +93,11 @@ def _ir_version(path: Path) -> int:
         head = file.read(2)
     if len(head) == 2 and head[0] == 0x08 and head[1] < 0x80:
         return head[1]
-    import onnx
+    from pipeline.formats.onnx.load import load_onnx
 
     try:
-        return int(onnx.load(path, load_external_data=False).ir_version)
-    except Exception:  # protobuf's own classes of errors differ from build to build
+        return int(load_onnx(path).ir_version)
+    except DamagedError:
         return 0
 
 

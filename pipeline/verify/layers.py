@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from pipeline.errors import PipelineError, first_line
 from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.base import write_result
 from pipeline.workspace.results.drift import drift_file
@@ -24,9 +25,8 @@ def write_layers(
             file = as_file(artifact, path)
             try:
                 found = drift(run, file, default_against(run, file), bar)
-            except Exception as error:  # whatever torch and ONNX Runtime raise inside a graph
-                said = str(error).strip().splitlines() or [type(error).__name__]
-                job.report.note(f"no layers of {artifact.id}: {said[0][:200]}")
+            except PipelineError as error:
+                job.report.note(f"no layers of {artifact.id}: {first_line(error)}")
                 continue
             write_result(job.out / drift_file(artifact.id), found)
             if found.worst and artifact.id in unproven:

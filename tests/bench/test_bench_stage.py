@@ -18,7 +18,7 @@ from pipeline import bench
 from pipeline.bench.plan import plan
 from pipeline.bench.race import Raced, control_of, warn_if_void
 from pipeline.bench.request import Eager, Request, Turn
-from pipeline.bench.spawn import Worker
+from pipeline.bench.spawn import Worker, WorkerError
 from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
@@ -154,8 +154,15 @@ def test_a_model_that_takes_too_long(line: Path, config: Config, inputs: Path) -
 def test_a_model_that_raises(line: Path, config: Config, inputs: Path) -> None:
     wrong = request(line, config, inputs, colour=1)
     assert "unexpected keyword argument 'colour'" in str(worked(wrong, 60).error)
-    missing = dataclasses.replace(wrong, eager=None, runtime="nothing", artifact="x")
-    assert "KeyError: 'nothing'" in str(worked(missing, 60).error)
+
+
+def test_a_mistake_of_ours_in_a_worker_is_no_row(line: Path, config: Config, inputs: Path) -> None:
+    """It ends the run."""
+    missing = dataclasses.replace(
+        request(line, config, inputs), eager=None, runtime="nothing", artifact="x"
+    )
+    with pytest.raises(WorkerError, match="in a worker: KeyError: 'nothing'"):
+        worked(missing, 60)
 
 
 def test_a_fixed_batch_is_all_that_is_measured(line: Path, config: Config, inputs: Path) -> None:

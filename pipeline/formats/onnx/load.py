@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
-from pipeline.errors import DamagedError
+from pipeline.errors import DamagedError, brief
 
 
 def load_onnx(path: Path) -> ModelProto:
@@ -13,5 +13,4 @@ def load_onnx(path: Path) -> ModelProto:
     try:
         return onnx.load(path)
     except Exception as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise DamagedError(f"{path} cannot be read as ONNX: {said[0]}") from error
+        raise DamagedError(f"{path} cannot be read as ONNX: {brief(error)}") from error

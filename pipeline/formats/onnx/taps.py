@@ -18,7 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from pipeline.formats.onnx.graphs import LAYERS
 from pipeline.formats.onnx.load import load_onnx
-from pipeline.formats.taps import HANDS_ON, Tap
+from pipeline.formats.taps import HANDS_ON, Tap, inside_graph
 from pipeline.graph.array import Array
 
 OUTSIDE = 1024  # bytes; smaller constants stay in the graph, since shapes are computed of them
@@ -88,7 +88,9 @@ class OnnxSource:
         session does not read is left out."""
         known = dict(zip(self.inputs, inputs, strict=True)) | dict(handed or {})
         taken = {argument.name for argument in session.get_inputs()}
-        values: list[Any] = session.run(None, {name: known[name] for name in taken})
+        given = {name: known[name] for name in taken}
+        with inside_graph("ONNX Runtime does not run the graph with its tensors as outputs"):
+            values: list[Any] = session.run(None, given)
         return values
 
     def cut(self, names: Sequence[str], given: Mapping[str, str]) -> tuple[Any, list[str]]:
@@ -172,7 +174,8 @@ class OnnxSource:
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
         options.enable_cpu_mem_arena = False  # gives memory back between one part and the next
-        return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        with inside_graph("ONNX Runtime does not take the graph with its tensors as outputs"):
+            return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.formats.taps import HANDS_ON, Origins, Tap, tensors
+from pipeline.formats.taps import HANDS_ON, NotWalkableError, Origins, Tap, inside_graph, tensors
 from pipeline.formats.torchscript.load import load_script
 from pipeline.graph.array import Array
 
@@ -34,7 +34,8 @@ class ScriptSource:
     """A TorchScript file as a source of taps."""
 
     def __init__(self, path: Path) -> None:
-        self.module = load_script(path).eval()
+        with inside_graph(f"torch does not take {path.name}"):
+            self.module = load_script(path).eval()
 
     def taps(self, inputs: list[Array]) -> list[Tap]:
         walk = _Walk(lambda index, value: None)
@@ -92,16 +93,13 @@ class _Walk:
         if kind in ("prim::If", "prim::Loop"):
             return (self._if if kind == "prim::If" else self._loop)(node, env, path)
         inputs = [env[value.debugName()] for value in node.inputs()]
-        if kind == "prim::GetAttr":
-            return _attribute(inputs[0], node.s("name"))
-        if kind == "prim::CallMethod":
-            owner, name = inputs[0], node.s("name")
-            if isinstance(owner, _Module):
-                return self._method(owner, name, inputs[1:])
-            return getattr(owner, name)(*inputs[1:])
-        if kind in _BUILT_IN:
-            return _BUILT_IN[kind](node, inputs)
-        return self._tapped(kind, _call(node, inputs), path, self.origins.of(inputs))
+        if kind == "prim::CallMethod" and isinstance(inputs[0], _Module):
+            return self._method(inputs[0], node.s("name"), inputs[1:])
+        with inside_graph(f"{kind} of the file cannot be walked through"):
+            value = _evaluated(node, inputs)
+        if kind in ("prim::GetAttr", "prim::CallMethod", *_BUILT_IN):
+            return value
+        return self._tapped(kind, value, path, self.origins.of(inputs))
 
     def _tapped(self, kind: str, given: Any, path: str, reads: tuple[int, ...]) -> Any:
         single = isinstance(given, Tensor)
@@ -194,6 +192,18 @@ _BUILT_IN: dict[str, Callable[[Any, list[Any]], Any]] = {
 }
 
 
+def _evaluated(node: Any, inputs: list[Any]) -> Any:
+    """What a node gives that is neither control flow nor a method of a module."""
+    kind = node.kind()
+    if kind == "prim::GetAttr":
+        return _attribute(inputs[0], node.s("name"))
+    if kind == "prim::CallMethod":
+        return getattr(inputs[0], node.s("name"))(*inputs[1:])
+    if kind in _BUILT_IN:
+        return _BUILT_IN[kind](node, inputs)
+    return _call(node, inputs)
+
+
 def _call(node: Any, inputs: list[Any]) -> Any:
     operator, names = _operator(node.kind(), node.schema())
     positional = [value for value, name in zip(inputs, names, strict=False) if name is None]
@@ -205,7 +215,7 @@ def _call(node: Any, inputs: list[Any]) -> Any:
 def _operator(kind: str, schema: str) -> tuple[Callable[..., Any], list[str | None]]:
     """What to call, and for each argument its name where it must be given by name."""
     if "(" not in schema:
-        raise RuntimeError(f"{kind} is no operator that can be walked through")
+        raise NotWalkableError(f"{kind} is no operator that can be walked through")
     parsed = torch._C.parse_schema(schema)
     names = [argument.name if argument.kwarg_only else None for argument in parsed.arguments]
     found = torch._C._get_operation_overload(parsed.name, parsed.overload_name)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.formats.taps import HANDS_ON, Origins, Tap, tensors
+from pipeline.formats.taps import HANDS_ON, Origins, Tap, inside_graph, tensors
 from pipeline.graph.array import Array
 
 # (index of the tap, its value)
@@ -31,9 +31,9 @@ class EagerSource:
         self._run(_Recorder(visit), inputs)
 
     def _run(self, recorder: "_Recorder", inputs: list[Array]) -> None:
-        given = [torch.from_numpy(array.copy()) for array in inputs]
-        with torch.no_grad(), _paths(self.model, recorder), recorder:
-            self.model(*given)
+        arrays = [torch.from_numpy(array.copy()) for array in inputs]
+        with torch.no_grad(), _paths(self.model, recorder), inside_graph("The model"), recorder:
+            self.model(*arrays)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -54,21 +54,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        given = func(*args, **(kwargs or {}))
+        value = func(*args, **(kwargs or {}))
         reads = self.origins.of(args)
-        first = next(tensors([given]), None)
+        first = next(tensors([value]), None)
         if first is None:
-            return given
+            return value
         name = func.overloadpacket.__name__
         if not first.is_floating_point() or name in HANDS_ON:
             self.origins.note(first, reads)
-            return given
+            return value
         index = len(self.taps)
         path = self.path[-1]
         self.taps.append(Tap(f"{path}#{index}", path, name, reads, 4 * first.numel()))
         self.origins.note(first, (index,))
         self.visit(index, first)
-        return given
+        return value
 
 
 @contextmanager
