@@ -47,14 +47,14 @@ class ProgramTurns:
     def __call__(self, turn: Turn) -> None:
         request = self._request
         self._say(begin="latency")
-        found = self._run(
+        answer = self._run(
             turn.seed, 1, (request.warmup_runs, turn.warm_seconds), (request.runs, request.seconds)
         )
-        self._say(part={name: found[name] for name in TAKEN})
+        self._say(part={name: answer[name] for name in TAKEN})
         for size in request.other_sizes if turn.last else ():
             self._say(begin=f"batches of {size}")
-            found = self._run(turn.seed, size, (2, 0.0), (THROUGHPUT_RUNS, request.batch_seconds))
-            self._say(part={"throughput": found["throughput"]})
+            answer = self._run(turn.seed, size, (2, 0.0), (THROUGHPUT_RUNS, request.batch_seconds))
+            self._say(part={"throughput": answer["throughput"]})
 
     def _run(
         self, seed: int, batch: int, warm_up: tuple[int, float], measured: tuple[int, float]

@@ -41,9 +41,9 @@ class SessionTurns:
         described = runner.describe()
         self._say(begin="latency")
         try:
-            found = _latency(request, turn, runner, self._rows)
+            figures = _latency(request, turn, runner, self._rows)
             about = {"threads": described["threads"], "runner": described, "load_ms": load_ms}
-            self._say(part={**about, **found, "peak_bytes": peak_bytes()})
+            self._say(part={**about, **figures, "peak_bytes": peak_bytes()})
             for size in request.other_sizes if turn.last else ():
                 self._say(begin=f"batches of {size}")
                 self._say(part={"throughput": {str(size): self._rate(runner, turn, size)}})
@@ -112,10 +112,10 @@ def _open(request: Request, rows: list[Row]) -> Runner:
     return runtime.open(Path(request.artifact), request.asked)
 
 
-def _open_eager(given: Eager, threads: int, rows: list[Row]) -> Runner:
+def _open_eager(eager: Eager, threads: int, rows: list[Row]) -> Runner:
     from pipeline.project.samples import Samples
     from pipeline.runtimes.eager import EagerRunner, wrapped_model
 
-    names = tuple(given.names) if given.names else None
-    samples = Samples(names, given.keywords, rows[:1], None)
-    return EagerRunner(wrapped_model(given.to_config(), Path(given.train), samples), threads)
+    names = tuple(eager.names) if eager.names else None
+    samples = Samples(names, eager.keywords, rows[:1], None)
+    return EagerRunner(wrapped_model(eager.to_config(), Path(eager.train), samples), threads)

@@ -88,8 +88,8 @@ def _runner() -> Check:
     lack = program.why_not()
     if lack is None:
         return Check("C++ runner", "built", "built", "ok", None)
-    found = lack.removeprefix("the C++ runner ").removesuffix(f" ({program.BUILD})")
-    return Check("C++ runner", found, "built from these sources", "warn", program.BUILD)
+    trouble = lack.removeprefix("the C++ runner ").removesuffix(f" ({program.BUILD})")
+    return Check("C++ runner", trouble, "built from these sources", "warn", program.BUILD)
 
 
 def _python() -> Check:
@@ -129,12 +129,12 @@ def _package(requirement: Requirement) -> Check:
     remedy = f"pip install '{requirement.name}{requirement.specifier}'"
     name = f"{requirement.name} (optional)" if optional else requirement.name
     try:
-        found = metadata.version(requirement.name)
+        version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         return Check(name, "none", wanted, "warn" if optional else "missing", remedy)
-    if requirement.specifier.contains(found, prereleases=True):
-        return Check(name, found, wanted, "ok", None)
-    return Check(name, found, wanted, "warn", remedy)
+    if requirement.specifier.contains(version, prereleases=True):
+        return Check(name, version, wanted, "ok", None)
+    return Check(name, version, wanted, "warn", remedy)
 
 
 def _hardware() -> Iterator[Check]:
@@ -150,15 +150,15 @@ def _hardware() -> Iterator[Check]:
 def _int8(arch: str, flags: list[str]) -> Check:
     """Whether the CPU multiplies int8 fast and without saturating (see `machine.has_vnni`)."""
     good = {"x86_64": ("amx_int8", *machine.VNNI), "arm64": ("i8mm", "asimddp")}.get(arch, ())
-    found = [flag for flag in flags if flag in good]
+    fast = [flag for flag in flags if flag in good]
     wanted = "one of " + ", ".join(good) if good else "x86_64 or arm64"
-    status: Status = "ok" if found else "warn"
-    return Check("CPU int8", ", ".join(found) or f"none ({arch})", wanted, status, None)
+    status: Status = "ok" if fast else "warn"
+    return Check("CPU int8", ", ".join(fast) or f"none ({arch})", wanted, status, None)
 
 
-def _enough(name: str, found: float, least: int, unit: str) -> Check:
-    status: Status = "ok" if found >= least else "warn"
-    return Check(name, f"{found:.0f}{unit}", f"at least {least}{unit}", status, None)
+def _enough(name: str, value: float, least: int, unit: str) -> Check:
+    status: Status = "ok" if value >= least else "warn"
+    return Check(name, f"{value:.0f}{unit}", f"at least {least}{unit}", status, None)
 
 
 def _gpu() -> Check:
@@ -166,11 +166,11 @@ def _gpu() -> Check:
     query = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     wanted = "optional, for training"
     if shutil.which("nvidia-smi"):
-        code, said = _ask(query)
-        if code == 0 and said:
-            return Check("GPU", "; ".join(said.splitlines()), wanted, "ok", None)
-        found = f"nvidia-smi fails: {said or f'status {code}'}"
-        return Check("GPU", _line(found), wanted, "warn", "nvidia-smi")
+        code, output = _ask(query)
+        if code == 0 and output:
+            return Check("GPU", "; ".join(output.splitlines()), wanted, "ok", None)
+        trouble = f"nvidia-smi fails: {output or f'status {code}'}"
+        return Check("GPU", _line(trouble), wanted, "warn", "nvidia-smi")
     if Path("/proc/driver/nvidia/gpus").is_dir():
         remedy = "sudo apt-get install -y nvidia-smi"
         return Check("GPU", "a card without nvidia-smi", wanted, "warn", remedy)
@@ -183,14 +183,14 @@ def _tool(tool: Tool) -> Check:
     remedy = f"sudo apt-get install -y {tool.package}"
     if shutil.which(tool.command[0]) is None:
         return Check(name, "none", wanted, "warn", remedy)
-    _, said = _ask(tool.command)
-    version = re.search(r"\d+(\.\d+)+|^\d+$", said, re.MULTILINE)
+    _, output = _ask(tool.command)
+    version = re.search(r"\d+(\.\d+)+|^\d+$", output, re.MULTILINE)
     if tool.least is None:
         return Check(name, version[0] if version else "there", wanted, "ok", None)
     if version and Version(version[0]) >= Version(tool.least):
         return Check(name, version[0], wanted, "ok", None)
-    found = version[0] if version else f"tells no version: {said or 'it says nothing'}"
-    return Check(name, _line(found), wanted, "warn", remedy)
+    shown = version[0] if version else f"tells no version: {output or 'it says nothing'}"
+    return Check(name, _line(shown), wanted, "warn", remedy)
 
 
 def _line(text: str) -> str:

@@ -56,7 +56,7 @@ def _title(manifest: Manifest, first: str) -> list[str]:
 
 def _signature(manifest: Manifest, labels: Sequence[str] | None) -> list[str]:
     lines = ["## What goes in", "", *_tensors(manifest.inputs)]
-    if any(given.kind == "image" for given in manifest.inputs):
+    if any(tensor.kind == "image" for tensor in manifest.inputs):
         lines += [
             "Hand over the pixels as they are: resizing and normalising are part of the model.",
             "",
@@ -225,11 +225,11 @@ ELSEWHERE = (
 )
 
 
-def _own_input(given: Input) -> str:
+def _own_input(tensor: Input) -> str:
     """How to put an input of one's own in the sample's place."""
-    if given.kind != "image":
+    if tensor.kind != "image":
         return "or yours, with a batch axis"
-    grey = given.shape[-1] == 1
+    grey = tensor.shape[-1] == 1
     pixels = 'np.asarray(Image.open(path).convert("L"))[None, :, :, None]'
     return f"or: [{pixels}]" if grey else 'or: [np.asarray(Image.open(path).convert("RGB"))[None]]'
 

@@ -59,8 +59,9 @@ def choose(folders: Mapping[str, Path], verdict: Verdict, allow_failed: bool) ->
 
 def held_back(quantize: Path) -> list[str]:
     """Why a search has left a format in float, a sentence each; it says no timings."""
-    found = read_if_there(quantize / QUANTIZE, Quantization)
-    return [search.held_back for search in found.searches if search.held_back] if found else []
+    quantization = read_if_there(quantize / QUANTIZE, Quantization)
+    searches = quantization.searches if quantization else []
+    return [search.held_back for search in searches if search.held_back]
 
 
 def _refuse_what_did_not_pass(outcome: Outcome, choices: Sequence[Choice]) -> None:

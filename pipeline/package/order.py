@@ -49,22 +49,22 @@ def order(
     Raises UsageError for a `pin` that is no artifact, or whose verdict is fail.
     """
     by_rule = sorted(choices, key=_rule)
-    found: list[Choice] = []
+    ranked: list[Choice] = []
     for verdict in VERDICTS:
         alike = [choice for choice in by_rule if choice.verdict == verdict]
         native = [choice for choice in alike if fits(choice, here)]
         foreign = [choice for choice in alike if choice not in native]
-        found += _with_foreign(_by_time(native, {} if pin else timings), foreign)
+        ranked += _with_foreign(_by_time(native, {} if pin else timings), foreign)
     if pin:
         first = _pinned(by_rule, pin)
-        found.remove(first)
-        found.insert(0, first)
-    why: Why = "measured" if found[0].artifact.id in timings else "rule"
-    if len(found) == 1:
+        ranked.remove(first)
+        ranked.insert(0, first)
+    why: Why = "measured" if ranked[0].artifact.id in timings else "rule"
+    if len(ranked) == 1:
         why = "alone"
     elif pin:
         why = "pinned"
-    return Order(tuple(found), why)
+    return Order(tuple(ranked), why)
 
 
 def fits(choice: Choice, here: str) -> bool:
@@ -75,22 +75,22 @@ def fits(choice: Choice, here: str) -> bool:
 def _by_time(by_rule: Sequence[Choice], timings: Mapping[str, Timing]) -> list[Choice]:
     """Groups of equals one behind the other, then what was not timed; ties stay `by_rule`."""
     timed = [choice for choice in by_rule if choice.artifact.id in timings]
-    found: list[Choice] = []
+    grouped: list[Choice] = []
     while timed:
         fastest = min((timings[choice.artifact.id] for choice in timed), key=lambda t: t.p50_ms)
         slower = [c for c in timed if measurably_slower(timings[c.artifact.id], fastest)]
-        found += [choice for choice in timed if choice not in slower]
+        grouped += [choice for choice in timed if choice not in slower]
         timed = slower
-    return found + [choice for choice in by_rule if choice not in found]
+    return grouped + [choice for choice in by_rule if choice not in grouped]
 
 
 def _with_foreign(native: list[Choice], foreign: Sequence[Choice]) -> list[Choice]:
-    found = list(native)
+    placed = list(native)
     for choice in foreign:
-        twins = [at for at, other in enumerate(found) if _kind(other) == _kind(choice)]
-        behind = [at for at, other in enumerate(found) if _rule(other) > _rule(choice)]
-        found.insert(twins[-1] + 1 if twins else min(behind, default=len(found)), choice)
-    return found
+        twins = [at for at, other in enumerate(placed) if _kind(other) == _kind(choice)]
+        behind = [at for at, other in enumerate(placed) if _rule(other) > _rule(choice)]
+        placed.insert(twins[-1] + 1 if twins else min(behind, default=len(placed)), choice)
+    return placed
 
 
 def _pinned(choices: Sequence[Choice], pin: str) -> Choice:

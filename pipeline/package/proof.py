@@ -27,8 +27,8 @@ def failures(bundle: Bundle, artifact: Artifact) -> Iterator[str]:
             continue
         verdict, outputs = check(bundle, artifact, answers)
         if verdict == "fail":
-            said = "; ".join(reason for output in outputs for reason in output.reasons)
-            yield f"{artifact.id} in {runtime.name}: {said}"
+            reasons = "; ".join(reason for output in outputs for reason in output.reasons)
+            yield f"{artifact.id} in {runtime.name}: {reasons}"
 
 
 def program_failures(bundle: Bundle) -> Iterator[str]:
@@ -42,13 +42,13 @@ def program_failures(bundle: Bundle) -> Iterator[str]:
         text=True,
         errors="replace",
     )
-    found = json.loads(done.stdout) if done.stdout.strip() else {}
-    if "rows" not in found:
-        said = done.stderr.strip().splitlines() or [f"edge-runner: exit {done.returncode}"]
-        yield f"the C++ runner refuses the bundle: {said[-1].removeprefix('edge-runner: ')}"
+    answer = json.loads(done.stdout) if done.stdout.strip() else {}
+    if "rows" not in answer:
+        lines = done.stderr.strip().splitlines() or [f"edge-runner: exit {done.returncode}"]
+        yield f"the C++ runner refuses the bundle: {lines[-1].removeprefix('edge-runner: ')}"
         return
     passed = {artifact.id for artifact in bundle.manifest.artifacts if artifact.verdict == "pass"}
-    for row in found["rows"]:
+    for row in answer["rows"]:
         if row["artifact"] in passed and row["verdict"] == "fail":
             yield f"{row['artifact']} in {row['runtime']}: {'; '.join(row['reasons'])}"
 

@@ -22,7 +22,7 @@ MEASURED = (("p90_ms", "{:.3f}", 1.0), ("p50_ms", "{:.3f}", 1.0), ("peak_bytes",
 
 def comparison_of(config: Config, ours: Workspace, other: Workspace) -> str:
     sides = [(space.root.name, gather(space)) for space in (other, ours)]
-    before, after = (found for _, found in sides)
+    before, after = (evidence for _, evidence in sides)
     return render(
         "compare.html",
         {
@@ -30,14 +30,14 @@ def comparison_of(config: Config, ours: Workspace, other: Workspace) -> str:
             "sides": [
                 {
                     "name": name,
-                    "verdict": found.verdict.verdict if found.verdict else None,
-                    "headline": headline(found.verdict),
-                    "machine": _machine(found),
-                    "void": bool(found.bench and found.bench.void),
-                    "training": training_plots(found),
-                    "latency": _latency_plot(found),
+                    "verdict": evidence.verdict.verdict if evidence.verdict else None,
+                    "headline": headline(evidence.verdict),
+                    "machine": _machine(evidence),
+                    "void": bool(evidence.bench and evidence.bench.void),
+                    "training": training_plots(evidence),
+                    "latency": _latency_plot(evidence),
                 }
-                for name, found in sides
+                for name, evidence in sides
             ],
             "rows": _rows(before, after),
             "sizes": _sizes(before, after),
@@ -96,12 +96,14 @@ def _sizes(before: Evidence, after: Evidence) -> list[tuple[str, list[str], bool
     ]
 
 
-def _machine(found: Evidence) -> str:
-    return f"{found.machine.cpu}, {found.machine.cores} cores" if found.machine else "unknown"
+def _machine(evidence: Evidence) -> str:
+    return (
+        f"{evidence.machine.cpu}, {evidence.machine.cores} cores" if evidence.machine else "unknown"
+    )
 
 
-def _latency_plot(found: Evidence) -> str | None:
-    if found.bench is None or not found.latencies:
+def _latency_plot(evidence: Evidence) -> str | None:
+    if evidence.bench is None or not evidence.latencies:
         return None
-    names = [f"{row.artifact} · {row.where}" for row in found.bench_rows]
-    return plots.latencies(names, found.latencies)
+    names = [f"{row.artifact} · {row.where}" for row in evidence.bench_rows]
+    return plots.latencies(names, evidence.latencies)

@@ -7,12 +7,13 @@ from typing import Any
 
 from pipeline.errors import DamagedError, SetupError, UsageError
 from pipeline.formats.read_back import Facts, Layer, Port, read_back
-from pipeline.workspace.artifacts import INDEX, Format, read_index, read_json, sha256_of
+from pipeline.workspace.artifacts import INDEX, Format, read_index, sha256_of
 from pipeline.workspace.folder import Workspace
+from pipeline.workspace.results.base import read_if_there
+from pipeline.workspace.results.verdict import VERDICT, Verdict
 from pipeline.workspace.stage import STAGES
 
 MANIFEST = "manifest.json"
-VERDICT = "verdict.json"
 _HINT = "It takes .onnx, .pt and .safetensors files, bundles, and workspaces such as runs/NAME."
 
 # Operators that only a graph with int8 arithmetic has.
@@ -173,7 +174,7 @@ def _workspace(workspace: Workspace) -> dict[str, Any]:
     stages = {
         stage: _stage(workspace, stage) for stage in STAGES if workspace.stage(stage).is_dir()
     }
-    found: dict[str, Any] = {"workspace": workspace.root.resolve().name, "stages": stages}
+    contents: dict[str, Any] = {"workspace": workspace.root.resolve().name, "stages": stages}
     artifacts = {}
     for stage in STAGES:
         if (workspace.stage(stage) / INDEX).is_file():
@@ -181,11 +182,11 @@ def _workspace(workspace: Workspace) -> dict[str, Any]:
                 described = dict(vars(artifact))
                 artifacts[described.pop("id")] = {"stage": stage, **described}
     if artifacts:
-        found["artifacts"] = artifacts
-    verdict = workspace.stage("verify") / VERDICT
-    if verdict.is_file():
-        found["verdict"] = read_json(verdict).get("verdict")
-    return found
+        contents["artifacts"] = artifacts
+    verdict = read_if_there(workspace.stage("verify") / VERDICT, Verdict)
+    if verdict is not None:
+        contents["verdict"] = verdict.verdict
+    return contents
 
 
 def _stage(workspace: Workspace, stage: str) -> dict[str, Any]:

@@ -21,20 +21,20 @@ def sizes(artifacts: Mapping[str, tuple[Artifact, Path]], shown: int) -> dict[st
     """
     from pipeline.formats.read_back import read_back
 
-    found: dict[str, Counter[str]] = {}
+    by_artifact: dict[str, Counter[str]] = {}
     for name, (artifact, path) in artifacts.items():
         if artifact.format == "onnx":
-            found[name] = Counter()
+            by_artifact[name] = Counter()
             for layer in read_back(path, "onnx").layers:
-                found[name][_module(layer.name)] += layer.bytes
+                by_artifact[name][_module(layer.name)] += layer.bytes
     total: Counter[str] = Counter()
-    for counts in found.values():
+    for counts in by_artifact.values():
         total.update(counts)
     largest = [name for name, _ in total.most_common() if name != OTHER][:shown]
     return {
         name: {layer: counts[layer] for layer in largest}
         | {OTHER: sum(counts.values()) - sum(counts[layer] for layer in largest)}
-        for name, counts in found.items()
+        for name, counts in by_artifact.items()
     }
 
 

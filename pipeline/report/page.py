@@ -19,33 +19,33 @@ NEVER = 101  # classes from which a confusion matrix is no picture any more
 
 
 def page_of(config: Config, workspace: Workspace) -> str:
-    found = gather(workspace)
-    verdict, bench = found.verdict, found.bench
+    evidence = gather(workspace)
+    verdict, bench = evidence.verdict, evidence.bench
     context: dict[str, Any] = {
         "config": config,
         "headline": headline(verdict),
-        "outdated": found.outdated,
+        "outdated": evidence.outdated,
         "verdict": verdict,
         "metric_name": verdict.metric.name if verdict and verdict.metric else "metric",
         "compatibility": verdict.compatibility if verdict else [],
         "bench": bench,
         "void": _void(bench),
-        "machine": found.machine,
-        "artifacts": [artifact for artifact, _ in found.artifacts.values()],
-        "chosen": found.chosen,
-        "stages": [(found.records[stage], stage) for stage in STAGES if stage in found.records],
-        "searches": found.searches,
-        "drift": found.drift,
-        "drift_plot": plots.drift(found.drift) if found.drift else None,
-        "training_plots": training_plots(found),
-        "cost_plot": plots.costs([(name, one.seconds) for name, one in found.records.items()]),
-        "size_plot": _size_plot(found),
+        "machine": evidence.machine,
+        "artifacts": [artifact for artifact, _ in evidence.artifacts.values()],
+        "chosen": evidence.chosen,
+        "stages": [
+            (evidence.records[stage], stage) for stage in STAGES if stage in evidence.records
+        ],
+        "searches": evidence.searches,
+        "drift": evidence.drift,
+        "drift_plot": plots.drift(evidence.drift) if evidence.drift else None,
+        "training_plots": training_plots(evidence),
+        "cost_plot": plots.costs([(name, one.seconds) for name, one in evidence.records.items()]),
+        "size_plot": _size_plot(evidence),
     }
-    return render(
-        "page.html",
-        {**context, **_matrix(found), **_tradeoff(found), **_parity(found), **_samples(found),
-         **_speed(found)},
-    )  # fmt: skip
+    for part in (_matrix, _tradeoff, _parity, _samples, _speed):
+        context |= part(evidence)
+    return render("page.html", context)
 
 
 def headline(verdict: Verdict | None) -> str:
@@ -79,12 +79,12 @@ def _all(rows: int) -> str:
     return "The one row answers as" if rows == 1 else f"All {rows} rows answer as"
 
 
-def training_plots(found: Evidence) -> list[str]:
+def training_plots(evidence: Evidence) -> list[str]:
     curves = (
         ("Training: loss by epoch", ("train_loss", "validation_loss")),
         ("Training: metric by epoch", ("metric",)),
     )
-    drawn = [plots.training(found.history, title, keys) for title, keys in curves]
+    drawn = [plots.training(evidence.history, title, keys) for title, keys in curves]
     return [svg for svg in drawn if svg]
 
 
@@ -105,12 +105,12 @@ def _void(bench: Bench | None) -> str | None:
     )
 
 
-def _matrix(found: Evidence) -> dict[str, Any]:
+def _matrix(evidence: Evidence) -> dict[str, Any]:
     """Artifact × runtime, from what was verified and what was measured."""
-    judged = {(row.artifact, row.where): row for row in found.verdict_rows}
+    judged = {(row.artifact, row.where): row for row in evidence.verdict_rows}
     measured = {
         (row.artifact, row.where): row
-        for row in found.bench_rows
+        for row in evidence.bench_rows
         if row.artifact != "eager" and not row.peer
     }
     keys = dict.fromkeys([*judged, *measured])
@@ -138,23 +138,23 @@ def _closeness(row: VerdictRow) -> str:
     return f"SQNR {row.sqnr_db:.0f} dB" if row.sqnr_db is not None else ""
 
 
-def _tradeoff(found: Evidence) -> dict[str, Any]:
-    if found.verdict is None or found.bench is None:
+def _tradeoff(evidence: Evidence) -> dict[str, Any]:
+    if evidence.verdict is None or evidence.bench is None:
         return {"tradeoff_plot": None, "points": [], "on_front": set()}
-    metric = found.verdict.metric
-    artifacts = [artifact for artifact, _ in found.artifacts.values()]
-    points = artifact_points(artifacts, found.verdict, found.bench, found.chosen)
-    points += found.candidates
+    metric = evidence.verdict.metric
+    artifacts = [artifact for artifact, _ in evidence.artifacts.values()]
+    points = artifact_points(artifacts, evidence.verdict, evidence.bench, evidence.chosen)
+    points += evidence.candidates
     goal, name = (metric.goal, metric.name) if metric else ("max", "no metric")
     on_front = front(points, goal)
     svg = plots.tradeoff(points, on_front, name) if points else None
     return {"tradeoff_plot": svg, "points": points, "on_front": on_front}
 
 
-def _parity(found: Evidence) -> dict[str, Any]:
-    if found.verdict is None:
+def _parity(evidence: Evidence) -> dict[str, Any]:
+    if evidence.verdict is None:
         return {"closeness_plot": None, "histogram_plot": None, "samples_known": False}
-    rows, kept = found.verdict.rows, found.samples
+    rows, kept = evidence.verdict.rows, evidence.samples
     drawn = None
     if kept:
         counts = kept["histogram"]  # a phone's rows, behind those of verify, have none
@@ -167,11 +167,11 @@ def _parity(found: Evidence) -> dict[str, Any]:
     }
 
 
-def _samples(found: Evidence) -> dict[str, Any]:
+def _samples(evidence: Evidence) -> dict[str, Any]:
     nothing: dict[str, Any] = {"confusion_plots": [], "confused": [], "disagreements": []}
-    if found.verdict is None or "row_class" not in found.samples:
+    if evidence.verdict is None or "row_class" not in evidence.samples:
         return {"mistakes": False, **nothing}
-    kept, rows, names = found.samples, found.verdict.rows, found.verdict.labels or []
+    kept, rows, names = evidence.samples, evidence.verdict.rows, evidence.verdict.labels or []
     known = [kept["reference_class"], kept["row_class"]]
     known += [kept["target"]] if "target" in kept else []
     classes = 1 + max(int(array.max()) for array in known)
@@ -182,41 +182,41 @@ def _samples(found: Evidence) -> dict[str, Any]:
         eager = samples.confusion(kept["target"], kept["reference_class"], len(labels))
         result["confused"] = samples.confused(eager, labels)
         if len(labels) < NEVER:
-            result["confusion_plots"] = _confusions(found, eager, labels)
-    result["disagreements"] = samples.disagreements(kept, found.pictures, rows, labels)
+            result["confusion_plots"] = _confusions(evidence, eager, labels)
+    result["disagreements"] = samples.disagreements(kept, evidence.pictures, rows, labels)
     return result
 
 
-def _confusions(found: Evidence, eager: Any, labels: list[str]) -> list[str]:
+def _confusions(evidence: Evidence, eager: Any, labels: list[str]) -> list[str]:
     """Eager's, and that of the artifact with the fewest right where that is another."""
-    assert found.verdict is not None
-    answered, target = found.samples["row_class"], found.samples["target"]
+    assert evidence.verdict is not None
+    answered, target = evidence.samples["row_class"], evidence.samples["target"]
     drawn = [plots.confusion(eager, labels, "Confusion: eager PyTorch")]
     worst = int(np.argmin((answered == target).sum(axis=1)))
     matrix = samples.confusion(target, answered[worst], len(labels))
     if not np.array_equal(matrix, eager):
-        row = found.verdict.rows[worst]
+        row = evidence.verdict.rows[worst]
         title = f"Confusion: {row.artifact} in {row.where}, the row with the fewest right"
         drawn.append(plots.confusion(matrix, labels, title))
     return drawn
 
 
-def _speed(found: Evidence) -> dict[str, Any]:
-    if found.bench is None or not any(len(ms) for ms in found.latencies):
+def _speed(evidence: Evidence) -> dict[str, Any]:
+    if evidence.bench is None or not any(len(ms) for ms in evidence.latencies):
         return {"latency_plot": None, "rounds_plot": None}
-    names = [f"{row.artifact} · {row.where}" for row in found.bench_rows]
+    names = [f"{row.artifact} · {row.where}" for row in evidence.bench_rows]
     medians = [
         [float(np.median(turn)) for turn in np.split(ms, np.cumsum(counts)[:-1])]
-        for ms, counts in zip(found.latencies, found.rounds, strict=True)
+        for ms, counts in zip(evidence.latencies, evidence.rounds, strict=True)
         if len(ms)
     ]
-    kept = [name for name, ms in zip(names, found.latencies, strict=True) if len(ms)]
+    kept = [name for name, ms in zip(names, evidence.latencies, strict=True) if len(ms)]
     return {
-        "latency_plot": plots.latencies(names, found.latencies),
+        "latency_plot": plots.latencies(names, evidence.latencies),
         "rounds_plot": plots.rounds(kept, medians),
     }
 
 
-def _size_plot(found: Evidence) -> str | None:
-    counted = layers.sizes(found.artifacts, LAYERS)
+def _size_plot(evidence: Evidence) -> str | None:
+    counted = layers.sizes(evidence.artifacts, LAYERS)
     return plots.layer_sizes(counted) if counted else None

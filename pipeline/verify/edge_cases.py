@@ -42,24 +42,24 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
     fixed = signature.inputs[0].shape[0]
     one = _stack([base[0]] * (fixed or 1))
     ranges = [_Range(column) for column in zip(*samples.inputs, strict=True)]
-    found = [
+    cases = [
         Edge("all zero", [np.zeros_like(array) for array in one]),
         Edge("all maximal", _each(one, ranges, lambda array, known: known.maximal(array))),
         Edge("noise", _each(one, ranges, lambda array, known: known.noise(array))),
     ]
     if any(array.dtype.kind == "f" for array in one):
-        found += [
+        cases += [
             Edge("denormal", _each(one, ranges, lambda array, known: known.denormal(array))),
             Edge(
                 "ten times the largest",
                 _each(one, ranges, lambda array, known: known.beyond(array)),
             ),
         ]
-    found += [Edge(case, inputs) for case, inputs in _other_sizes(config, signature, one)]
+    cases += [Edge(case, inputs) for case, inputs in _other_sizes(config, signature, one)]
     for size in [fixed] if fixed else BATCHES:
         rows = [base[index % len(base)] for index in range(size)]
-        found.append(Edge(f"batch of {size}", _stack(rows), real=True))
-    return found
+        cases.append(Edge(f"batch of {size}", _stack(rows), real=True))
+    return cases
 
 
 class _Range:

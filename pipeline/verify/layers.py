@@ -24,13 +24,13 @@ def write_layers(
         for path, artifact in items:
             file = as_file(artifact, path)
             try:
-                found = drift(run, file, default_against(run, file), bar)
+                measured = drift(run, file, default_against(run, file), bar)
             except PipelineError as error:
                 job.report.note(f"no layers of {artifact.id}: {first_line(error)}")
                 continue
-            write_result(job.out / drift_file(artifact.id), found)
-            if found.worst and artifact.id in unproven:
+            write_result(job.out / drift_file(artifact.id), measured)
+            if measured.worst and artifact.id in unproven:
                 job.report.note(
-                    f"{artifact.id} leaves the reference at {found.worst.name} "
-                    f"({found.worst.operator}): pipeline verify --drift {artifact.id}"
+                    f"{artifact.id} leaves the reference at {measured.worst.name} "
+                    f"({measured.worst.operator}): pipeline verify --drift {artifact.id}"
                 )

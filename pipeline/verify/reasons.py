@@ -21,16 +21,16 @@ def output(compared: OutputComparison, limit: Bounds) -> list[str]:
 
 
 def _finite(compared: OutputComparison) -> list[str]:
-    found = []
+    sentences = []
     if compared.ref_not_finite:
-        found.append(
+        sentences.append(
             f"the reference itself gives NaN or infinity for {_samples(compared.ref_not_finite)}: "
             "the model is at fault, not the artifact"
         )
     own = sorted(set(compared.not_finite) - set(compared.ref_not_finite))
     if own:
-        found.append(f"NaN or infinity for {_samples(own)}, where the reference is finite")
-    return found
+        sentences.append(f"NaN or infinity for {_samples(own)}, where the reference is finite")
+    return sentences
 
 
 def _samples(indices: list[int]) -> str:
@@ -40,18 +40,18 @@ def _samples(indices: list[int]) -> str:
 
 
 def _parity(parity: Parity, limit: Bounds) -> list[str]:
-    found = []
+    sentences = []
     at = f" (sample {parity.worst[0][0]})" if parity.worst else ""
     if _over(parity.max_abs, limit.max_abs):
-        found.append(f"largest error {parity.max_abs:.3g}{at}, {limit.max_abs:.3g} allowed")
+        sentences.append(f"largest error {parity.max_abs:.3g}{at}, {limit.max_abs:.3g} allowed")
     if _over(parity.max_rel, limit.max_rel):
-        found.append(
+        sentences.append(
             f"largest error is {parity.max_rel:.3g} of the largest answer {parity.scale:.3g}{at}, "
             f"{limit.max_rel:g} allowed"
         )
     if _over(limit.min_sqnr_db, parity.sqnr_db):
-        found.append(f"SQNR {parity.sqnr_db:.1f} dB, at least {limit.min_sqnr_db:g} asked")
-    return found
+        sentences.append(f"SQNR {parity.sqnr_db:.1f} dB, at least {limit.min_sqnr_db:g} required")
+    return sentences
 
 
 def _agreement(agreement: Agreement | None, limit: Bounds) -> list[str]:
@@ -60,8 +60,8 @@ def _agreement(agreement: Agreement | None, limit: Bounds) -> list[str]:
         return []
     differ = agreement.decisions - agreement.same - agreement.near_ties
     return [
-        f"{differ} of {agreement.decisions} decisions are not the reference's, near ties left "
-        f"aside: {judged:.2%} alike, {limit.min_top1:.2%} asked"
+        f"{differ} of {agreement.decisions} decisions differ from the reference's, near ties "
+        f"aside: {judged:.2%} agree, {limit.min_top1:.2%} required"
     ]
 
 

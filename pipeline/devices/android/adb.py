@@ -53,9 +53,11 @@ class Phone:
     def call(self, *words: str, patience: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         """Raises SetupError where the device is gone or does not answer in time."""
         done = _run([self.adb, "-s", self.serial, *words], patience)
-        said = done.stderr.strip()
-        if done.returncode and ("not found" in said or "offline" in said or "closed" in said):
-            raise SetupError(f"The device {self.serial} is gone: {_last(said)}", "Is it connected?")
+        output = done.stderr.strip()
+        if done.returncode and ("not found" in output or "offline" in output or "closed" in output):
+            raise SetupError(
+                f"The device {self.serial} is gone: {_last(output)}", "Is it connected?"
+            )
         return done
 
     def last_log(self) -> str:
@@ -89,20 +91,20 @@ def find_phone(serial: str | None) -> Phone:
 def install(phone: Phone, apk: str) -> None:
     """Installs or updates. Raises SetupError that says why the device refuses."""
     done = phone.call("install", "-r", apk, patience=600)
-    said = f"{done.stdout}\n{done.stderr}".strip()
-    if done.returncode == 0 and "Failure" not in said:
+    output = f"{done.stdout}\n{done.stderr}".strip()
+    if done.returncode == 0 and "Failure" not in output:
         return
     for code, (why, remedy) in REFUSED.items():
-        if code in said:
+        if code in output:
             abi = phone.abis[0] if phone.abis else "?"
             raise SetupError(
                 f"{phone.serial} does not take the app: {why.format(abi=abi)}.",
                 remedy.format(abi=abi),
             )
-    if "not enough space" in said or "No space left" in said:
+    if "not enough space" in output or "No space left" in output:
         why, remedy = REFUSED["INSTALL_FAILED_INSUFFICIENT_STORAGE"]
         raise SetupError(f"{phone.serial} does not take the app: {why}.", remedy)
-    raise SetupError(f"{phone.serial} does not take the app: {_last(said)}")
+    raise SetupError(f"{phone.serial} does not take the app: {_last(output)}")
 
 
 def _devices(adb: str) -> dict[str, str]:

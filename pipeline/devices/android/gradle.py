@@ -42,8 +42,8 @@ def build(bundles: tuple[Path, ...], out: Path, flavor: Flavor, report: Reporter
         except subprocess.TimeoutExpired:
             raise SetupError(f"Gradle took more than {PATIENCE_S} s.") from None
     if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-SAID:])
-        raise SetupError(f"Gradle cannot build the app:\n{said}")
+        lines = "\n".join((done.stderr or done.stdout).strip().splitlines()[-SAID:])
+        raise SetupError(f"Gradle cannot build the app:\n{lines}")
     made = folder / "app" / "build" / "outputs" / "apk" / flavor / "debug"
     apks = sorted(made.glob("*.apk"))
     if not apks:

@@ -182,8 +182,8 @@ def _receive(jar: Jar, draft: Path) -> None:
     if jar is ORT_ANDROID:  # some mirrors leave it out; it lies in a package of npm's, too
         draft.write_bytes(headers.archive())
         return
-    said = (done.stdout + done.stderr).strip().splitlines() or ["no reason"]
-    raise SetupError(f"{jar.coordinate} could not be fetched: {said[0]}", "Check the network.")
+    lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason"]
+    raise SetupError(f"{jar.coordinate} could not be fetched: {lines[0]}", "Check the network.")
 
 
 def digest() -> str:

@@ -46,10 +46,10 @@ def lists() -> dict[str, Path]:
 
 def fingerprint(*parts: str) -> str:
     """Hex digest over parts of the sources and all that is fetched to build them."""
-    folder, found = sources(), hashlib.sha256(digest().encode())
+    folder, stamp = sources(), hashlib.sha256(digest().encode())
     for name, file in lists().items():
-        found.update(f"{name} {sha256_of(file)}\n".encode())
+        stamp.update(f"{name} {sha256_of(file)}\n".encode())
     files = [file for part in parts for file in (folder / part).rglob("*") if file.is_file()]
     for file in sorted(files):
-        found.update(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n".encode())
-    return found.hexdigest()
+        stamp.update(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n".encode())
+    return stamp.hexdigest()

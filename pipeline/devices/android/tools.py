@@ -46,8 +46,8 @@ def must(words: Sequence[object], what: str, *, secrets: dict[str, str] | None =
         raise SetupError(f"{what}: {words[0]} took more than {PATIENCE_S} s.") from None
     if done.returncode:
         lines = (done.stderr.strip() + "\n" + done.stdout.strip()).strip().splitlines()
-        said = "\n".join(lines[-SAID:]) or f"{words[0]} ended with status {done.returncode}"
-        raise SetupError(f"{what} failed:\n{said}")
+        tail = "\n".join(lines[-SAID:]) or f"{words[0]} ended with status {done.returncode}"
+        raise SetupError(f"{what} failed:\n{tail}")
     return done.stdout
 
 

@@ -72,8 +72,8 @@ class Layer:
                 if len(fitting) == 1
                 else min(fitting, key=lambda i: _distance(kept.load(i, sample), value))
             )
-        found = kept.load(self.chosen, sample)
-        return found if found.shape == value.shape else None
+        tensor = kept.load(self.chosen, sample)
+        return tensor if tensor.shape == value.shape else None
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Kept:
     folder: Path
 
     def load(self, tap: int, sample: int) -> Array:
-        found: Array = np.load(self.folder / f"{tap}.{sample}.npy")
-        return found
+        tensor: Array = np.load(self.folder / f"{tap}.{sample}.npy")
+        return tensor
 
     def shape(self, tap: int, sample: int) -> tuple[int, ...] | None:
         path = self.folder / f"{tap}.{sample}.npy"
@@ -137,12 +137,12 @@ def measure_onnx(
         del session
         bar.advance(1)
     matched = {layer.tap.name: layer for layer in layers.values() if layer.chosen is not None}
-    given = {name: layer.dtype for name, layer in matched.items()}
+    dtypes = {name: layer.dtype for name, layer in matched.items()}
     for part in parts(list(matched.values())):
-        session, asked = source.cut([layer.tap.name for layer in part], given)
+        session, asked = source.cut([layer.tap.name for layer in part], dtypes)
         for number, inputs in enumerate(samples):
             handed = {
-                source.tensors[name]: kept.load(matched[name].chosen, number).astype(given[name])  # type: ignore[arg-type]
+                source.tensors[name]: kept.load(matched[name].chosen, number).astype(dtypes[name])  # type: ignore[arg-type]
                 for name in asked
             }
             for layer, value in _answers(session, source, inputs, part, handed):
