@@ -9,7 +9,7 @@ STAGES := tests/train tests/quantize tests/verify tests/bench
 TIDIED = $(filter-out %/libtorch.cpp %/libtorch_guards.cpp %/onnxruntime.cpp, \
 	$(shell git ls-files 'cpp_runner/bundle/*.cpp' 'cpp_runner/runner/*.cpp' 'cpp_runner/tool/*.cpp'))
 # What the fast tests reach is counted, each part in a file of its own.
-COVERED := --cov=pipeline --cov-report=
+COVERED := --cov=pipeline --cov-report= --cov-fail-under=0
 # How long each parser of the C++ runner is fuzzed.
 FUZZ_SECONDS ?= 60
 

@@ -52,6 +52,7 @@ constexpr std::array kNames = {
     Name{Code::closed, "closed"},
     Name{Code::bad_argument, "bad-argument"},
     Name{Code::out_of_memory, "out-of-memory"},
+    Name{Code::internal, "internal"},
 };
 
 constexpr std::size_t kShown = 128;
@@ -62,7 +63,7 @@ std::string_view to_string(Code code) noexcept {
   for (const Name& name : kNames) {
     if (name.code == code) return name.text;
   }
-  return "unknown";
+  return "internal";
 }
 
 std::string quoted(std::string_view text) {

@@ -1,6 +1,7 @@
 // Inside libbundle a failure is thrown, and at its boundary it becomes a Result: nothing escapes.
 #pragma once
 
+#include <exception>
 #include <new>
 #include <string>
 #include <string_view>
@@ -18,6 +19,11 @@ struct Failure {
   throw Failure{{code, std::move(message)}};
 }
 
+// What no library and no file is to blame for.
+[[nodiscard]] inline Error mistake(std::string_view what) {
+  return {Code::internal, "a mistake of edge_runner: " + std::string(what)};
+}
+
 // What `work` returns, as a Result.
 template <typename Work>
 auto guarded(Work&& work) noexcept -> Result<decltype(work())> {
@@ -27,8 +33,10 @@ auto guarded(Work&& work) noexcept -> Result<decltype(work())> {
     return std::move(failure.error);
   } catch (const std::bad_alloc&) {
     return Error{Code::out_of_memory, "Out of memory."};  // short enough to need none itself
+  } catch (const std::exception& error) {
+    return mistake(error.what());
   } catch (...) {
-    return Error{Code::cannot_read, "It fails."};
+    return mistake("something that is no exception was thrown");
   }
 }
 

@@ -27,6 +27,7 @@ static_assert(EDGE_WRONG_HASH == static_cast<int>(Code::wrong_hash));
 static_assert(EDGE_UNSAFE_MODEL == static_cast<int>(Code::unsafe_model));
 static_assert(EDGE_CANNOT_READ == static_cast<int>(Code::cannot_read));
 static_assert(EDGE_OUT_OF_MEMORY == static_cast<int>(Code::out_of_memory));
+static_assert(EDGE_INTERNAL == static_cast<int>(Code::internal));
 static_assert(EDGE_FLOAT64 == static_cast<int>(edge_runner::DType::float64));
 static_assert(EDGE_NULL == static_cast<int>(edge_runner::Backend::null));
 
@@ -52,8 +53,10 @@ edge_status guarded(edge_error* error, Work work) noexcept {
     return work();
   } catch (const std::bad_alloc&) {
     return report(error, Code::out_of_memory, "out of memory");
+  } catch (const std::exception& thrown) {
+    return report(error, Code::internal, thrown.what());
   } catch (...) {
-    return report(error, Code::backend_failed, "unknown");
+    return report(error, Code::internal, "something that is no exception was thrown");
   }
 }
 

@@ -1,3 +1,4 @@
+#include "bundle/failure.hpp"
 #include "runner/modules.hpp"
 
 #include <dlfcn.h>
@@ -187,7 +188,7 @@ Result<Done> load_backend(Backend backend) noexcept {
   } catch (const std::bad_alloc&) {
     return Error{Code::out_of_memory, "out of memory"};
   } catch (const std::exception& error) {
-    return Error{Code::no_backend, error.what()};
+    return mistake(error.what());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <new>
 #include <shared_mutex>
 
+#include "bundle/failure.hpp"
 #include "runner/backend.hpp"
 #include "runner/checks.hpp"
 #include "runner/choice.hpp"
@@ -14,17 +15,18 @@
 namespace edge_runner {
 namespace {
 
-// Calls `work`, and turns whatever it throws into an Error.
+// Calls `work`, which gives a Result itself. What a library throws its backend has turned into an
+// Error: what comes here is a mistake.
 template <typename Work>
-auto guarded(Work work) noexcept -> decltype(work()) {
+auto flattened(Work work) noexcept -> decltype(work()) {
   try {
     return work();
   } catch (const std::bad_alloc&) {
     return Error{Code::out_of_memory, "out of memory"};
   } catch (const std::exception& error) {
-    return Error{Code::backend_failed, error.what()};
+    return mistake(error.what());
   } catch (...) {
-    return Error{Code::backend_failed, "unknown"};
+    return mistake("something that is no exception was thrown");
   }
 }
 
@@ -65,7 +67,7 @@ struct Runner::State {
 };
 
 Result<Runner> Runner::open(const Bundle& bundle, const Options& options) noexcept {
-  return guarded([&]() -> Result<Runner> {
+  return flattened([&]() -> Result<Runner> {
     auto choice = choose_artifact(bundle, options);
     if (!choice) return choice.error();
     const auto backend = load(choice->backend);
@@ -85,7 +87,7 @@ Result<Runner> Runner::open(const Bundle& bundle, const Options& options) noexce
 
 Result<std::vector<Tensor>> Runner::run(std::span<const Tensor> inputs) const noexcept {
   if (state_ == nullptr) return State::closed();
-  return guarded([&] { return state_->run(inputs); });
+  return flattened([&] { return state_->run(inputs); });
 }
 
 void Runner::close() noexcept {
@@ -114,7 +116,7 @@ Runner& Runner::operator=(Runner&& other) noexcept {
 Runner::~Runner() { close(); }
 
 Result<std::string> choose(const Bundle& bundle, const Options& options) noexcept {
-  return guarded([&]() -> Result<std::string> {
+  return flattened([&]() -> Result<std::string> {
     const auto choice = choose_artifact(bundle, options);
     if (!choice) return choice.error();
     return choice->artifact->id;

@@ -26,6 +26,7 @@ int exit_code(Code code) noexcept {
     case Code::out_of_memory:
       return Exit::machine;
     case Code::closed:
+    case Code::internal:
       return Exit::mistake;
     default:
       return Exit::damaged;  // the refusals, and a model that is unsafe

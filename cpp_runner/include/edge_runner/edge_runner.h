@@ -79,7 +79,9 @@ typedef enum edge_status {
   EDGE_NOT_FINITE,
   EDGE_CLOSED,
   EDGE_BAD_ARGUMENT,
-  EDGE_OUT_OF_MEMORY
+  EDGE_OUT_OF_MEMORY,
+
+  EDGE_INTERNAL = 900 /* a mistake of this library */
 } edge_status;
 
 typedef struct edge_error {

@@ -53,6 +53,8 @@ enum class Code : int {
   closed,
   bad_argument,
   out_of_memory,
+
+  internal = 900,  // a mistake of this library, not of the bundle, the input or the machine
 };
 
 [[nodiscard]] std::string_view to_string(Code code) noexcept;
@@ -60,7 +62,7 @@ enum class Code : int {
 // What went wrong, for a program (`code`) and for a person (`message`: one line that names the
 // file, key or tensor, and the remedy where there is one).
 struct Error {
-  Code code = Code::ok;
+  Code code = Code::internal;  // whoever forgets it has made a mistake
   std::string message;
 };
 
