@@ -8,8 +8,6 @@ STAGES := tests/train tests/quantize tests/verify tests/bench
 # Without the backends: what includes torch takes half a minute a file.
 TIDIED = $(filter-out %/libtorch.cpp %/libtorch_guards.cpp %/onnxruntime.cpp, \
 	$(shell git ls-files 'cpp_runner/bundle/*.cpp' 'cpp_runner/runner/*.cpp' 'cpp_runner/tool/*.cpp'))
-# What the fast tests reach is counted, each part in a file of its own.
-COVERED := --cov=pipeline --cov-report= --cov-fail-under=0
 # How long each parser of the C++ runner is fuzzed.
 FUZZ_SECONDS ?= 60
 
@@ -64,10 +62,10 @@ test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
 test-fast: test-fast-stages test-fast-others ## the tests in Python that take seconds
 
 test-fast-stages: setup-tests runner jvm
-	COVERAGE_FILE=.coverage.stages $(BIN)/python -m pytest $(COVERED) -m "not slow and not full" $(STAGES)
+	$(BIN)/coverage run --data-file=.coverage.stages -m pytest -m "not slow and not full" $(STAGES)
 
 test-fast-others: setup-tests runner jvm
-	COVERAGE_FILE=.coverage.others $(BIN)/python -m pytest $(COVERED) -m "not slow and not full" \
+	$(BIN)/coverage run --data-file=.coverage.others -m pytest -m "not slow and not full" \
 		$(STAGES:%=--ignore=%)
 
 coverage:       ## what the fast tests reach, by branch; fails below the floor in pyproject.toml
