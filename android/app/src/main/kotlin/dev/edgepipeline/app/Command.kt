@@ -3,6 +3,7 @@ package dev.edgepipeline.app
 import android.content.Context
 import dev.edgepipeline.core.Artifact
 import dev.edgepipeline.core.Bundle
+import dev.edgepipeline.core.Choice
 import dev.edgepipeline.core.EngineKind
 import dev.edgepipeline.core.Refused
 import dev.edgepipeline.core.RunFailed
@@ -43,13 +44,11 @@ fun runCommand(context: Context, command: Command): String {
     val guard = CrashGuard(context)
     val results = artifactsFor(bundle, kind, command).map { artifact ->
         guard.around(kind.id) {
-            if (command.name == "selfcheck") check(bundle, artifact, kind, command.threads)
-            else measure(bundle, artifact, kind, command.threads)
+            val choice = Choice(bundle, artifact, kind, command.threads)
+            if (command.name == "selfcheck") check(choice) else benchJson(choice, checkNotNull(benchmark(choice)))
         }
     }
-    return toJson(
-        linkedMapOf("schema" to 1, "command" to command.name, "device" to thisDevice(context).json(), "results" to results),
-    )
+    return toJson(mapOf("schema" to 1, "command" to command.name, "device" to thisDevice(context).json(), "results" to results))
 }
 
 private fun findBundle(ids: List<String>, name: String?): String {
@@ -74,20 +73,13 @@ private fun artifactsFor(bundle: Bundle, kind: EngineKind, command: Command): Li
     return if (command.name == "selfcheck") fitting else listOf(chooseArtifact(bundle.manifest, setOf(kind.format)) ?: fitting.first())
 }
 
-private fun check(bundle: Bundle, artifact: Artifact, kind: EngineKind, threads: Int): Map<String, Any?> = try {
-    kind.open(bundle, artifact, threads).use { engine ->
-        checkJson(bundle, artifact, kind, threads, engine.warnings, selfCheck(bundle, artifact, engine))
-    }
+private fun check(choice: Choice): Map<String, Any?> = try {
+    choice.open().use { checkJson(choice, it.warnings, selfCheck(choice.bundle, choice.artifact, it)) }
 } catch (error: Refused) {
     throw error
 } catch (error: Exception) {
     // One artifact that cannot be opened is an answer about it, not the end of the others.
-    failedJson(bundle, artifact, kind, threads, explain(error))
-}
-
-private fun measure(bundle: Bundle, artifact: Artifact, kind: EngineKind, threads: Int): Map<String, Any?> {
-    val found = checkNotNull(benchmark(bundle, { kind.open(bundle, artifact, threads) }))
-    return benchJson(bundle, artifact, kind, threads, found)
+    failedJson(choice, explain(error))
 }
 
 /** A failure in words: with its code where it has one. */

@@ -3,6 +3,7 @@ package dev.edgepipeline.app
 import android.content.Context
 import android.content.SharedPreferences
 import dev.edgepipeline.core.Verdict
+import dev.edgepipeline.core.named
 
 /** What is chosen and what was found, across starts of the app. */
 class Settings(context: Context) {
@@ -27,7 +28,7 @@ class Settings(context: Context) {
 
     /** The verdict of the last self-check, by content: another bundle of that name has none. */
     fun lastCheck(digest: String, artifact: String): Verdict? =
-        store.getString("check/$digest/$artifact", null)?.let { word -> Verdict.entries.find { it.word == word } }
+        store.getString("check/$digest/$artifact", null)?.let(Verdict.entries::named)
 
     fun setLastCheck(digest: String, artifact: String, verdict: Verdict) =
         store.edit().putString("check/$digest/$artifact", verdict.word).apply()

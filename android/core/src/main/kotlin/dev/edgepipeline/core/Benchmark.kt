@@ -30,21 +30,20 @@ fun nearestRank(values: List<Double>, percent: Int): Double {
 }
 
 /**
- * Opens the artifact with [open], then measures runs of the golden samples that have the first one's
- * shapes, so that all runs do the same work. [progress] hears the share that is done; [isCancelled]
+ * Opens what was chosen, then measures runs of the golden samples that have the first one's
+ * shapes, so that all runs do the same work. [progress] is told the share that is done; [isCancelled]
  * is asked between runs, and ends the measuring with null.
  */
 fun benchmark(
-    bundle: Bundle, open: () -> Engine, plan: BenchPlan = BenchPlan(),
-    progress: (Double) -> Unit = {}, isCancelled: () -> Boolean = { false },
+    choice: Choice, plan: BenchPlan = BenchPlan(), progress: (Double) -> Unit = {}, isCancelled: () -> Boolean = { false },
 ): BenchResult? {
-    val golden = bundle.manifest.golden
+    val golden = choice.bundle.manifest.golden
     require(golden.isNotEmpty()) { "the bundle has no golden samples to measure with" }
     val alike = golden.filter { sample -> sample.inputs.map { it.shape } == golden[0].inputs.map { it.shape } }
-    val samples = alike.map { sample -> sample.inputs.map(bundle::tensor) }
+    val samples = alike.map { sample -> sample.inputs.map(choice.bundle::tensor) }
 
     val start = System.nanoTime()
-    open().use { engine ->
+    choice.open().use { engine ->
         val loadMs = msSince(start)
         val loop = Loop(engine, samples, isCancelled)
         val first = loop.measure(1, 0.0) {} ?: return null

@@ -37,7 +37,7 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
     companion object {
         /**
          * Reads the manifest and proves that the source is what it says. Without [hashes] these are
-         * left to [load]; names, kinds and sizes are always checked. [progress] hears the share of
+         * left to [load]; names, kinds and sizes are always checked. [progress] is told the share of
          * bytes that are hashed. Throws [Refused], or [IOException] if the source cannot be read.
          */
         fun open(source: Source, hashes: Boolean = true, progress: (Double) -> Unit = {}): Bundle {
@@ -52,7 +52,7 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
         }
 
         private fun readManifest(source: Source, bytes: Long): ByteArray {
-            if (bytes > 1 shl 20) refuse(Refusal.MANIFEST_TOO_LARGE, MANIFEST, bytes)
+            if (bytes > MAX_MANIFEST_BYTES) refuse(Refusal.MANIFEST_TOO_LARGE, MANIFEST, bytes)
             return source.open(MANIFEST).use { readExactly(it, MANIFEST, bytes) }
         }
     }
@@ -73,7 +73,7 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
             }
             checkSize(entry.file, size, entry.bytes)
             done += size
-            if (hex(digest.digest()) != entry.sha256) refuse(Refusal.WRONG_HASH, entry.file)
+            if (digest.digest().toHexString() != entry.sha256) refuse(Refusal.WRONG_HASH, entry.file)
         }
     }
 }

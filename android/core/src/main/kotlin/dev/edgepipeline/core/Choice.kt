@@ -1,5 +1,14 @@
 package dev.edgepipeline.core
 
+/** What is run: an artifact of a bundle, in an engine that can run its format. */
+class Choice(val bundle: Bundle, val artifact: Artifact, val kind: EngineKind, val threads: Int) {
+    fun isSame(other: Choice): Boolean = bundle.digest == other.bundle.digest &&
+        artifact.id == other.artifact.id && kind.id == other.kind.id && threads == other.threads
+
+    /** As by [EngineKind.open]. */
+    fun open(): Engine = kind.open(bundle, artifact, threads)
+}
+
 /** This process's kind of CPU, in the manifest's words. */
 val thisCpu: String = when (val arch = System.getProperty("os.arch") ?: "") {
     "aarch64", "arm64" -> "arm64"

@@ -2,7 +2,6 @@ package dev.edgepipeline.core
 
 import java.nio.ByteBuffer
 import java.nio.charset.CharacterCodingException
-import java.nio.charset.CodingErrorAction
 
 // JSON as docs/bundle-format.md asks for it. A value is null, Boolean, Long, Double, String,
 // List<Any?> or Map<String, Any?> in the order of the file. org.json takes comments, single quotes
@@ -13,12 +12,9 @@ private const val MAX_LEVELS = 16
 
 internal fun parseJson(bytes: ByteArray): Any? {
     val text = try {
-        Charsets.UTF_8.newDecoder()
-            .onMalformedInput(CodingErrorAction.REPORT)
-            .onUnmappableCharacter(CodingErrorAction.REPORT)
-            .decode(ByteBuffer.wrap(bytes))
-            .toString()
-    } catch (error: CharacterCodingException) {
+        // Not String(bytes), which replaces what is no UTF-8.
+        Charsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString()
+    } catch (_: CharacterCodingException) {
         refuse(Refusal.NOT_UTF8, MANIFEST, "a byte that begins no character")
     }
     return JsonParser(text).parse()
@@ -98,7 +94,7 @@ private class JsonParser(private val text: String) {
                 else -> out.append(c)
             }
         }
-        if (hasHalfPair(out)) notJson("half a surrogate pair")
+        if (!Charsets.UTF_8.newEncoder().canEncode(out)) notJson("half a surrogate pair")
         return out.toString()
     }
 
@@ -174,62 +170,26 @@ private class JsonParser(private val text: String) {
     }
 }
 
-private fun hasHalfPair(text: CharSequence): Boolean {
-    var i = 0
-    while (i < text.length) {
-        when {
-            text[i].isLowSurrogate() -> return true
-            !text[i].isHighSurrogate() -> i += 1
-            i + 1 < text.length && text[i + 1].isLowSurrogate() -> i += 2
-            else -> return true
-        }
-    }
-    return false
-}
-
 /** JSON of maps, lists, texts, numbers, booleans and null; a number that is not finite is null. */
-fun toJson(value: Any?): String = StringBuilder().also { writeJson(value, it) }.toString()
-
-private fun writeJson(value: Any?, out: StringBuilder) {
-    when (value) {
-        null -> out.append("null")
-        is Boolean, is Int, is Long -> out.append(value)
-        is Float -> writeJson(value.toDouble(), out)
-        is Double -> out.append(if (value.isFinite()) value.toString() else "null")
-        is Map<*, *> -> {
-            var before = "{"
-            for ((key, item) in value) {
-                out.append(before)
-                writeText(key.toString(), out)
-                out.append(':')
-                writeJson(item, out)
-                before = ","
-            }
-            out.append(if (value.isEmpty()) "{}" else "}")
-        }
-        is Iterable<*> -> {
-            var before = ""
-            out.append('[')
-            for (item in value) {
-                out.append(before)
-                writeJson(item, out)
-                before = ","
-            }
-            out.append(']')
-        }
-        else -> writeText(value.toString(), out)
-    }
+fun toJson(value: Any?): String = when (value) {
+    null -> "null"
+    is Boolean, is Int, is Long -> value.toString()
+    is Float -> toJson(value.toDouble())
+    is Double -> if (value.isFinite()) value.toString() else "null"
+    is Map<*, *> -> value.entries.joinToString(",", "{", "}") { (key, item) -> "${textJson(key.toString())}:${toJson(item)}" }
+    is Iterable<*> -> value.joinToString(",", "[", "]", transform = ::toJson)
+    else -> textJson(value.toString())
 }
 
-private fun writeText(text: String, out: StringBuilder) {
-    out.append('"')
+private fun textJson(text: String): String = buildString {
+    append('"')
     for (c in text) {
         when {
-            c == '"' || c == '\\' -> out.append('\\').append(c)
-            c == '\n' -> out.append("\\n")
-            c < ' ' || c == '\u007f' || c.isSurrogate() -> out.append("\\u%04x".format(c.code))
-            else -> out.append(c)
+            c == '"' || c == '\\' -> append('\\').append(c)
+            c == '\n' -> append("\\n")
+            c < ' ' || c == '\u007f' || c.isSurrogate() -> append("\\u%04x".format(c.code))
+            else -> append(c)
         }
     }
-    out.append('"')
+    append('"')
 }

@@ -2,9 +2,16 @@ package dev.edgepipeline.core
 
 // manifest.json, schema 1, as values. docs/bundle-format.md is the normative text.
 
-enum class Verdict(val word: String) { PASS("pass"), FAIL("fail"), INCONCLUSIVE("inconclusive") }
+/** A constant that the manifest calls by [word]. */
+interface Word {
+    val word: String
+}
 
-enum class Format(val word: String) { ONNX("onnx"), TORCHSCRIPT("torchscript") }
+fun <T : Word> List<T>.named(word: String): T? = find { it.word == word }
+
+enum class Verdict(override val word: String) : Word { PASS("pass"), FAIL("fail"), INCONCLUSIVE("inconclusive") }
+
+enum class Format(override val word: String) : Word { ONNX("onnx"), TORCHSCRIPT("torchscript") }
 
 class Manifest(
     val name: String,

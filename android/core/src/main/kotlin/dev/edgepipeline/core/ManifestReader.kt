@@ -2,10 +2,9 @@ package dev.edgepipeline.core
 
 import java.security.MessageDigest
 
-private const val MAX_MANIFEST_BYTES = 1 shl 20
+internal const val MAX_MANIFEST_BYTES = 1L shl 20
 private const val MAX_RANK = 8
 private const val MAX_AXIS = Int.MAX_VALUE.toLong()
-private val DIGEST_SHAPE = Regex("[0-9a-f]{64}")
 
 /** Throws [Refused] for anything but a valid manifest of schema 1 with the right digest. */
 fun parseManifest(bytes: ByteArray): Manifest {
@@ -27,7 +26,7 @@ private fun checkSchema(data: Any?) {
             refuse(Refusal.UNSUPPORTED_SCHEMA, MANIFEST, toJson(members[key]).take(40))
         }
     }
-    if (!DIGEST_SHAPE.matches(members["digest"] as? String ?: "")) {
+    if (!HASH.matches(members["digest"] as? String ?: "")) {
         refuse(Refusal.BAD_VALUE, MANIFEST, "digest: not 64 hexadecimal digits")
     }
 }
@@ -41,14 +40,7 @@ private fun checkDigest(bytes: ByteArray, digest: String) {
     if (sha256(blank.toByteArray(Charsets.ISO_8859_1)) != digest) refuse(Refusal.WRONG_HASH, MANIFEST)
 }
 
-fun sha256(bytes: ByteArray): String = hex(MessageDigest.getInstance("SHA-256").digest(bytes))
-
-internal fun hex(bytes: ByteArray): String = buildString(2 * bytes.size) {
-    for (byte in bytes) {
-        append(Character.forDigit((byte.toInt() shr 4) and 15, 16))
-        append(Character.forDigit(byte.toInt() and 15, 16))
-    }
-}
+fun sha256(bytes: ByteArray): String = MessageDigest.getInstance("SHA-256").digest(bytes).toHexString()
 
 private fun readManifest(node: Node): Manifest {
     node.hasExactly(
@@ -60,7 +52,7 @@ private fun readManifest(node: Node): Manifest {
         version = node["version"].identifier(),
         description = node["description"].text(),
         license = node["license"].line(),
-        verdict = verdict(node["verdict"]),
+        verdict = node["verdict"].oneOf(Verdict.entries),
         allowFailed = node["allow_failed"].boolean(),
         inputs = atLeastOne(node["inputs"], ::readInput),
         outputs = atLeastOne(node["outputs"], ::readOutput),
@@ -82,7 +74,7 @@ private fun <T> atLeastOne(node: Node, read: (Node) -> T): List<T> =
 private fun readInput(node: Node): Port {
     node.hasExactly("name", "dtype", "shape", "meaning", "kind")
     return Port(
-        node["name"].name(), dtype(node["dtype"]), portShape(node), node["meaning"].line(),
+        node["name"].name(), node["dtype"].oneOf(DType.entries), portShape(node), node["meaning"].line(),
         node["kind"].oneOf("image", "tensor"),
     )
 }
@@ -90,7 +82,7 @@ private fun readInput(node: Node): Port {
 private fun readOutput(node: Node): Port {
     node.hasExactly("name", "dtype", "shape", "meaning", "kind", "labels", "threshold")
     return Port(
-        node["name"].name(), dtype(node["dtype"]), portShape(node), node["meaning"].line(),
+        node["name"].name(), node["dtype"].oneOf(DType.entries), portShape(node), node["meaning"].line(),
         node["kind"].oneOf("classification", "regression", "tensor"),
         node["labels"].orNull(Node::file), node["threshold"].orNull(Node::number),
     )
@@ -99,7 +91,7 @@ private fun readOutput(node: Node): Port {
 private fun portShape(node: Node): List<Long?> {
     val shape = node["shape"].items { axis -> axis.orNull { it.integer(1..MAX_AXIS) } }
     if (shape.size > MAX_RANK) node["shape"].wrong("more than $MAX_RANK axes")
-    checkAddressable(dtype(node["dtype"]), shape.map { it ?: 1 })
+    checkAddressable(node["dtype"].oneOf(DType.entries), shape.map { it ?: 1 })
     return shape
 }
 
@@ -121,9 +113,7 @@ private fun readArtifact(node: Node): Artifact {
     )
     return Artifact(
         id = node["id"].identifier(),
-        format = node["format"].oneOf(Format.entries.map { it.word }) { word ->
-            Format.entries.find { it.word == word }
-        },
+        format = node["format"].oneOf(Format.entries),
         precision = node["precision"].oneOf("fp32", "fp16", "int8", "int4"),
         recipe = node["recipe"].orNull(Node::identifier),
         file = node["file"].file(),
@@ -133,7 +123,7 @@ private fun readArtifact(node: Node): Artifact {
         madeFor = node["made_for"].identifier(),
         operators = node["operators"].members { it.integer() },
         tolerances = node["tolerances"].items(::readTolerance),
-        verdict = verdict(node["verdict"]),
+        verdict = node["verdict"].oneOf(Verdict.entries),
         results = node["results"].items(::readResult),
     )
 }
@@ -158,7 +148,7 @@ private fun readResult(node: Node): Measured {
     fun figure(key: String, read: (Node) -> Double) = key to node[key].orNull(read)
     return Measured(
         runtime = node["runtime"].identifier(),
-        verdict = verdict(node["verdict"]),
+        verdict = node["verdict"].oneOf(Verdict.entries),
         reasons = node["reasons"].items(Node::line),
         figures = mapOf(
             figure("max_abs", Node::notNegative),
@@ -202,7 +192,7 @@ private fun readGoldenTensor(node: Node): GoldenTensor {
     node.hasExactly("file", "dtype", "shape")
     val shape = node["shape"].items { it.integer(0..MAX_AXIS) }
     if (shape.size > MAX_RANK) node["shape"].wrong("more than $MAX_RANK axes")
-    val dtype = dtype(node["dtype"])
+    val dtype = node["dtype"].oneOf(DType.entries)
     checkAddressable(dtype, shape)
     return GoldenTensor(node["file"].file(), dtype, shape)
 }
@@ -212,8 +202,3 @@ private fun readProducer(node: Node): Map<String, String> {
     node.hasExactly(*keys)
     return keys.associateWith { node[it].name() }
 }
-
-private fun verdict(node: Node): Verdict =
-    node.oneOf(Verdict.entries.map { it.word }) { word -> Verdict.entries.find { it.word == word } }
-
-private fun dtype(node: Node): DType = node.oneOf(DType.entries.map { it.word }, DType::of)

@@ -25,7 +25,7 @@ fun checkName(name: String): String {
             refuseName("letters, digits, '.', '_' and '-' only, a letter or digit first")
         }
         if (segment.endsWith('.')) refuseName("it ends with a dot")
-        if (asciiLower(segment.substringBefore('.')) in RESERVED) refuseName("Windows reserves it")
+        if (segment.substringBefore('.').lowercase() in RESERVED) refuseName("Windows reserves it")
     }
     if (segments.size > MAX_LEVELS) refuse(Refusal.TOO_DEEP, quoted(name), MAX_LEVELS)
     return name
@@ -36,7 +36,7 @@ internal fun checkNames(names: Iterable<String>) {
     val seen = HashMap<String, String>()
     for (name in names) {
         for (path in foldersOf(name) + name) {
-            val first = seen.getOrPut(asciiLower(path)) { path }
+            val first = seen.getOrPut(path.lowercase()) { path }
             if (first != path) refuse(Refusal.CASE_COLLISION, path, first)
         }
     }
@@ -45,10 +45,6 @@ internal fun checkNames(names: Iterable<String>) {
 /** `a/b/c.txt` → `a`, `a/b`. */
 internal fun foldersOf(name: String): List<String> =
     name.indices.filter { name[it] == '/' }.map { name.substring(0, it) }
-
-// Names are ASCII here, and a locale's own rules (Turkish has a dotless i) must not count.
-private fun asciiLower(text: String): String =
-    buildString { text.forEach { append(if (it in 'A'..'Z') it + ('a' - 'A') else it) } }
 
 private const val SHOWN = 128
 

@@ -71,12 +71,12 @@ internal class Node(private val value: Any?, private val path: String = "") {
 
     fun file(): String = checkName(string())
 
-    fun <T : Any> oneOf(words: List<String>, read: (String) -> T?): T {
-        val found = string()
-        return read(found) ?: wrong("${quoted(found)} is none of ${words.joinToString(" ")}")
+    fun oneOf(vararg words: String): String = string().also {
+        if (it !in words) wrong("${quoted(it)} is none of ${words.joinToString(" ")}")
     }
 
-    fun oneOf(vararg words: String): String = oneOf(words.asList()) { it.takeIf(words::contains) }
+    fun <T : Word> oneOf(constants: List<T>): T =
+        constants.named(string()) ?: wrong("${quoted(string())} is none of ${constants.joinToString(" ") { it.word }}")
 
     private fun objectOrRefuse(): Map<String, Any?> {
         @Suppress("UNCHECKED_CAST")
@@ -87,6 +87,6 @@ internal class Node(private val value: Any?, private val path: String = "") {
 }
 
 private val IDENTIFIER = Regex("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-private val HASH = Regex("[0-9a-f]{64}")
+internal val HASH = Regex("[0-9a-f]{64}")
 
 private fun isControl(c: Char): Boolean = c < ' ' || c == '\u007f'

@@ -21,7 +21,7 @@ class Device(
             return whole.replaceFirstChar { it.titlecaseChar() }
         }
 
-    fun json(): Map<String, Any?> = linkedMapOf(
+    fun json(): Map<String, Any?> = mapOf(
         "manufacturer" to manufacturer,
         "model" to model,
         "android" to androidVersion,
@@ -33,24 +33,22 @@ class Device(
     )
 }
 
-private fun head(bundle: Bundle, artifact: Artifact, kind: EngineKind, threads: Int) = linkedMapOf<String, Any?>(
-    "bundle" to bundle.manifest.name,
-    "bundle_digest" to bundle.digest,
-    "artifact" to artifact.id,
-    "sha256" to artifact.sha256,
-    "engine" to kind.id,
-    "runtime" to kind.runtime,
-    "threads" to threads,
+private fun head(choice: Choice) = mapOf(
+    "bundle" to choice.bundle.manifest.name,
+    "bundle_digest" to choice.bundle.digest,
+    "artifact" to choice.artifact.id,
+    "sha256" to choice.artifact.sha256,
+    "engine" to choice.kind.id,
+    "runtime" to choice.kind.runtime,
+    "threads" to choice.threads,
 )
 
-fun checkJson(
-    bundle: Bundle, artifact: Artifact, kind: EngineKind, threads: Int, warnings: List<String>, found: CheckResult,
-): Map<String, Any?> = head(bundle, artifact, kind, threads) + linkedMapOf(
-    "verdict" to found.verdict.word,
-    "reasons" to found.reasons,
+fun checkJson(choice: Choice, warnings: List<String>, result: CheckResult): Map<String, Any?> = head(choice) + mapOf(
+    "verdict" to result.verdict.word,
+    "reasons" to result.reasons,
     "warnings" to warnings,
-    "outputs" to bundle.manifest.outputs.zip(found.outputs) { output, figures ->
-        linkedMapOf(
+    "outputs" to choice.bundle.manifest.outputs.zip(result.outputs) { output, figures ->
+        mapOf(
             "name" to output.name,
             "max_abs" to figures.maxAbs,
             "max_rel" to figures.maxRel,
@@ -59,40 +57,22 @@ fun checkJson(
             "reasons" to figures.reasons,
         )
     },
-    "samples" to found.samples.map { sample ->
-        linkedMapOf(
-            "sample" to sample.number,
-            "max_abs" to sample.maxAbs,
-            "top1" to sample.agrees,
-            "reasons" to sample.reasons,
-        )
+    "samples" to result.samples.map {
+        mapOf("sample" to it.number, "max_abs" to it.maxAbs, "top1" to it.agrees, "reasons" to it.reasons)
     },
-    "perturbed" to found.perturbed?.let {
-        linkedMapOf("sample" to it.number, "failed" to it.failed, "max_abs" to it.maxAbs)
-    },
+    "perturbed" to result.perturbed?.let { mapOf("sample" to it.number, "failed" to it.failed, "max_abs" to it.maxAbs) },
 )
 
 /** A model that could not be opened or run at all. */
-fun failedJson(
-    bundle: Bundle, artifact: Artifact, kind: EngineKind, threads: Int, why: String,
-): Map<String, Any?> = head(bundle, artifact, kind, threads) + linkedMapOf(
-    "verdict" to Verdict.FAIL.word,
-    "reasons" to listOf(why),
-    "warnings" to emptyList<String>(),
-    "outputs" to emptyList<Any>(),
-    "samples" to emptyList<Any>(),
-    "perturbed" to null,
-)
+fun failedJson(choice: Choice, why: String): Map<String, Any?> = checkJson(choice, emptyList(), CheckResult(Verdict.FAIL, listOf(why)))
 
-fun benchJson(
-    bundle: Bundle, artifact: Artifact, kind: EngineKind, threads: Int, found: BenchResult,
-): Map<String, Any?> = head(bundle, artifact, kind, threads) + linkedMapOf(
-    "load_ms" to found.loadMs,
-    "first_ms" to found.firstMs,
-    "warmup_runs" to found.warmupRuns,
-    "runs" to found.latenciesMs.size,
-    "p50_ms" to found.percentile(50),
-    "p90_ms" to found.percentile(90),
-    "p99_ms" to found.percentile(99),
-    "latencies_ms" to found.latenciesMs,
+fun benchJson(choice: Choice, result: BenchResult): Map<String, Any?> = head(choice) + mapOf(
+    "load_ms" to result.loadMs,
+    "first_ms" to result.firstMs,
+    "warmup_runs" to result.warmupRuns,
+    "runs" to result.latenciesMs.size,
+    "p50_ms" to result.percentile(50),
+    "p90_ms" to result.percentile(90),
+    "p99_ms" to result.percentile(99),
+    "latencies_ms" to result.latenciesMs,
 )

@@ -5,10 +5,10 @@ class CheckResult(
     val verdict: Verdict,
     val reasons: List<String>,
     /** By output; empty if a run failed or nothing could be asked. */
-    val outputs: List<Figures>,
-    val samples: List<SampleResult>,
+    val outputs: List<Figures> = emptyList(),
+    val samples: List<SampleResult> = emptyList(),
     /** Null where no sample could be perturbed. */
-    val perturbed: Perturbed?,
+    val perturbed: Perturbed? = null,
 )
 
 /** One sample by itself: [maxAbs] over all outputs, and whether each decision is the reference's. */
@@ -18,16 +18,17 @@ class SampleResult(val number: Int, val maxAbs: Double, val agrees: Boolean, val
 class Perturbed(val number: Int, val failed: Boolean, val maxAbs: Double?)
 
 /**
- * Runs every golden sample, each by itself, then one that was damaged on purpose. [progress] hears
+ * Runs every golden sample, each by itself, then one that was damaged on purpose. [progress] is told
  * how many are done. Throws [Refused] for a golden file that is not what the manifest says.
  */
 fun selfCheck(
     bundle: Bundle, artifact: Artifact, engine: Engine, progress: (done: Int, all: Int) -> Unit = { _, _ -> },
 ): CheckResult {
     val golden = bundle.manifest.golden
-    if (golden.isEmpty()) return inconclusive("the bundle has no golden samples")
-    if (artifact.tolerances.isEmpty()) return inconclusive("${artifact.id} has no tolerances")
-    val checks = checksFor(bundle, artifact)
+    val ports = bundle.manifest.outputs
+    if (golden.isEmpty()) return CheckResult(Verdict.INCONCLUSIVE, listOf("the bundle has no golden samples"))
+    if (artifact.tolerances.isEmpty()) return CheckResult(Verdict.INCONCLUSIVE, listOf("${artifact.id} has no tolerances"))
+    val checks = ports.zip(artifact.tolerances, ::OutputCheck)
     val samples = ArrayList<SampleResult>()
     golden.forEachIndexed { number, sample ->
         progress(number, golden.size)
@@ -35,10 +36,16 @@ fun selfCheck(
         val answers = try {
             engine.run(sample.inputs.map(bundle::tensor))
         } catch (error: RunFailed) {
-            return CheckResult(Verdict.FAIL, listOf("sample $number: ${error.message}"), emptyList(), samples, null)
+            return CheckResult(Verdict.FAIL, listOf("sample $number: ${error.message}"), samples = samples)
         }
         for (i in checks.indices) checks[i].add(expected[i], answers[i])
-        samples += judgeSample(bundle, artifact, number, expected, answers)
+        val alone = figures(ports, artifact.tolerances, expected, answers)
+        samples += SampleResult(
+            number,
+            alone.maxOf { it.maxAbs ?: Double.POSITIVE_INFINITY },
+            alone.all { it.top1 == null || it.top1 == 1.0 },
+            alone.flatMap { it.reasons },
+        )
     }
     progress(golden.size, golden.size)
     val outputs = checks.map { it.result() }
@@ -47,25 +54,11 @@ fun selfCheck(
     return CheckResult(verdict, reasons, outputs, samples, perturb(bundle, artifact, engine))
 }
 
-private fun inconclusive(why: String) =
-    CheckResult(Verdict.INCONCLUSIVE, listOf(why), emptyList(), emptyList(), null)
-
-private fun checksFor(bundle: Bundle, artifact: Artifact): List<OutputCheck> =
-    bundle.manifest.outputs.mapIndexed { i, output -> OutputCheck(output, artifact.tolerances[i]) }
-
-private fun judgeSample(
-    bundle: Bundle, artifact: Artifact, number: Int, expected: List<Tensor>, answers: List<Tensor>,
-): SampleResult {
-    val figures = checksFor(bundle, artifact).mapIndexed { i, check ->
-        check.add(expected[i], answers[i])
-        check.result()
-    }
-    return SampleResult(
-        number,
-        figures.maxOf { it.maxAbs ?: Double.POSITIVE_INFINITY },
-        figures.all { it.top1 == null || it.top1 == 1.0 },
-        figures.flatMap { it.reasons },
-    )
+/** Of one sample by itself, an output after the other. */
+private fun figures(
+    ports: List<Port>, tolerances: List<Tolerance>, expected: List<Tensor>, answers: List<Tensor>,
+): List<Figures> = ports.indices.map { i ->
+    OutputCheck(ports[i], tolerances[i]).apply { add(expected[i], answers[i]) }.result()
 }
 
 /**
@@ -79,15 +72,12 @@ private fun perturb(bundle: Bundle, artifact: Artifact, engine: Engine): Perturb
     }
     var last: Perturbed? = null
     bundle.manifest.golden.forEachIndexed { number, sample ->
-        val inputs = sample.inputs.map { inverted(bundle.tensor(it)) }
         val answers = try {
-            engine.run(inputs)
+            engine.run(sample.inputs.map { inverted(bundle.tensor(it)) })
         } catch (error: RunFailed) {
             return Perturbed(number, true, null)
         }
-        val figures = bundle.manifest.outputs.mapIndexed { i, output ->
-            OutputCheck(output, strict[i]).apply { add(bundle.tensor(sample.outputs[i]), answers[i]) }.result()
-        }
+        val figures = figures(bundle.manifest.outputs, strict, sample.outputs.map(bundle::tensor), answers)
         last = Perturbed(number, figures.any { it.reasons.isNotEmpty() }, figures.mapNotNull { it.maxAbs }.maxOrNull())
         if (last.failed) return last
     }

@@ -4,7 +4,7 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /** Element types by the manifest's words. */
-enum class DType(val word: String, val bytes: Int, val isFloat: Boolean = false) {
+enum class DType(override val word: String, val bytes: Int, val isFloat: Boolean = false) : Word {
     BOOL("bool", 1),
     UINT8("uint8", 1),
     INT8("int8", 1),
@@ -14,11 +14,6 @@ enum class DType(val word: String, val bytes: Int, val isFloat: Boolean = false)
     FLOAT16("float16", 2, isFloat = true),
     FLOAT32("float32", 4, isFloat = true),
     FLOAT64("float64", 8, isFloat = true),
-    ;
-
-    companion object {
-        fun of(word: String): DType? = entries.find { it.word == word }
-    }
 }
 
 /** Numbers of a [shape], in C order and little-endian; [data] has exactly their bytes. */

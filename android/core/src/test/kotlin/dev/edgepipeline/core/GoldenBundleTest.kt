@@ -74,18 +74,19 @@ class GoldenBundleTest {
 
     @Test
     fun `a benchmark measures at least what was asked`() {
-        val open = { OnnxKind.CPU.open(bundle, artifact, 1) }
-        val found = checkNotNull(benchmark(bundle, open, BenchPlan(20, 0.05, 2, 0.0)))
+        val choice = Choice(bundle, artifact, OnnxKind.CPU, 1)
+        val found = checkNotNull(benchmark(choice, BenchPlan(20, 0.05, 2, 0.0)))
         assertTrue(found.latenciesMs.size >= 20 && found.latenciesMs.sum() >= 50)
         assertTrue(found.loadMs > 0 && found.firstMs > 0)
         assertTrue(found.percentile(50) <= found.percentile(90) && found.percentile(90) <= found.percentile(99))
-        assertEquals(null, benchmark(bundle, open, isCancelled = { true }))
+        assertEquals(null, benchmark(choice, isCancelled = { true }))
     }
 
     @Test
     fun `a report has the artifact, the engine and each sample`() {
-        OnnxKind.CPU.open(bundle, artifact, 1).use { engine ->
-            val text = toJson(checkJson(bundle, artifact, OnnxKind.CPU, 1, engine.warnings, selfCheck(bundle, artifact, engine)))
+        val choice = Choice(bundle, artifact, OnnxKind.CPU, 1)
+        choice.open().use { engine ->
+            val text = toJson(checkJson(choice, engine.warnings, selfCheck(bundle, artifact, engine)))
             val report = parseJson(text.toByteArray()).asMap()
             assertEquals(artifact.sha256, report["sha256"])
             assertEquals("ONNX Runtime ${System.getProperty("onnxruntime.version")}", report["runtime"])

@@ -14,8 +14,8 @@ class ParityTest {
         assertTrue(cases.size > 20)
         for (case in cases.map { it.asMap() }) {
             val output = case["output"].asMap()
-            val dtype = checkNotNull(DType.of(output["dtype"] as String))
-            val given = (case["answers_dtype"] as String?)?.let(DType::of) ?: dtype
+            val dtype = checkNotNull(DType.entries.named(output["dtype"] as String))
+            val given = (case["answers_dtype"] as String?)?.let(DType.entries::named) ?: dtype
             val port = Port("y", dtype, emptyList(), "", output["kind"] as String, threshold = number(output["threshold"]))
             val check = OutputCheck(port, tolerance(case["tolerances"].asMap()))
             for ((expected, answer) in case["expected"].asItems() zip case["answers"].asItems()) {
@@ -44,7 +44,7 @@ class ParityTest {
     private fun number(value: Any?): Double? = (value as Number?)?.toDouble()
 
     private fun tensor(of: Map<String, Any?>, default: DType): Tensor {
-        val dtype = (of["dtype"] as String?)?.let { checkNotNull(DType.of(it)) } ?: default
+        val dtype = (of["dtype"] as String?)?.let { checkNotNull(DType.entries.named(it)) } ?: default
         val values = of["values"].asItems()
         val bytes = ByteBuffer.allocate(values.size * dtype.bytes).order(ByteOrder.LITTLE_ENDIAN)
         for (value in values) {

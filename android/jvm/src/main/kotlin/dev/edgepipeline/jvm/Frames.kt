@@ -24,7 +24,7 @@ internal class Frames(input: InputStream, private val output: OutputStream) {
         val length = little(byteArrayOf(first.toByte(), *rest)).int
         val header = Node(parseJson(exactly(length)))
         return header["tensors"].items { tensor ->
-            val dtype = tensor["dtype"].oneOf(DType.entries.map { it.word }, DType::of)
+            val dtype = tensor["dtype"].oneOf(DType.entries)
             val shape = tensor["shape"].items { it.integer() }
             val bytes = shape.fold(dtype.bytes.toLong(), Math::multiplyExact)
             Tensor(dtype, shape, exactly(Math.toIntExact(bytes)))

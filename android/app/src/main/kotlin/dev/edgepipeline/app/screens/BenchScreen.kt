@@ -27,15 +27,13 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
 
     override fun build(columns: Columns) {
         val setup = columns.place()
-        val found = columns.place()
+        val outcome = columns.place()
         val details = columns.place()
-        val showSetup = { setup.show(setupCard(activity), startCard(app.bench.live.value)) }
-        watch(app.choice) { showSetup() }
-        watch(app.engines) { showSetup() }
+        watchAll(app.choice, app.engines, app.bench.live) { setup.show(setupCard(activity), startCard(app.bench.live.value)) }
         watch(app.bench.live) { bench ->
-            showSetup()
-            found.show((bench as? Bench.Done)?.let(::figuresCard), (bench as? Bench.Failed)?.let { failed(it.message) })
-            details.show((bench as? Bench.Done)?.let(::histogramCard))
+            val done = bench as? Bench.Done
+            outcome.show(done?.let(::figuresCard), (bench as? Bench.Failed)?.let { errorCard(R.string.bench_failed, it.message) })
+            details.show(done?.let(::histogramCard))
         }
     }
 
@@ -49,10 +47,6 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
         } else {
             put(context.mainButton(text(R.string.run_bench), R.drawable.ic_bench) { app.bench.start() })
         }
-    }
-
-    private fun failed(message: String): View = activity.card(text(R.string.bench_failed)) {
-        put(context.label(message, 14f, R.color.bad).live())
     }
 
     private fun figuresCard(done: Bench.Done): View = activity.card(done.choice.artifact.id) {
@@ -83,11 +77,9 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
         }
         // To p99, the rest in one bar: a single slow run would press all others together.
         val bins = histogram(times, end)
-        put(
-            Bars(context, bins, "${milliseconds(low)} ms", "> ${milliseconds(end)} ms", setOf(bins.size - 1), R.color.caution).apply {
-                contentDescription = text(R.string.histogram_label, times.size, milliseconds(low), milliseconds(high), milliseconds(middle))
-            },
-        )
+        put(Bars(context, bins, "${milliseconds(low)} ms", "> ${milliseconds(end)} ms", setOf(bins.size - 1), R.color.caution)) {
+            contentDescription = text(R.string.histogram_label, times.size, milliseconds(low), milliseconds(high), milliseconds(middle))
+        }
         val slower = times.count { it > end }
         if (slower > 0) {
             val words = activity.resources.getQuantityString(R.plurals.slower, slower, slower, milliseconds(high))
@@ -100,9 +92,6 @@ class BenchScreen(activity: MainActivity) : Screen(activity) {
         )
     }
 
-    private fun jsonOf(done: Bench.Done): String {
-        val choice = done.choice
-        val figures = benchJson(choice.bundle, choice.artifact, choice.kind, choice.threads, done.result)
-        return toJson(mapOf("device" to thisDevice(activity).json()) + figures)
-    }
+    private fun jsonOf(done: Bench.Done): String =
+        toJson(mapOf("device" to thisDevice(activity).json()) + benchJson(done.choice, done.result))
 }

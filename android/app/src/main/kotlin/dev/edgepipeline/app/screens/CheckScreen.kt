@@ -30,15 +30,13 @@ class CheckScreen(activity: MainActivity) : Screen(activity) {
 
     override fun build(columns: Columns) {
         val setup = columns.place()
-        val found = columns.place()
+        val outcome = columns.place()
         val details = columns.place()
-        val showSetup = { setup.show(setupCard(activity), startCard(app.check.live.value)) }
-        watch(app.choice) { showSetup() }
-        watch(app.engines) { showSetup() }
+        watchAll(app.choice, app.engines, app.check.live) { setup.show(setupCard(activity), startCard(app.check.live.value)) }
         watch(app.check.live) { check ->
-            showSetup()
-            found.show((check as? Check.Done)?.let(::verdictCard), (check as? Check.Failed)?.let { failed(it.message) })
-            details.show((check as? Check.Done)?.let(::samplesCard))
+            val done = check as? Check.Done
+            outcome.show(done?.let(::verdictCard), (check as? Check.Failed)?.let { errorCard(R.string.run_failed, it.message) })
+            details.show(done?.let(::samplesCard))
         }
     }
 
@@ -51,10 +49,6 @@ class CheckScreen(activity: MainActivity) : Screen(activity) {
         } else {
             put(context.mainButton(text(R.string.run_check), R.drawable.ic_check) { app.check.start() })
         }
-    }
-
-    private fun failed(message: String): View = activity.card(text(R.string.run_failed)) {
-        put(context.label(message, 14f, R.color.bad).live())
     }
 
     private fun verdictCard(done: Check.Done): View = activity.card {
@@ -107,11 +101,9 @@ class CheckScreen(activity: MainActivity) : Screen(activity) {
         return activity.card(text(R.string.per_sample)) {
             val errors = samples.map { if (it.maxAbs.isFinite()) it.maxAbs else 0.0 }
             val wrong = samples.indices.filter { samples[it].reasons.isNotEmpty() }.toSet()
-            put(
-                Bars(context, errors, "0", (samples.size - 1).toString(), wrong).apply {
-                    contentDescription = text(R.string.errors_label, samples.size, brief(errors.max()))
-                },
-            )
+            put(Bars(context, errors, "0", (samples.size - 1).toString(), wrong)) {
+                contentDescription = text(R.string.errors_label, samples.size, brief(errors.max()))
+            }
             done.result.perturbed?.let { perturbed(it) }
         }
     }

@@ -38,15 +38,12 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         val bundles = columns.place()
         val import = columns.place()
         watch(app.crashed) { engine -> crash.show(engine?.let(::crashCard)) }
-        val showAll = {
+        watchAll(app.bundles, app.choice, app.broken) {
             val items = app.bundles.value
-            val broken = app.broken.value?.let(::brokenCard)
+            val broken = app.broken.value?.let { errorCard(R.string.broken, it) }
             val none = if (broken == null && items.isEmpty()) activity.card { put(context.label(text(R.string.no_bundles))) } else null
             bundles.show(broken, none, *items.map(::bundleCard).toTypedArray())
         }
-        watch(app.bundles) { showAll() }
-        watch(app.choice) { showAll() }
-        watch(app.broken) { showAll() }
         watch(app.importing) { import.show(importCard(it)) }
     }
 
@@ -54,10 +51,6 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         val name = app.engines.value.find { it.id == engine }?.let { engineName(activity, it) } ?: engine
         put(context.label(text(R.string.engine_crashed, name), 14f, R.color.caution))
         put(context.quietButton(text(R.string.dismiss)) { app.dismissCrash() })
-    }
-
-    private fun brokenCard(message: String): View = activity.card(text(R.string.broken)) {
-        put(context.label(message, 14f, R.color.bad).live())
     }
 
     private fun importCard(state: Importing): View = activity.card(text(R.string.import_bundle)) {
@@ -69,12 +62,7 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
                 return@card
             }
             is Importing.Failed -> {
-                put(
-                    context.row(8).apply {
-                        put(context.chip(text(R.string.import_failed), R.color.bad, R.color.bad_soft))
-                        state.code?.let { put(context.label(it, 13f, R.color.text_soft)) }
-                    },
-                )
+                refused(R.string.import_failed, state.code)
                 put(context.label(state.message).live())
             }
         }
@@ -88,23 +76,21 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
                 put(ShareBar(context, state.share))
             }
             is BundleState.Bad -> {
-                put(
-                    context.row(8).apply {
-                        put(context.chip(text(R.string.bundle_refused), R.color.bad, R.color.bad_soft))
-                        state.code?.let { put(context.label(it, 13f, R.color.text_soft)) }
-                    },
-                )
+                refused(R.string.bundle_refused, state.code)
                 put(context.label(state.message))
             }
             is BundleState.Ready -> ready(item, state.bundle)
         }
         if (item.isImported && item.state !is BundleState.Checking) {
-            put(
-                context.quietButton(text(R.string.remove)) { app.remove(item.id) }.apply {
-                    contentDescription = "${text(R.string.remove)} ${item.title}"
-                },
-            )
+            put(context.quietButton(text(R.string.remove)) { app.remove(item.id) }) {
+                contentDescription = "${text(R.string.remove)} ${item.title}"
+            }
         }
+    }
+
+    private fun LinearLayout.refused(title: Int, code: String?) = put(context.row(8)) {
+        put(context.chip(text(title), R.color.bad, R.color.bad_soft))
+        code?.let { put(context.label(it, 13f, R.color.text_soft)) }
     }
 
     private fun LinearLayout.ready(item: BundleItem, bundle: Bundle) {
@@ -112,15 +98,13 @@ class ModelsScreen(activity: MainActivity) : Screen(activity) {
         if (manifest.description.isNotEmpty()) put(context.label(manifest.description, 14f, R.color.text_soft))
         val facts = listOf(manifest.version, size(bundle.bytes), manifest.license).filter { it.isNotEmpty() }
         put(context.label(facts.joinToString("  ·  "), 13f, R.color.text_soft))
-        put(
-            context.row(8).apply {
-                put(context.chip("✓  " + text(R.string.hashes_match, manifest.entries.size), R.color.good, R.color.good_soft))
-            },
-        )
+        put(context.row(8)) {
+            put(context.chip("✓  " + text(R.string.hashes_match, manifest.entries.size), R.color.good, R.color.good_soft))
+        }
         if (manifest.allowFailed) {
             put(context.label(text(R.string.packed_failed, manifest.verdict.word), 14f, R.color.bad))
         }
-        put(context.column(8).apply { manifest.artifacts.forEach { put(artifactRow(item, bundle, it)) } })
+        put(context.column(8)) { manifest.artifacts.forEach { put(artifactRow(item, bundle, it)) } }
     }
 
     private fun artifactRow(item: BundleItem, bundle: Bundle, artifact: Artifact): View {

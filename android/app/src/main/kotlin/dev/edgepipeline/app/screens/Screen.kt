@@ -7,7 +7,11 @@ import dev.edgepipeline.app.MainActivity
 import dev.edgepipeline.app.R
 import dev.edgepipeline.app.state.AppState
 import dev.edgepipeline.app.ui.Columns
+import dev.edgepipeline.app.ui.card
 import dev.edgepipeline.app.ui.column
+import dev.edgepipeline.app.ui.label
+import dev.edgepipeline.app.ui.live
+import dev.edgepipeline.app.ui.put
 import java.io.Closeable
 
 /** What one of the five places shows. It has no state of its own: that is in [AppState]. */
@@ -26,6 +30,9 @@ abstract class Screen(protected val activity: MainActivity) {
         watched += live.observe(show)
     }
 
+    /** Shows now and whenever one of some values changes, until the screen is left. */
+    protected fun watchAll(vararg all: Live<*>, show: () -> Unit) = all.forEach { watch(it) { show() } }
+
     fun leave() {
         watched.forEach { it.close() }
         watched.clear()
@@ -37,6 +44,10 @@ abstract class Screen(protected val activity: MainActivity) {
     protected fun nothingToRun(): String {
         val bundle = app.bundles.value.find { it.bundle != null } ?: return text(R.string.nothing_chosen)
         return text(R.string.nothing_fits, bundle.title)
+    }
+
+    protected fun errorCard(title: Int, message: String): View = activity.card(text(title)) {
+        put(context.label(message, 14f, R.color.bad).live())
     }
 
     /** A place for views that are made anew at each change. Empty, it takes no room. */

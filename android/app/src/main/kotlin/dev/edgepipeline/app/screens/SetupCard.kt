@@ -45,12 +45,10 @@ private fun threads(activity: MainActivity): LinearLayout = activity.row(8).appl
         alpha = if (isEnabled) 1f else 0.4f
     }
     put(step("−", R.string.fewer_threads, count - 1))
-    put(
-        context.label(count.toString(), 18f, bold = true).centred().apply {
-            minWidth = dp(40)
-            contentDescription = "${context.getString(R.string.threads)} $count"
-        },
-    )
+    put(context.label(count.toString(), 18f, bold = true).centred()) {
+        minWidth = dp(40)
+        contentDescription = "${context.getString(R.string.threads)} $count"
+    }
     put(step("+", R.string.more_threads, count + 1))
 }
 

@@ -41,16 +41,11 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
         val input = columns.place()
         val answer = columns.place()
         var slate: DrawView? = null
-        val showInput = {
+        watchAll(app.choice, tries.drawing, tries.mode, tries.picture, tries.sample) {
             slate = null
             input.show(inputCard { slate = it })
             slate?.show(tries.strokes.value)
         }
-        watch(app.choice) { showInput() }
-        watch(tries.drawing) { showInput() }
-        watch(tries.mode) { showInput() }
-        watch(tries.picture) { showInput() }
-        watch(tries.sample) { showInput() }
         watch(tries.strokes) { slate?.show(it) }
         watch(tries.answer) { answer.show(answerCard(it)) }
     }
@@ -85,12 +80,10 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             },
         )
         onSlate(view)
-        put(
-            context.row(12).apply {
-                put(context.label(text(R.string.canvas_size, drawing.width, drawing.height), 13f, R.color.text_soft), 1f)
-                put(context.quietButton(text(R.string.clear)) { tries.draw(emptyList()) })
-            },
-        )
+        put(context.row(12)) {
+            put(context.label(text(R.string.canvas_size, drawing.width, drawing.height), 13f, R.color.text_soft), 1f)
+            put(context.quietButton(text(R.string.clear)) { tries.draw(emptyList()) })
+        }
     }
 
     private fun LinearLayout.picture() {
@@ -100,11 +93,10 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
             return
         }
         tries.picture.value?.let { bitmap ->
-            val view = pictureView(bitmap, text(R.string.picture_label)).apply {
+            put(pictureView(bitmap, text(R.string.picture_label))) {
                 adjustViewBounds = true
                 maxHeight = dp(360)
             }
-            put(view)
         }
         put(context.mainButton(text(R.string.pick_picture), R.drawable.ic_add) { activity.pickPicture() })
     }
@@ -120,12 +112,10 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
         golden.forEachIndexed { number, sample ->
             strip.put(sampleView(number, sample.inputs.singleOrNull()?.let(bundle::tensor)))
         }
-        put(
-            HorizontalScrollView(context).apply {
-                isHorizontalScrollBarEnabled = false
-                addView(strip)
-            },
-        )
+        put(HorizontalScrollView(context)) {
+            isHorizontalScrollBarEnabled = false
+            addView(strip)
+        }
     }
 
     private fun sampleView(number: Int, tensor: Tensor?): View {
@@ -167,12 +157,10 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
 
     private fun LinearLayout.given(answer: Answer.Given) {
         answer.scores.firstOrNull()?.let { best ->
-            put(
-                context.row(12).apply {
-                    put(context.label(best.label, 44f, R.color.accent, bold = true).live(), 1f)
-                    answer.truth?.let { put(context.label(text(R.string.truth, it), 14f, R.color.text_soft)) }
-                },
-            )
+            put(context.row(12)) {
+                put(context.label(best.label, 44f, R.color.accent, bold = true).live(), 1f)
+                answer.truth?.let { put(context.label(text(R.string.truth, it), 14f, R.color.text_soft)) }
+            }
         }
         answer.scores.forEach { put(bar(it)) }
         answer.numbers?.let { put(context.label(it).live()) }
@@ -184,12 +172,10 @@ class TryScreen(activity: MainActivity) : Screen(activity) {
 
     private fun bar(score: Score): View = activity.column(4).apply {
         val value = "%.4f".format(score.value)
-        put(
-            context.row(8).apply {
-                put(context.label(score.label, 15f, bold = true), 1f)
-                put(context.label(value, 14f, R.color.text_soft))
-            },
-        )
+        put(context.row(8)) {
+            put(context.label(score.label, 15f, bold = true), 1f)
+            put(context.label(value, 14f, R.color.text_soft))
+        }
         put(ShareBar(context, score.share))
         contentDescription = text(R.string.bar_label, score.label, value)
         isFocusable = true

@@ -11,12 +11,13 @@ import dev.edgepipeline.app.availableEngines
 import dev.edgepipeline.app.explain
 import dev.edgepipeline.core.Artifact
 import dev.edgepipeline.core.Bundle
+import dev.edgepipeline.core.Choice
 import dev.edgepipeline.core.EngineKind
 import dev.edgepipeline.core.Refused
 import dev.edgepipeline.core.Verdict
 import dev.edgepipeline.core.chooseArtifact
 
-/** A bundle of the library, as far as it is looked at. */
+/** A bundle of the library, as far as it is checked. */
 class BundleItem(val id: String, val isImported: Boolean, val state: BundleState) {
     val bundle: Bundle? get() = (state as? BundleState.Ready)?.bundle
     val title: String get() = bundle?.manifest?.name ?: id.substringAfter(':')
@@ -34,12 +35,6 @@ sealed class Importing {
     object Idle : Importing()
     class Running(val share: Double) : Importing()
     class Failed(val code: String?, val message: String) : Importing()
-}
-
-/** What is run: an artifact of a bundle, in an engine that can run its format. */
-class Choice(val bundle: Bundle, val artifact: Artifact, val kind: EngineKind, val threads: Int) {
-    fun isSame(other: Choice): Boolean = bundle.digest == other.bundle.digest &&
-        artifact.id == other.artifact.id && kind.id == other.kind.id && threads == other.threads
 }
 
 /** Everything that the screens show, and what they can ask for. Main thread only. */
@@ -73,12 +68,12 @@ class AppState(context: Context) {
             result.onSuccess { (kinds, ids) ->
                 engines.value = kinds
                 bundles.value = ids.map { BundleItem(it, library.isImported(it), BundleState.Checking(0.0)) }
-                ids.forEach(::look)
+                ids.forEach(::open)
             }.onFailure { broken.value = explain(it) }
         }
     }
 
-    private fun look(id: String) {
+    private fun open(id: String) {
         val progress = { share: Double -> worker.post { put(id, BundleState.Checking(share)) } }
         worker.run({ library.open(id, inSteps(progress)) }) { result ->
             put(id, result.fold({ BundleState.Ready(it) }, { BundleState.Bad((it as? Refused)?.code, it.message ?: explain(it)) }))
@@ -101,7 +96,7 @@ class AppState(context: Context) {
                 bundles.value = bundles.value.filter { it.id != id } + BundleItem(id, true, BundleState.Checking(0.0))
                 settings.bundleId = id
                 settings.artifactId = null
-                look(id)
+                open(id)
             }.onFailure {
                 importing.value = Importing.Failed((it as? Refused)?.code, it.message ?: explain(it))
             }

@@ -4,6 +4,7 @@ import dev.edgepipeline.app.Live
 import dev.edgepipeline.app.explain
 import dev.edgepipeline.core.BenchPlan
 import dev.edgepipeline.core.BenchResult
+import dev.edgepipeline.core.Choice
 import dev.edgepipeline.core.benchmark
 import java.util.concurrent.atomic.AtomicBoolean
 
@@ -24,10 +25,7 @@ class BenchState(private val app: AppState, private val slot: EngineSlot) {
         live.value = Bench.Running(0.0)
         val stop = AtomicBoolean().also { cancelled = it }
         app.worker.run({
-            slot.alone(choice) {
-                val open = { choice.kind.open(choice.bundle, choice.artifact, choice.threads) }
-                benchmark(choice.bundle, open, plan, notTooOften(), stop::get)
-            }
+            slot.alone(choice) { benchmark(choice, plan, notTooOften(), stop::get) }
         }) { found ->
             live.value = found.fold(
                 { if (it == null) Bench.Idle else Bench.Done(choice, it) },

@@ -3,6 +3,7 @@ package dev.edgepipeline.app.state
 import dev.edgepipeline.app.Live
 import dev.edgepipeline.app.explain
 import dev.edgepipeline.core.CheckResult
+import dev.edgepipeline.core.Choice
 import dev.edgepipeline.core.selfCheck
 
 sealed class Check {

@@ -67,16 +67,14 @@ fun pathOf(stroke: Stroke, width: Float, height: Float) = Path().apply {
     for (point in stroke.drop(1)) lineTo(point.x * width, point.y * height)
 }
 
-private const val UNTOLD_SIZE = 224
+private const val DEFAULT_SIZE = 224L
 
 /** Null for a model that takes anything but one picture, grey or RGB. Reads a sample: on the worker. */
 fun drawingFor(bundle: Bundle): Drawing? {
     val port = bundle.manifest.inputs.singleOrNull()?.takeIf { isPicture(it) } ?: return null
     val sample = bundle.manifest.golden.firstOrNull()?.inputs?.get(0)
-    val shape = sample?.shape
-    val height = port.shape[1] ?: shape?.get(1) ?: UNTOLD_SIZE.toLong()
-    val width = port.shape[2] ?: shape?.get(2) ?: UNTOLD_SIZE.toLong()
-    val channels = port.shape[3] ?: shape?.get(3) ?: 3L
+    fun axis(i: Int, default: Long) = port.shape[i] ?: sample?.shape?.get(i) ?: default
+    val (height, width, channels) = listOf(axis(1, DEFAULT_SIZE), axis(2, DEFAULT_SIZE), axis(3, 3))
     if (height !in 1..512 || width !in 1..512) return null
     return Drawing(width.toInt(), height.toInt(), channels.toInt(), sample == null || hasDarkBorder(bundle.tensor(sample)))
 }

@@ -2,6 +2,7 @@ package dev.edgepipeline.app.state
 
 import android.os.Looper
 import dev.edgepipeline.app.CrashGuard
+import dev.edgepipeline.core.Choice
 import dev.edgepipeline.core.Engine
 
 /** The one open engine. On the worker's thread only. */
@@ -16,7 +17,7 @@ class EngineSlot(private val guard: CrashGuard) {
         if (there != null) return block(there)
         close()
         return guard.around(wanted.kind.id) {
-            val opened = wanted.kind.open(wanted.bundle, wanted.artifact, wanted.threads)
+            val opened = wanted.open()
             engine = opened
             choice = wanted
             block(opened)

@@ -7,6 +7,7 @@ import android.net.Uri
 import dev.edgepipeline.app.Live
 import dev.edgepipeline.app.explain
 import dev.edgepipeline.core.Bundle
+import dev.edgepipeline.core.Choice
 import dev.edgepipeline.core.Golden
 import dev.edgepipeline.core.Port
 import dev.edgepipeline.core.Tensor
@@ -54,17 +55,17 @@ class TryState(private val app: AppState, context: Context, private val slot: En
         private set
 
     init {
-        app.choice.observe { choice -> if (choice != null) look(choice.bundle) }
+        app.choice.observe { choice -> if (choice != null) follow(choice.bundle) }
     }
 
-    private var looked: String? = null
+    private var digest: String? = null
 
-    private fun look(bundle: Bundle) {
-        if (looked == bundle.digest) return
-        looked = bundle.digest
+    private fun follow(bundle: Bundle) {
+        if (digest == bundle.digest) return
+        digest = bundle.digest
         reset()
-        app.worker.run({ drawingFor(bundle) }) { found ->
-            drawing.value = found.getOrNull()
+        app.worker.run({ drawingFor(bundle) }) { result ->
+            drawing.value = result.getOrNull()
             if (drawing.value == null) mode.value = Mode.SAMPLES
         }
     }
@@ -84,12 +85,12 @@ class TryState(private val app: AppState, context: Context, private val slot: En
 
     fun draw(strokes: List<Stroke>) {
         this.strokes.value = strokes
-        val how = drawing.value ?: return
+        val drawing = drawing.value ?: return
         if (strokes.isEmpty()) {
             waiting = null
             answer.value = Answer.None
         } else {
-            ask(null) { listOf(how.tensor(strokes)) }
+            ask(null) { listOf(drawing.tensor(strokes)) }
         }
     }
 
@@ -121,9 +122,9 @@ class TryState(private val app: AppState, context: Context, private val slot: En
         if (answer.value !is Answer.Given) answer.value = Answer.Running
         app.worker.run({
             slot.use(choice) { engine ->
-                val given = inputs()
+                val tensors = inputs()
                 val start = System.nanoTime()
-                val outputs = engine.run(given)
+                val outputs = engine.run(tensors)
                 val ms = (System.nanoTime() - start) / 1e6
                 read(choice.bundle, outputs, truth, ms, timesWith(choice, ms))
             }

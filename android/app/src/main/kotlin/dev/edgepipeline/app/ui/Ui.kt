@@ -63,8 +63,9 @@ private fun Context.stack(direction: Int, gap: Int) = LinearLayout(this).apply {
     }
 }
 
-/** Adds a child that is as wide as its parent, or that takes a [weight] of a row. */
-fun <T : View> LinearLayout.put(child: T, weight: Float = 0f): T {
+/** Adds a child that is as wide as its parent, or that takes a [weight] of a row, after [setUp]. */
+fun <T : View> LinearLayout.put(child: T, weight: Float = 0f, setUp: T.() -> Unit = {}): T {
+    child.setUp()
     val isRow = orientation == LinearLayout.HORIZONTAL
     val width = if (isRow) (if (weight > 0) 0 else WRAP_CONTENT) else MATCH_PARENT
     addView(child, LinearLayout.LayoutParams(width, WRAP_CONTENT, weight))

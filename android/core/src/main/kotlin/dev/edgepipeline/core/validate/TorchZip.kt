@@ -39,7 +39,7 @@ internal fun readArchive(file: Bytes): List<TorchRecord> {
         val data = readLocal(contents, header)
         if (data.crc32() != header.crc) header.refuse("has another CRC-32 than its header says")
         // torch looks names up without regard to upper and lower case.
-        if (!names.add(lower(header.name))) header.refuse("is there twice")
+        if (!names.add(header.name.lowercase())) header.refuse("is there twice")
         records += TorchRecord(header.name, data)
     }
     if (entries.left != 0) refuseArchive("its directory has more than its records")
@@ -56,9 +56,6 @@ private fun withoutFolder(records: List<TorchRecord>): List<TorchRecord> {
         TorchRecord(record.name.substring(at + 1), record.bytes)
     }
 }
-
-private fun lower(text: String): String =
-    String(CharArray(text.length) { text[it].let { c -> if (c in 'A'..'Z') c + ('a' - 'A') else c } })
 
 private class TorchDirectory(val records: Int, val bytes: Int, val start: Int)
 
