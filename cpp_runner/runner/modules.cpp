@@ -1,5 +1,5 @@
-#include "bundle/failure.hpp"
 #include "runner/modules.hpp"
+#include "bundle/failure.hpp"
 
 #include <dlfcn.h>
 
