@@ -14,7 +14,8 @@ from pipeline.workspace.results.drift import Drift
 from pipeline.workspace.results.quantize import QUANTIZE, Quantization
 from pipeline.workspace.results.record import RECORD, Record
 from pipeline.workspace.results.train import TRAIN, Training, TrainingMetric
-from pipeline.workspace.results.verdict import VERDICT, Verdict
+from pipeline.workspace.results.verdict import VERDICT, CompatibilityRow, Verdict, worst
+from tests.results import verdict, verdict_row
 
 BEFORE = Path(__file__).parents[1] / "golden" / "results"
 TRAINING = Training(
@@ -117,3 +118,25 @@ def _as_before(found: Any, data: Any) -> Any:
         return found
     assert not any(found[key] for key in found.keys() - data.keys())
     return {key: _as_before(found[key], old) for key, old in data.items()}
+
+
+def test_every_row_counts_and_the_targets_that_are_named() -> None:
+    """So that rows of a phone, which are added later, leave a target's failure in the verdict."""
+    targets = [
+        CompatibilityRow(
+            artifact="onnx-fp32",
+            format="onnx",
+            target=f"target-{judged}",
+            needs={"opset": 18},
+            found={"opset": 19},
+            verdict="fail",
+            reasons=["opset 19"],
+            judged=judged,
+        )
+        for judged in (True, False)
+    ]
+    asked = verdict([verdict_row(device="a phone")], compatibility=targets)
+    assert [row.where for row in asked.judged] == ["onnxruntime · a phone", "target-True"]
+    assert worst(row.verdict for row in asked.judged) == "fail"
+    unasked = verdict([verdict_row()], compatibility=targets[1:])
+    assert worst(row.verdict for row in unasked.judged) == "pass"
