@@ -33,7 +33,7 @@ object PyTorchKind : EngineKind {
     override val isExperimental: Boolean get() = true
 
     override fun open(bundle: Bundle, artifact: Artifact, threads: Int): Engine {
-        require(artifact.format == Format.TORCHSCRIPT) { "${artifact.id} is no TorchScript artifact" }
+        require(artifact.format == Format.TORCHSCRIPT) { "${artifact.id} is not a TorchScript artifact" }
         val model = bundle.loadModel(artifact)
         PyTorchAndroid.setNumThreads(threads)
         val file = File(folder, "model.pt")
@@ -68,8 +68,7 @@ private class PyTorchEngine(
 }
 
 private fun toTorch(tensor: Tensor): org.pytorch.Tensor {
-    val buffer = ByteBuffer.allocateDirect(tensor.data.size).order(ByteOrder.nativeOrder())
-    buffer.put(tensor.data).rewind()
+    val buffer = tensor.direct()
     val shape = tensor.shape.toLongArray()
     return when (tensor.dtype) {
         DType.UINT8 -> org.pytorch.Tensor.fromBlobUnsigned(buffer, shape)
@@ -96,6 +95,6 @@ private fun fromTorch(tensor: org.pytorch.Tensor): Tensor {
         org.pytorch.DType.INT64 -> fill(DType.INT64) { it.asLongBuffer().put(tensor.dataAsLongArray) }
         org.pytorch.DType.FLOAT32 -> fill(DType.FLOAT32) { it.asFloatBuffer().put(tensor.dataAsFloatArray) }
         org.pytorch.DType.FLOAT64 -> fill(DType.FLOAT64) { it.asDoubleBuffer().put(tensor.dataAsDoubleArray) }
-        else -> throw RunFailed("bad-output", "an output of ${tensor.dtype()}")
+        else -> throw RunFailed("bad-output", "an output has the type ${tensor.dtype()}, which bundles do not support")
     }
 }

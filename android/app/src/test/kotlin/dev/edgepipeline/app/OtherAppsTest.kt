@@ -42,7 +42,7 @@ class OtherAppsTest {
         pick(phone, png(bundle.tensor(bundle.manifest.golden[1].inputs[0])))
         val asPicture = answer(phone)
         assertEquals(asSample.scores.map { it.label to it.value }, asPicture.scores.map { it.label to it.value })
-        assertTrue(phone.views().any { it.contentDescription == "The picture that was picked" && it.isShown })
+        assertTrue(phone.views().any { it.contentDescription == "The picture you picked" && it.isShown })
     }
 
     @Test
@@ -52,7 +52,7 @@ class OtherAppsTest {
         phone.tap("Picture")
         pick(phone, Uri.fromFile(File.createTempFile("none", ".png").apply { writeText("no picture") }))
         phone.await("a refusal") { phone.app.tries.answer.value is Answer.Failed }
-        assertTrue("The picture cannot be read." in phone.texts(), "${phone.texts()}")
+        assertTrue("The picture could not be read." in phone.texts(), "${phone.texts()}")
     }
 
     private fun answer(phone: Phone): Answer.Given {

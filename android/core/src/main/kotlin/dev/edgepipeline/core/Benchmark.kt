@@ -45,30 +45,30 @@ fun benchmark(
     val start = System.nanoTime()
     choice.open().use { engine ->
         val loadMs = msSince(start)
-        val loop = Loop(engine, samples, isCancelled)
-        val first = loop.measure(1, 0.0) {} ?: return null
-        val warm = loop.measure(plan.warmRuns, plan.warmSeconds) {} ?: return null
-        val latencies = loop.measure(plan.runs, plan.seconds, progress) ?: return null
+        fun loop(runs: Int, seconds: Double, progress: (Double) -> Unit = {}) =
+            measure(engine, samples, runs, seconds, progress, isCancelled)
+        val first = loop(1, 0.0) ?: return null
+        val warm = loop(plan.warmRuns, plan.warmSeconds) ?: return null
+        val latencies = loop(plan.runs, plan.seconds, progress) ?: return null
         return BenchResult(loadMs, first[0], latencies, warm.size)
     }
 }
 
-private class Loop(
-    private val engine: Engine, private val samples: List<List<Tensor>>, private val isCancelled: () -> Boolean,
-) {
-    fun measure(runs: Int, seconds: Double, progress: (Double) -> Unit): List<Double>? {
-        val latencies = ArrayList<Double>()
-        var total = 0.0
-        while (latencies.size < runs || total < seconds * 1e3) {
-            if (isCancelled()) return null
-            val start = System.nanoTime()
-            engine.run(samples[latencies.size % samples.size])
-            latencies += msSince(start)
-            total += latencies.last()
-            progress(minOf(latencies.size.toDouble() / runs, if (seconds > 0) total / (seconds * 1e3) else 1.0, 1.0))
-        }
-        return latencies
+/** Latencies in milliseconds; null if it was cancelled. */
+private fun measure(
+    engine: Engine, samples: List<List<Tensor>>, runs: Int, seconds: Double, progress: (Double) -> Unit, isCancelled: () -> Boolean,
+): List<Double>? {
+    val latencies = ArrayList<Double>()
+    var total = 0.0
+    while (latencies.size < runs || total < seconds * 1e3) {
+        if (isCancelled()) return null
+        val start = System.nanoTime()
+        engine.run(samples[latencies.size % samples.size])
+        latencies += msSince(start)
+        total += latencies.last()
+        progress(minOf(latencies.size.toDouble() / runs, if (seconds > 0) total / (seconds * 1e3) else 1.0, 1.0))
     }
+    return latencies
 }
 
 private fun msSince(start: Long): Double = (System.nanoTime() - start) / 1e6

@@ -22,7 +22,7 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
         return content
     }
 
-    /** An artifact's file, as by [load], and looked into: what is returned may be given to a runtime. */
+    /** An artifact's file, as by [load], and validated: what is returned may be given to a runtime. */
     fun loadModel(artifact: Artifact): ByteArray = load(artifact.file).also { validate(artifact, it) }
 
     /** The numbers of a golden file, checked as by [load]. */
@@ -41,12 +41,12 @@ class Bundle internal constructor(val source: Source, val manifest: Manifest) {
          * bytes that are hashed. Throws [Refused], or [IOException] if the source cannot be read.
          */
         fun open(source: Source, hashes: Boolean = true, progress: (Double) -> Unit = {}): Bundle {
-            val found = source.list()
-            checkNames(found.filter { it.bytes != null }.map { it.name })
-            val there = found.find { it.name == MANIFEST }
-            if (there?.bytes == null) refuse(Refusal.NOT_A_BUNDLE, source.title, "it has no $MANIFEST")
-            val bundle = Bundle(source, parseManifest(readManifest(source, there.bytes)))
-            compare(bundle.manifest, found)
+            val entries = source.list()
+            checkNames(entries.filter { it.bytes != null }.map { it.name })
+            val bytes = entries.find { it.name == MANIFEST }?.bytes
+            if (bytes == null) refuse(Refusal.NOT_A_BUNDLE, source.title, "it has no $MANIFEST")
+            val bundle = Bundle(source, parseManifest(readManifest(source, bytes)))
+            compare(bundle.manifest, entries)
             if (hashes) bundle.checkHashes(progress)
             return bundle
         }
@@ -111,7 +111,7 @@ internal fun readExactly(stream: InputStream, name: String, bytes: Long): ByteAr
 }
 
 /** Calls [use] with each block of a stream and its length. */
-internal inline fun forEachBlock(stream: InputStream, use: (ByteArray, Int) -> Unit) {
+inline fun forEachBlock(stream: InputStream, use: (ByteArray, Int) -> Unit) {
     val block = ByteArray(1 shl 16)
     while (true) {
         val length = stream.read(block)

@@ -62,10 +62,10 @@ private fun checkListed(manifest: Manifest) {
 }
 
 private fun checkGolden(
-    given: List<GoldenTensor>, declared: List<Port>, sizes: Map<String, Long>, where: String,
+    tensors: List<GoldenTensor>, declared: List<Port>, sizes: Map<String, Long>, where: String,
 ) {
-    if (given.size != declared.size) contradicts("$where: ${given.size} instead of ${declared.size}")
-    for ((tensor, port) in given zip declared) {
+    if (tensors.size != declared.size) contradicts("$where: ${tensors.size} instead of ${declared.size}")
+    for ((tensor, port) in tensors zip declared) {
         val what = "$where: ${tensor.file}"
         if (tensor.dtype != port.dtype || !fits(tensor.shape, port.shape)) {
             contradicts("$what does not fit ${quoted(port.name)}")

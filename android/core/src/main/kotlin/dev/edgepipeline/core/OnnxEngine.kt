@@ -7,8 +7,6 @@ import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtLoggingLevel
 import ai.onnxruntime.OrtProvider
 import ai.onnxruntime.OrtSession
-import java.nio.ByteBuffer
-import java.nio.ByteOrder
 
 /** ONNX Runtime, the same API on Android and on a desktop's JVM. */
 class OnnxKind private constructor(
@@ -20,7 +18,7 @@ class OnnxKind private constructor(
     override val format: Format get() = Format.ONNX
 
     override fun open(bundle: Bundle, artifact: Artifact, threads: Int): Engine {
-        require(artifact.format == Format.ONNX) { "${artifact.id} is no ONNX artifact" }
+        require(artifact.format == Format.ONNX) { "${artifact.id} is not an ONNX artifact" }
         val model = bundle.loadModel(artifact)
         val environment = environment // before the options, which load the library, too
         val session = options(threads).use { environment.createSession(model, it) }
@@ -92,15 +90,15 @@ class OnnxKind private constructor(
         }
 
         private fun runChecked(inputs: List<Tensor>): List<Tensor> {
-            val given = LinkedHashMap<String, OnnxTensor>()
+            val feeds = LinkedHashMap<String, OnnxTensor>()
             try {
-                for ((port, tensor) in manifest.inputs zip inputs) given[port.name] = toOnnx(tensor)
+                for ((port, tensor) in manifest.inputs zip inputs) feeds[port.name] = toOnnx(tensor)
                 val names = manifest.outputs.map { it.name }
-                session.run(given, LinkedHashSet(names)).use { result ->
+                session.run(feeds, LinkedHashSet(names)).use { result ->
                     return names.map { fromOnnx(result.get(it).get()) }
                 }
             } finally {
-                given.values.forEach { it.close() }
+                feeds.values.forEach { it.close() }
             }
         }
 
@@ -120,19 +118,15 @@ private val TYPES = mapOf(
     DType.FLOAT64 to OnnxJavaType.DOUBLE,
 )
 
-// All devices that this runs on are little-endian, as the bundle's numbers are.
 private fun toOnnx(tensor: Tensor): OnnxTensor {
-    val buffer = ByteBuffer.allocateDirect(tensor.data.size).order(ByteOrder.nativeOrder())
-    buffer.put(tensor.data)
-    buffer.rewind()
-    val environment = OrtEnvironment.getEnvironment()
-    return OnnxTensor.createTensor(environment, buffer, tensor.shape.toLongArray(), TYPES.getValue(tensor.dtype))
+    val shape = tensor.shape.toLongArray()
+    return OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), tensor.direct(), shape, TYPES.getValue(tensor.dtype))
 }
 
 private fun fromOnnx(value: Any): Tensor {
-    val tensor = value as? OnnxTensor ?: throw RunFailed("bad-output", "an output that is no tensor")
+    val tensor = value as? OnnxTensor ?: throw RunFailed("bad-output", "an output is not a tensor")
     val dtype = TYPES.entries.find { it.value == tensor.info.type }?.key
-        ?: throw RunFailed("bad-output", "an output of ${tensor.info.type}, which bundles do not have")
+        ?: throw RunFailed("bad-output", "an output has the type ${tensor.info.type}, which bundles do not support")
     val buffer = tensor.byteBuffer
     return Tensor(dtype, tensor.info.shape.toList(), ByteArray(buffer.remaining()).also { buffer.get(it) })
 }

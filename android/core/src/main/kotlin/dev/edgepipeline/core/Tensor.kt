@@ -41,6 +41,10 @@ class Tensor(val dtype: DType, val shape: List<Long>, val data: ByteArray) {
         }
     }
 
+    /** A copy outside the JVM's heap, for a runtime: every device that this runs on is little-endian, too. */
+    fun direct(): ByteBuffer =
+        ByteBuffer.allocateDirect(data.size).order(ByteOrder.nativeOrder()).apply { put(data).rewind() }
+
     fun describe(): String = dtype.word + shape
 
     companion object {

@@ -7,7 +7,7 @@ import java.io.IOException
 /**
  * Writes a bundle that was opened from an archive into [folder], which does not exist yet, and opens
  * it there. What is written is hashed once more, and artifacts of [formats], which are those that can
- * be run here, are looked into; a half-written folder never gets the name.
+ * be run here, are validated; a half-written folder never gets the name.
  * Throws [Refused], or [IOException] where there is no room.
  */
 fun unpack(

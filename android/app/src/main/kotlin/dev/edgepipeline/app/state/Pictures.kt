@@ -13,6 +13,7 @@ import dev.edgepipeline.core.DType
 import dev.edgepipeline.core.Port
 import dev.edgepipeline.core.RunFailed
 import dev.edgepipeline.core.Tensor
+import dev.edgepipeline.core.forEachBlock
 import java.io.ByteArrayOutputStream
 import java.io.IOException
 import java.io.InputStream
@@ -38,13 +39,11 @@ class Pictures(private val resolver: ContentResolver) {
 
     private fun readAtMost(stream: InputStream, most: Int): ByteArray {
         val content = ByteArrayOutputStream()
-        val block = ByteArray(1 shl 16)
-        while (true) {
-            val length = stream.read(block)
-            if (length < 0) return content.toByteArray()
+        forEachBlock(stream) { block, length ->
             content.write(block, 0, length)
             if (content.size() > most) throw IOException("it is larger than ${most shr 20} MB")
         }
+        return content.toByteArray()
     }
 
     private fun decode(content: ByteArray): Bitmap =
@@ -77,7 +76,7 @@ class Pictures(private val resolver: ContentResolver) {
 
 /** uint8 [1, height, width, channels]: the pixels as they are, resized only where the model has one size. */
 fun pictureTensor(picture: Bitmap, port: Port): Tensor {
-    if (!isPicture(port)) throw RunFailed("bad-input", "the model takes no picture")
+    if (!isPicture(port)) throw RunFailed("bad-input", "the model does not take pictures")
     val width = (port.shape[2] ?: picture.width.toLong()).toInt()
     val height = (port.shape[1] ?: picture.height.toLong()).toInt()
     val channels = (port.shape[3] ?: 3L).toInt()

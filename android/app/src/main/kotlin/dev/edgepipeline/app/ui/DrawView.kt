@@ -12,7 +12,7 @@ import dev.edgepipeline.app.state.Stroke
 import dev.edgepipeline.app.state.pathOf
 import dev.edgepipeline.app.state.strokePaint
 
-/** A slate to draw on. [onDrawn] hears all strokes whenever a finger is lifted. */
+/** A slate to draw on. [onDrawn] is given all strokes whenever a finger is lifted. */
 class DrawView(context: Context, private val drawing: Drawing, private val onDrawn: (List<Stroke>) -> Unit) :
     View(context) {
     private var strokes: List<Stroke> = emptyList()
