@@ -56,7 +56,7 @@ FOREIGN = r"""
 
 int main(int count, char** words) {
   edge_options options = {0};
-  edge_runner* runner = NULL;
+  edge_runner_t* runner = NULL;
   edge_error error;
   if (count == 4) unsetenv(words[3]);
   options.artifact = words[2];
