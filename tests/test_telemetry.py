@@ -184,7 +184,7 @@ def test_edge_runner_in_a_root_without_a_shell(tmp_path: Path) -> None:
     copied_with_libraries(root, program(), module, library.resolve())
     shutil.copytree(GOLDEN, root / "bundle")
     for folder in ("proc", "tmp"):
-        (root / folder).mkdir()
+        (root / folder).mkdir(exist_ok=True)
     inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
     words = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", inside, root]
     verify = [program(), "verify", "/bundle", "--artifact", ARTIFACT]
