@@ -66,12 +66,21 @@ class Interrupted(PipelineError):
 
 def brief(error: BaseException) -> str:
     """Type and first line: `KeyError: 8`. Libraries add whole graphs and tracebacks below it."""
-    kind, said = type(error).__name__, first_line(error)
-    return kind if said == kind else f"{kind}: {said}"
+    kind, line = type(error).__name__, first_line(error)
+    return kind if line == kind else f"{kind}: {line}"
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its type where it says nothing."""
+    """The first line of an error's text; its type where the text is empty."""
+    return _line(error, 0)
+
+
+def last_line(error: BaseException) -> str:
+    """The last line: what an error is whose text is a traceback."""
+    return _line(error, -1)
+
+
+def _line(error: BaseException, index: int) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[0] if lines else type(error).__name__
-    return said if len(said) <= 240 else f"{said[:237]}..."
+    line = lines[index] if lines else type(error).__name__
+    return line if len(line) <= 240 else f"{line[:237]}..."

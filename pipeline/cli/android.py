@@ -28,7 +28,7 @@ Serial = Annotated[
     str | None, typer.Option("--serial", help="The device, where several are connected.")
 ]
 Engine = Annotated[str, typer.Option("--engine", help="cpu, xnnpack, nnapi or pytorch.")]
-Only = Annotated[str | None, typer.Option("--artifact", metavar="ID", help="This artifact alone.")]
+Only = Annotated[str | None, typer.Option("--artifact", metavar="ID", help="Only this artifact.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="0: all cores of the device.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for the app.")]
 _HERE = Path()
@@ -54,7 +54,8 @@ def build(
     ] = None,
     key_alias: Annotated[str | None, typer.Option("--key-alias", help="The key in it.")] = None,
     gradle: Annotated[
-        bool, typer.Option("--gradle", help="By Gradle and the Android SDK that is here.")
+        bool,
+        typer.Option("--gradle", help="Build with Gradle and the Android SDK of this machine."),
     ] = False,
     json: Json = False,
 ) -> None:

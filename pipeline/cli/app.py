@@ -20,7 +20,7 @@ from pipeline.cli import runner as cli_runner
 from pipeline.cli import train as cli_train
 from pipeline.cli.options import ConfigFile, Json, Overrides, Wait, Where
 from pipeline.cli.stages import run_stages, work_on
-from pipeline.errors import Interrupted, PipelineError
+from pipeline.errors import Interrupted, PipelineError, brief
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a mistake of this program's
 
@@ -43,10 +43,10 @@ train → export → quantize → verify → bench → package
 3 this machine lacks something · 4 a damaged file · 70 a mistake of ours · 130 interrupted""",
 )
 
-Force = Annotated[bool, typer.Option("--force", help="Make it again even where it is fresh.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are fresh.")]
 AllowFailed = Annotated[
     bool,
-    typer.Option("--allow-failed", help="Pack in spite of a failed verdict; the manifest says so."),
+    typer.Option("--allow-failed", help="Package despite a failed verdict; the manifest says so."),
 ]
 
 _HERE = Path()
@@ -82,10 +82,8 @@ def _main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        said = str(error).strip().splitlines()
-        first = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
         hint = "This is a mistake in the pipeline, not in your input. --debug shows where."
-        _fail(PipelineError(first, hint), debug, INTERNAL_ERROR)
+        _fail(PipelineError(brief(error), hint), debug, INTERNAL_ERROR)
     raise SystemExit(0)
 
 
@@ -226,16 +224,21 @@ def verify(
         typer.Option(
             "--with",
             metavar="arm64|jvm",
-            help="Rows of ARM64 under QEMU; of the Android app's core.",
+            help="Also compare on ARM64 under QEMU, or in the Android app's core.",
         ),
     ] = None,
     drift: Annotated[
         str | None,
-        typer.Option(metavar="ARTIFACT", help="Measure this one layer by layer: where it drifts."),
+        typer.Option(
+            metavar="ARTIFACT", help="Compare this artifact layer by layer: where it drifts."
+        ),
     ] = None,
     good: Annotated[
         str | None,
-        typer.Option(metavar="ARTIFACT", help="With --drift: against this one, not eager PyTorch."),
+        typer.Option(
+            metavar="ARTIFACT",
+            help="With --drift: compare against this artifact, not eager PyTorch.",
+        ),
     ] = None,
     force: Force = False,
     wait: Wait = False,

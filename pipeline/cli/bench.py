@@ -21,7 +21,9 @@ Quick = Annotated[
 ]
 Against = Annotated[
     str | None,
-    typer.Option("--against", metavar="PEER,...", help="Peers too: onnxruntime, openvino."),
+    typer.Option(
+        "--against", metavar="PEER,...", help="Also measure these peers: onnxruntime, openvino."
+    ),
 ]
 Compare = Annotated[
     Path | None,

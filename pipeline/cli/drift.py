@@ -38,43 +38,43 @@ def drift(
     with terminal.bar("drift", None) as bar:
         run = prepare(config, inputs, out)
         against = find(inputs, good) if good else default_against(run, file)
-        found = measure(run, file, against, bar)
-    name = file.id if not good else f"{file.id}-against-{found.against}"
-    write_result(out / f"{name}.json", found)
-    write_plot(found, out / f"{name}.svg")
+        measured = measure(run, file, against, bar)
+    name = file.id if not good else f"{file.id}-against-{measured.against}"
+    write_result(out / f"{name}.json", measured)
+    write_plot(measured, out / f"{name}.svg")
     if json:
-        console.print_json(found)
+        console.print_json(measured)
         return
-    _show(terminal, found, out / f"{name}.svg")
+    _show(terminal, measured, out / f"{name}.svg")
 
 
-def _show(terminal: "Terminal", found: "Drift", plot: Path) -> None:
+def _show(terminal: "Terminal", measured: "Drift", plot: Path) -> None:
     from pipeline.cli import tables
 
-    terminal.show(tables.drift_table(found))
+    terminal.show(tables.drift_table(measured))
     terminal.show(
-        f"{found.matched} tensors of {found.artifact} have a counterpart in "
-        f"{found.against}, {found.unmatched} have none; {found.samples} samples."
+        f"{measured.matched} tensors of {measured.artifact} have a counterpart in "
+        f"{measured.against}, {measured.unmatched} have none; {measured.samples} samples."
     )
-    if found.first_bad is None:
+    if measured.first_bad is None:
         terminal.show("[green]No layer leaves the reference.[/]")
     else:
-        first = found.layers[found.first_bad]
+        first = measured.layers[measured.first_bad]
         terminal.show(f"First bad layer  [bold]{first.name}[/] ({first.operator})")
-        culprits = [found.layers[index] for index in found.culprits]
+        culprits = [measured.layers[index] for index in measured.culprits]
         if culprits:
             named = ", ".join(f"{layer.name} ({layer.operator})" for layer in culprits)
             terminal.show(f"By its own error [bold]{named}[/]")
-        terminal.note(found.remedy or "")
-    _show_mended(terminal, found)
+        terminal.note(measured.remedy or "")
+    _show_mended(terminal, measured)
     terminal.show(f"Plot     {plot}")
 
 
-def _show_mended(terminal: "Terminal", found: "Drift") -> None:
+def _show_mended(terminal: "Terminal", measured: "Drift") -> None:
     """One line a step: the layer that was mended besides those before, and what came of it."""
     known: set[int] = set()
-    for step in found.mended or []:
-        added = [found.layers[index].name for index in step.layers if index not in known]
+    for step in measured.mended or []:
+        added = [measured.layers[index].name for index in step.layers if index not in known]
         known.update(step.layers)
         db = "exact" if step.sqnr_db is None else f"{step.sqnr_db:.1f} dB"
         what = f"and {', '.join(added)}" if added else "with nothing"

@@ -50,8 +50,8 @@ class FittedTable:
         yield self._table(shown, _total(widths, shown) <= options.max_width)
         if left_out:
             names = ", ".join(left_out).replace("\n", " ")
-            said = f"no room for {names}: a wider terminal or {self.has_all} has all"
-            yield Text(said, style="dim")
+            note = f"no room for {names}: a wider terminal or {self.has_all} has all"
+            yield Text(note, style="dim")
 
     def _fitting(self, widths: Sequence[int], room: int) -> tuple[list[int], list[str]]:
         """The columns that fit, by number, and the titles of those that are left out."""

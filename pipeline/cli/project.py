@@ -12,7 +12,7 @@ from pipeline.cli.options import Json
 def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
     name: Annotated[str | None, typer.Option(help="Default: the folder's name.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
     """Writes a commented pipeline.toml and a model file that run at once.
 
@@ -36,13 +36,13 @@ def inspect(
     Example:  pipeline inspect runs/digits/package/digits.bundle
     """
     from pipeline.cli import console, tables
-    from pipeline.report.inspection import inspect as look
+    from pipeline.report.inspection import inspect as inspect_path
 
-    found = look(path)
+    facts = inspect_path(path)
     if json:
-        console.print_json(found)
+        console.print_json(facts)
     else:
-        console.Terminal().show(tables.facts(found))
+        console.Terminal().show(tables.facts(facts))
 
 
 def doctor(json: Json = False) -> None:

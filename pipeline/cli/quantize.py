@@ -32,13 +32,13 @@ def explain(config: "Config", workspace: "Workspace", terminal: "Terminal", json
     workspace's lock."""
     from pipeline.cli import console, tables
     from pipeline.cli.outputs import Explained
-    from pipeline.quantize.explain import explain as look
+    from pipeline.quantize.explain import explain as explain_layers
     from pipeline.run import inputs_of, run_stages
 
     run_stages(config, workspace, terminal, "export")
     scratch = workspace.root / ".scratch" / "explain"
     scratch.mkdir(parents=True, exist_ok=True)
-    formats = look(config, inputs_of(workspace, "quantize"), scratch, terminal)
+    formats = explain_layers(config, inputs_of(workspace, "quantize"), scratch, terminal)
     if json:
         console.print_json(Explained(formats=formats))
         return

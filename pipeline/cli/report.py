@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Open = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
 Compare = Annotated[
     Path | None,
-    typer.Option("--compare", metavar="RUN", help="Beside another run: its folder or its name."),
+    typer.Option(
+        "--compare", metavar="RUN", help="Compare with another run: its folder or its name."
+    ),
 ]
 
 
@@ -44,7 +46,7 @@ def report(
     else:
         terminal.show(f"Report   {page}")
     if open and not webbrowser.open(page.resolve().as_uri()):
-        terminal.warn("There is no browser here; open the file in one.")
+        terminal.warn("No browser was found; open the file in one.")
 
 
 def _run(path: Path, workspace: "Workspace") -> "Workspace":

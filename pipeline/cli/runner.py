@@ -14,7 +14,7 @@ app = typer.Typer(
 
 @app.command()
 def build(
-    clean: Annotated[bool, typer.Option("--clean", help="Build it all anew.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Rebuild everything.")] = False,
     arm64: Annotated[
         bool, typer.Option("--arm64", help="For ARM64, to be run under QEMU: answers, no timings.")
     ] = False,
@@ -39,7 +39,7 @@ def build(
 @app.command()
 def path(
     arm64: Annotated[
-        bool, typer.Option("--arm64", help="For ARM64: the emulator's words stand before it.")
+        bool, typer.Option("--arm64", help="For ARM64: preceded by the emulator's command.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -70,9 +70,9 @@ def _say_stage(
     from pipeline.cli import tables
     from pipeline.workspace.results.base import read_result
 
-    how = f"{done.seconds:.1f} s" if done.made else "fresh"
+    took = f"{done.seconds:.1f} s" if done.made else "fresh"
     headline = done.summary.get("headline", "")
-    terminal.show(f"[bold]{done.stage}[/] [dim]({how})[/] {headline}".rstrip())
+    terminal.show(f"[bold]{done.stage}[/] [dim]({took})[/] {headline}".rstrip())
     if show and done.stage == "verify":
         from pipeline.workspace.results.verdict import VERDICT, Verdict
 

@@ -167,12 +167,12 @@ def compare_table(compared: "ComparedBench") -> FittedTable:
     return table
 
 
-def sensitivity_table(found: "ExplainedFormat") -> FittedTable:
+def sensitivity_table(explained: "ExplainedFormat") -> FittedTable:
     """Layers of one format, the most sensitive first, and what keeping them float gains."""
     table = _table("layer", ">SQNR, it alone\nin int8", ">SQNR, all but it\nand those above")
-    table.add_row("all layers in int8", "", _db(found.all_sqnr_db), style="dim")
-    gained = {row.layer: row.sqnr_db for row in found.without}
-    for row in found.sensitivity:
+    table.add_row("all layers in int8", "", _db(explained.all_sqnr_db), style="dim")
+    gained = {row.layer: row.sqnr_db for row in explained.without}
+    for row in explained.sensitivity:
         rest = _db(gained[row.layer]) if row.layer in gained else ""
         table.add_row(escape(row.module), _db(row.sqnr_db), rest)
     return table
@@ -242,14 +242,14 @@ def profile_table(profile: "Profile") -> FittedTable:
 def _rows(items: Sequence[Mapping[str, Any]]) -> FittedTable:
     """A column for each key that says something in any row."""
     keys = {key: None for item in items for key in item}
-    said = [key for key in keys if any(item.get(key) not in (None, [], "") for item in items)]
+    filled = [key for key in keys if any(item.get(key) not in (None, [], "") for item in items)]
     columns = []
-    for key in said:
+    for key in filled:
         numeric = all(isinstance(item.get(key), int | float | None) for item in items)
         columns.append(Column(key, numeric, whole=numeric))
     table = FittedTable(columns, header_style="dim")
     for item in items:
-        table.add_row(*(escape(_plain(item.get(key))) for key in said))
+        table.add_row(*(escape(_plain(item.get(key))) for key in filled))
     return table
 
 

@@ -26,11 +26,12 @@ Processes = Annotated[
         help="Processes on this machine; auto: one for each GPU, else for each core.",
     ),
 ]
-Nodes = Annotated[str, typer.Option(metavar="N|MIN:MAX", help="Machines that take part.")]
+Nodes = Annotated[str, typer.Option(metavar="N|MIN:MAX", help="How many machines take part.")]
 Meeting = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="Where machines meet: one of them.")
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Where machines meet: the address of one of them."),
 ]
-Restarts = Annotated[int, typer.Option(min=0, help="How often processes are started again.")]
+Restarts = Annotated[int, typer.Option(min=0, help="How often processes are restarted.")]
 Launcher = Annotated[
     Literal["torchrun", "ray"], typer.Option(help="What starts the processes; ray: extra [ray].")
 ]
@@ -40,7 +41,7 @@ Address = Annotated[
 ]
 Profile = Annotated[
     bool,
-    typer.Option("--profile", help="Say where a step's time goes; keeps a trace, no weights."),
+    typer.Option("--profile", help="Show where a step's time goes; keeps a trace, no weights."),
 ]
 # Options of the launch, and whether a value follows: the processes get the line without them.
 _OURS = {
@@ -59,7 +60,7 @@ def launched(processes: str | None, nodes: str, meeting: str | None, restarts: i
         return False
     if "RANK" in os.environ:
         raise UsageError(
-            "This is a process of a training already: RANK is set.",
+            "This process already belongs to a training: RANK is set.",
             "Under torchrun, srun or a PyTorchJob leave --nproc-per-node and --nnodes out.",
         )
     from pipeline.train.launch.torchrun import Start, launch
@@ -120,15 +121,15 @@ def profile(
         for folder in (out, scratch):
             folder.mkdir(parents=True, exist_ok=True)
         try:
-            found = measure(Job(config, {}, out, scratch, terminal))
+            measured = measure(Job(config, {}, out, scratch, terminal))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    write_result(out / PROFILE_SUMMARY, found)
+    write_result(out / PROFILE_SUMMARY, measured)
     if json:
-        console.print_json(found)
+        console.print_json(measured)
         return
-    terminal.show(tables.profile_table(found))
-    terminal.note(f"Trace: {found.trace}, for https://ui.perfetto.dev or chrome://tracing")
+    terminal.show(tables.profile_table(measured))
+    terminal.note(f"Trace: {measured.trace}, for https://ui.perfetto.dev or chrome://tracing")
 
 
 def together(config: "Config", workspace: "Workspace", lead: Callable[[], None]) -> None:

@@ -19,4 +19,4 @@ class PackageConfig(Section):
     passed, as measured here. Named, so that the others follow by a fixed rule, no measurement of
     `bench` decides about the bundle's bytes."""
     allow_failed: bool = False
-    """Pack in spite of a failed verdict; the manifest says so."""
+    """Package despite a failed verdict; the manifest says so."""

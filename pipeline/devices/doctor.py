@@ -189,7 +189,9 @@ def _tool(tool: Tool) -> Check:
         return Check(name, version[0] if version else "there", wanted, "ok", None)
     if version and Version(version[0]) >= Version(tool.least):
         return Check(name, version[0], wanted, "ok", None)
-    shown = version[0] if version else f"tells no version: {output or 'it says nothing'}"
+    shown = (
+        version[0] if version else f"does not print its version: {output or 'it prints nothing'}"
+    )
     return Check(name, _line(shown), wanted, "warn", remedy)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from pipeline.errors import SetupError
+from pipeline.errors import SetupError, brief
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -30,9 +30,8 @@ def connected(address: str) -> Iterator[Any]:
         ray.init(address=address, log_to_driver=True, configure_logging=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SetupError(
-            f"No Ray cluster answers {where}: {first}",
+            f"No Ray cluster answers {where}: {brief(error)}",
             "Start one: ray start --head. Or name it: --ray-address HOST:6379",
         ) from error
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.errors import last_line
 from pipeline.export.probe import Case, Tensors
 
 ABSOLUTE = 1e-6  # of the output's unit; below float32's resolution of values near 10
@@ -17,11 +18,11 @@ OTHER_KERNELS = 1e-3
 
 @dataclass(frozen=True)
 class Agreement:
-    """`max_abs` over all cases up to the first that differs. `said` tells how `case` differs."""
+    """`max_abs` is over all cases up to the first that differs: `case`, by `difference`."""
 
     max_abs: float
     case: Case | None = None
-    said: str = ""
+    difference: str = ""
 
     @property
     def holds(self) -> bool:
@@ -31,43 +32,42 @@ class Agreement:
         if self.case is None:
             return f"the same answers, at most {self.max_abs:.1e} apart"
         if self.case.axis is None:
-            return f"on {self.case.name} it {self.said}"
-        return f"the size of {self.case.axis!r} is baked in: with {self.case.name} it {self.said}"
+            return f"on {self.case.name} it {self.difference}"
+        baked = f"the size of {self.case.axis!r} is baked in"
+        return f"{baked}: with {self.case.name} it {self.difference}"
 
 
-def agreement(
+def compare(
     run: Callable[[Tensors], Sequence[Tensor]], cases: Iterable[Case], relative: float
 ) -> Agreement:
     """Runs every case until one differs from the reference, or raises."""
     worst = 0.0
     for case in cases:
         try:
-            given = run(tuple(tensor.clone() for tensor in case.inputs))
+            outputs = run(tuple(tensor.clone() for tensor in case.inputs))
         except Exception as error:
-            lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-            said = lines[-1] if lines else type(error).__name__
-            return Agreement(worst, case, f"fails: {said[:240]}")
-        if len(given) != len(case.expected):
-            said = f"gives {len(given)} outputs instead of {len(case.expected)}"
-            return Agreement(worst, case, said)
-        for one, other in zip(given, case.expected, strict=True):
-            distance, said = _compare(one, other, relative)
+            return Agreement(worst, case, f"fails: {last_line(error)}")
+        if len(outputs) != len(case.expected):
+            difference = f"gives {len(outputs)} outputs instead of {len(case.expected)}"
+            return Agreement(worst, case, difference)
+        for one, other in zip(outputs, case.expected, strict=True):
+            distance, difference = _compare(one, other, relative)
             worst = max(worst, distance)
-            if said:
-                return Agreement(worst, case, said)
+            if difference:
+                return Agreement(worst, case, difference)
     return Agreement(worst)
 
 
-def _compare(given: Tensor, expected: Tensor, relative: float) -> tuple[float, str]:
+def _compare(output: Tensor, expected: Tensor, relative: float) -> tuple[float, str]:
     """(largest difference, what is wrong or nothing)."""
-    if given.shape != expected.shape:
-        return 0.0, f"gives the shape {list(given.shape)} instead of {list(expected.shape)}"
-    if given.dtype != expected.dtype:
-        return 0.0, f"gives {given.dtype} instead of {expected.dtype}"
+    if output.shape != expected.shape:
+        return 0.0, f"gives the shape {list(output.shape)} instead of {list(expected.shape)}"
+    if output.dtype != expected.dtype:
+        return 0.0, f"gives {output.dtype} instead of {expected.dtype}"
     if not expected.numel():
         return 0.0, ""
-    same = (given == expected) | (given.isnan() & expected.isnan())
-    one, other = given.double(), expected.double()
+    same = (output == expected) | (output.isnan() & expected.isnan())
+    one, other = output.double(), expected.double()
     apart = torch.where(same, torch.zeros_like(one), (one - other).abs())
     if not apart.isfinite().all():
         return float("inf"), "gives values that are not finite"

@@ -39,7 +39,7 @@ def output_specs(
         ranks = {len(shape) for shape in shapes}
         if len(ranks) > 1 or len(shapes) != len(answers):
             raise UsageError(
-                f"The output {name!r} changes its number of axes with the input: {shapes[0]} and "
+                f"The number of axes of the output {name!r} depends on the input: {shapes[0]} and "
                 f"{next((s for s in shapes if len(s) != len(shapes[0])), 'none')}.",
                 "squeeze() without an axis drops a batch of one; name the axis: squeeze(-1).",
             )
@@ -57,7 +57,7 @@ def dtype_of(tensor: Tensor, what: str) -> str:
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in DTYPES:
         raise UsageError(
-            f"{what} is {name}, which runtimes outside PyTorch do not take.",
+            f"{what} is {name}, which runtimes outside PyTorch do not support.",
             f"Convert it to one of {', '.join(DTYPES)}.",
         )
     return name

@@ -24,6 +24,10 @@ _SHOWN = 3  # places or sentences in one warning
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+class ExportFailedError(Exception):
+    """An exporter's refusal, in one sentence."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A line of Python whose outcome a trace has fixed."""
@@ -72,7 +76,7 @@ def collected() -> Iterator[Diagnostics]:
 
 
 def warn_about(report: Reporter, what: str, diagnostics: Diagnostics) -> None:
-    """Hands what was heard to the user, in one warning a kind."""
+    """Hands the diagnostics to the user, in one warning a kind."""
     if diagnostics.places:
         places = _some([str(place) for place in diagnostics.places])
         report.warn(

@@ -7,7 +7,7 @@ from onnx import GraphProto, ModelProto
 from onnx.compose import merge_models
 
 from pipeline.config import Config
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, brief
 from pipeline.export.shapes import Axes
 from pipeline.formats.onnx.clean import clean_onnx, inlined, tidy
 from pipeline.formats.onnx.graphs import graphs_of, opset_of
@@ -108,10 +108,9 @@ def _with_opset(model: ModelProto, opset: int) -> ModelProto:
     try:
         return onnx.version_converter.convert_version(model, opset)
     except Exception as error:
-        said = str(error).strip().splitlines()[0]
         raise UsageError(
             f"A graph of opset {opset_of(model)} cannot be brought to opset {opset}, which the "
-            f"preprocessing needs: {said}",
+            f"preprocessing needs: {brief(error)}",
             "Export that file again with opset 18 or later, or feed it tensors: "
             '[input] kind = "tensor".',
         ) from error

@@ -20,7 +20,7 @@ from torch.export import Dim
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.export.diagnostics import Diagnostics, collected, first_sentence
+from pipeline.export.diagnostics import Diagnostics, ExportFailedError, collected, first_sentence
 from pipeline.export.join import join
 from pipeline.export.probe import Probe, Tensors
 from pipeline.export.shapes import BATCH_AXIS, Axes
@@ -30,10 +30,6 @@ from pipeline.graph.wrap import Wrapped
 Exporter = Literal["dynamo", "legacy"]
 NEWEST_LEGACY_OPSET = 20  # of the older exporter in torch 2.15
 PIXELS = "pixels"  # what the preprocessing hands to the model
-
-
-class ExportFailedError(Exception):
-    """An exporter's refusal, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -151,17 +147,17 @@ def _reason(error: BaseException) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     text = str(cause)
-    said = _plain(first_sentence(text)) or type(cause).__name__
+    reason = _plain(first_sentence(text)) or type(cause).__name__
     line = re.search(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', text)
     if line is None:
-        return said
+        return reason
     source = line.group(3).strip().removesuffix(":")
-    return f"{said} ({Path(line.group(1)).name}:{line.group(2)}: {source})"
+    return f"{reason} ({Path(line.group(1)).name}:{line.group(2)}: {source})"
 
 
-def _plain(said: str) -> str:
+def _plain(reason: str) -> str:
     """torch.export's two usual complaints, in words that need no knowledge of it."""
-    if "data-dependent expression" in said:
+    if "data-dependent expression" in reason:
         return "a branch or a size depends on the values of the input"
-    axes = re.match(r"Constraints violated \(([^)]+)\)", said)
-    return f"the code allows only one size of the axis {axes.group(1)}" if axes else said
+    axes = re.match(r"Constraints violated \(([^)]+)\)", reason)
+    return f"the code allows only one size of the axis {axes.group(1)}" if axes else reason

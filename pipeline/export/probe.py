@@ -90,15 +90,15 @@ class _Prober:
 
     def answer(self, inputs: Tensors, what: str) -> Tensors:
         with torch.no_grad(), user_code(f"The model, run on {what},", self.config.root):
-            given = self.model(*(tensor.clone() for tensor in inputs))
-        return tuple(tensor.detach().clone() for tensor in flatten(given))
+            outputs = self.model(*(tensor.clone() for tensor in inputs))
+        return tuple(tensor.detach().clone() for tensor in flatten(outputs))
 
     def check_repeatable(self, inputs: Tensors, expected: Tensors) -> None:
         for one, other in zip(expected, self.answer(inputs, "the first sample"), strict=True):
             if one.shape != other.shape or not torch.equal(one.nan_to_num(), other.nan_to_num()):
                 raise UsageError(
                     "The model answers differently when it is run twice on the same input.",
-                    "Switch randomness off in evaluation mode: nothing could be compared with it.",
+                    "Switch randomness off in evaluation mode: its answers cannot be compared.",
                 )
 
     def base_arrays(self, row: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -50,8 +50,8 @@ def _axes_of(config: Config, name: str, shapes: list[tuple[int, ...]]) -> tuple[
     if config.input.kind == "image" and config.export.dynamic_size:
         return (batch, "height", "width", config.input.channels)
     first = shapes[0]
-    given = config.input.shapes.get(name)
-    if given is None:
+    axes = config.input.shapes.get(name)
+    if axes is None:
         odd = next((shape for shape in shapes if shape != first), None)
         if odd is not None:
             raise UsageError(
@@ -63,21 +63,21 @@ def _axes_of(config: Config, name: str, shapes: list[tuple[int, ...]]) -> tuple[
             )
         return (batch, *first)
     for shape in shapes:
-        _check_shape(name, given, shape)
+        _check_shape(name, axes, shape)
     # Whatever the batch axis is called in the file, here it is "batch".
-    own = given[0]
-    renamed = tuple(batch if axis == own and isinstance(own, str) else axis for axis in given[1:])
+    own = axes[0]
+    renamed = tuple(batch if axis == own and isinstance(own, str) else axis for axis in axes[1:])
     return (batch if isinstance(own, str) else own, *renamed)
 
 
-def _check_shape(name: str, given: tuple[int | str, ...], shape: tuple[int, ...]) -> None:
-    fits = len(given) == len(shape) + 1 and all(
-        isinstance(axis, str) or axis == size for axis, size in zip(given[1:], shape, strict=True)
+def _check_shape(name: str, axes: tuple[int | str, ...], shape: tuple[int, ...]) -> None:
+    fits = len(axes) == len(shape) + 1 and all(
+        isinstance(axis, str) or axis == size for axis, size in zip(axes[1:], shape, strict=True)
     )
     if not fits:
-        said = ", ".join(str(axis) for axis in given)
+        listed = ", ".join(str(axis) for axis in axes)
         raise UsageError(
-            f"input.shapes.{name} is [{said}]; a sample has {list(shape)} behind the batch axis.",
+            f"input.shapes.{name} is [{listed}]; a sample, without the batch axis, {list(shape)}.",
             "Write the batch axis first, and a name for every axis that varies.",
         )
 

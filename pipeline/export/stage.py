@@ -9,17 +9,11 @@ import torch
 from torch import Tensor
 
 from pipeline.config import threads_or_all
-from pipeline.errors import UsageError
-from pipeline.export.agree import OTHER_KERNELS, SAME_KERNELS, Agreement, agreement
-from pipeline.export.diagnostics import warn_about
+from pipeline.errors import UsageError, brief
+from pipeline.export.agree import OTHER_KERNELS, SAME_KERNELS, Agreement, compare
+from pipeline.export.diagnostics import ExportFailedError, warn_about
 from pipeline.export.join import graph_of_file, join
-from pipeline.export.onnx_export import (
-    ExportFailedError,
-    Graph,
-    by_dynamo,
-    by_legacy,
-    preprocessing,
-)
+from pipeline.export.onnx_export import Graph, by_dynamo, by_legacy, preprocessing
 from pipeline.export.probe import Probe, Tensors, probe
 from pipeline.export.torchscript import Captured, capture
 from pipeline.formats.onnx.write import onnx_bytes
@@ -88,18 +82,20 @@ class Exporter:
         captured = self.captured()
         if captured.method == "script" and captured.why_not_trace:
             self.job.report.note(
-                "TorchScript: scripted, because a trace would answer wrongly.\n  "
+                "TorchScript: scripted, because a trace would give wrong answers.\n  "
                 + captured.why_not_trace
             )
         self.bar.advance(0, "TorchScript: reading back")
         path = self._write("torchscript", save_clean(captured.shell))
         try:
-            found = self._read_back("torchscript", path, SAME_KERNELS)
+            agreement = self._read_back("torchscript", path, SAME_KERNELS)
         except ExportFailedError as error:
             raise UsageError(f"TorchScript: {error}", _NO_RUNNER) from error
-        if not found.holds:
-            raise UsageError(f"{path.name}, read back, does not answer as PyTorch does: {found}.")
-        return self._artifact("torchscript", path, {"capture": captured.method}, found)
+        if not agreement.holds:
+            raise UsageError(
+                f"{path.name}, read back, does not give PyTorch's answers: {agreement}."
+            )
+        return self._artifact("torchscript", path, {"capture": captured.method}, agreement)
 
     def onnx(self) -> Artifact:
         """Raises UsageError with every exporter's reason if none of them gets through."""
@@ -109,19 +105,19 @@ class Exporter:
             try:
                 graph = self._graph(method)
                 path = self._write("onnx", onnx_bytes(graph.model, file_name("onnx", PRECISION)))
-                found = self._read_back("onnx", path, OTHER_KERNELS)
+                agreement = self._read_back("onnx", path, OTHER_KERNELS)
             except ExportFailedError as error:
                 failures.append(f"{_NAMES[method]}: {error}")
                 continue
-            if not found.holds:
-                failures.append(f"{_NAMES[method]}: {found}")
+            if not agreement.holds:
+                failures.append(f"{_NAMES[method]}: {agreement}")
                 continue
             warn_about(self.job.report, "ONNX", graph.diagnostics)
             if failures:
                 self.job.report.warn(f"ONNX: made by {_NAMES[method]}, because {failures[0]}.")
-            return self._artifact("onnx", path, {"exporter": method}, found)
+            return self._artifact("onnx", path, {"exporter": method}, agreement)
         raise UsageError(
-            "ONNX: no exporter gets through.\n  " + "\n  ".join(failures),
+            "ONNX: no exporter succeeds.\n  " + "\n  ".join(failures),
             'Change the line that is named, or leave ONNX out: [export] formats = ["torchscript"].',
         )
 
@@ -145,10 +141,10 @@ class Exporter:
             with buffers_kept(core):  # it runs what it exports
                 return by_legacy(config, self.model, core, self.probe)
         names = [spec.name for spec in self.probe.signature.outputs]
-        given = graph_of_file(config, self.model, self.probe.axes, names)
+        graph = graph_of_file(config, self.model, self.probe.axes, names)
         if self.model.pre is None:
-            return Graph(given)
-        return Graph(join(preprocessing(config, self.model.pre, self.probe), given))
+            return Graph(graph)
+        return Graph(join(preprocessing(config, self.model.pre, self.probe), graph))
 
     def _write(self, format: Format, data: bytes) -> Path:
         path = self.job.out / file_name(format, PRECISION)
@@ -158,24 +154,25 @@ class Exporter:
     def _read_back(self, format: Format, path: Path, relative: float) -> Agreement:
         """Opens the file as a user would and asks it every case of the probe."""
         runtime = next(runtime for runtime in RUNTIMES.values() if runtime.format == format)
+        asked = Asked(self.probe.signature, threads_or_all(self.job.config.export.threads))
         try:
-            threads = threads_or_all(self.job.config.export.threads)
-            runner = runtime.open(path, Asked(self.probe.signature, threads))
+            runner = runtime.open(path, asked)
         except Exception as error:
-            said = str(error).strip().splitlines()[0]
-            raise ExportFailedError(f"{runtime.name} cannot open {path.name}: {said}") from error
+            raise ExportFailedError(
+                f"{runtime.name} cannot open {path.name}: {brief(error)}"
+            ) from error
 
         def run(inputs: Tensors) -> list[Tensor]:
             answers = runner.run([tensor.numpy(force=True) for tensor in inputs])
             return [torch.from_numpy(answer) for answer in answers]
 
         try:
-            return agreement(run, self.probe.cases, relative)
+            return compare(run, self.probe.cases, relative)
         finally:
             runner.close()
 
     def _artifact(
-        self, format: Format, path: Path, details: dict[str, Any], found: Agreement
+        self, format: Format, path: Path, details: dict[str, Any], agreement: Agreement
     ) -> Artifact:
         facts = read_back(path, format)
         target = self.job.config.export.for_
@@ -186,7 +183,7 @@ class Exporter:
         method = next(iter(details.values()))
         self.job.report.note(
             f"{path.name}: {_size(path.stat().st_size)}, by {_NAMES[method]}; as PyTorch on "
-            f"{len(self.probe.cases)} inputs of other sizes and values, {_apart(found.max_abs)}"
+            f"{len(self.probe.cases)} inputs of other sizes and values, {_apart(agreement.max_abs)}"
         )
         return Artifact(
             id=artifact_id(format, PRECISION),
@@ -198,7 +195,7 @@ class Exporter:
             sha256=sha256_of(path),
             version=facts.version,
             operators=facts.operators,
-            details={**details, "max_abs": found.max_abs},
+            details={**details, "max_abs": agreement.max_abs},
         )
 
 

@@ -10,7 +10,8 @@ The shell is written in TorchScript itself, because torch.jit.script takes no `*
 import inspect
 import keyword
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.export.agree import SAME_KERNELS, Agreement, agreement
-from pipeline.export.diagnostics import Diagnostics, collected, first_sentence
+from pipeline.export.agree import SAME_KERNELS, Agreement, compare
+from pipeline.export.diagnostics import Diagnostics, ExportFailedError, collected, first_sentence
 from pipeline.export.probe import Case, Probe, Tensors
 from pipeline.graph.inline import inlined_functions, python_calls
 from pipeline.graph.tracing import buffers_kept, sizes_as_keys
@@ -82,13 +83,13 @@ def capture(config: Config, fresh: Callable[[], Wrapped], probe: Probe) -> Captu
     if places:
         failures[-1] += f"\n  lines whose outcome depends on the input:{places}"
     if wanted in ("auto", "script"):
-        with collected() as script_heard:
+        with collected() as script_diagnostics:
             # Behind a trace, another: that one has run.
             scripted = _attempt("script", fresh() if failures else model, probe)
         if isinstance(scripted, Captured):
             why = "\n".join(failures)
             return Captured(
-                "script", scripted.shell, scripted.core, script_heard, scripted.agreement, why
+                "script", scripted.shell, scripted.core, script_diagnostics, scripted.agreement, why
             )
         failures.append(f"script: {scripted}")
     raise UsageError(
@@ -106,18 +107,20 @@ def _remedy(wanted: str) -> str:
 
 
 def _attempt(method: CaptureMethod, model: Wrapped, probe: Probe) -> Captured | str:
-    """What a capture gives, or why it does not do."""
+    """What is captured, or why it cannot be."""
     with buffers_kept(model):
         try:
-            body = _trace(model, probe) if method == "trace" else torch.jit.script(model.model)
+            body = _trace(model, probe) if method == "trace" else _script(model)
             shell = _shell(method, model, body, probe, pre=True)
             core = _shell(method, model, body, probe, pre=False)
-        except Exception as error:
-            return compiler_error(str(error)) or type(error).__name__
+        except (ExportFailedError, UsageError) as error:
+            return str(error)
         if calls := python_calls(core):
             return f"it calls {calls[0]} in Python, which no file can hold"
-        found = _check(shell, probe.cases)
-    return Captured(method, shell, core, Diagnostics(), found) if found.holds else str(found)
+        agreement = _check(shell, probe.cases)
+    if not agreement.holds:
+        return str(agreement)
+    return Captured(method, shell, core, Diagnostics(), agreement)
 
 
 def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
@@ -125,17 +128,28 @@ def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
         try:
             shell = _shell("file", model, model.model, probe, pre=True)
             core = _shell("file", model, model.model, probe, pre=False)
-        except Exception as error:
+        except (ExportFailedError, UsageError) as error:
             raise UsageError(
-                f"{config.model.torchscript} cannot be put behind the preprocessing: "
-                f"{compiler_error(str(error))}",
+                f"{config.model.torchscript} cannot be joined to the preprocessing: {error}",
                 "Its forward must take tensors and give a tensor, or a tuple or dict of them.",
             ) from error
     with buffers_kept(shell):
-        found = _check(shell, probe.cases)
-    if not found.holds:
-        raise UsageError(f"{config.model.torchscript}: {found}.", "The file itself answers so.")
-    return Captured("file", shell, core, diagnostics, found)
+        agreement = _check(shell, probe.cases)
+    if not agreement.holds:
+        raise UsageError(
+            f"{config.model.torchscript}: {agreement}.", "The file itself gives this answer."
+        )
+    return Captured("file", shell, core, diagnostics, agreement)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What torch's compiler raises, or the user's model in it, becomes an ExportFailedError."""
+    try:
+        yield
+    except Exception as error:
+        reason = compiler_error(str(error)) or type(error).__name__
+        raise ExportFailedError(reason) from error
 
 
 def _check(module: torch.jit.ScriptModule, cases: Sequence[Case]) -> Agreement:
@@ -144,7 +158,7 @@ def _check(module: torch.jit.ScriptModule, cases: Sequence[Case]) -> Agreement:
         return answer if isinstance(answer, tuple) else (answer,)
 
     with torch.no_grad():
-        return agreement(run, cases, SAME_KERNELS)
+        return compare(run, cases, SAME_KERNELS)
 
 
 # Tracing
@@ -172,12 +186,18 @@ def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
         target = _ByName(target, model.input_names)
     else:
         inputs = tuple(inputs[index] for index in order)
-    with torch.no_grad(), sizes_as_keys(), inlined_functions():
+    with torch.no_grad(), sizes_as_keys(), inlined_functions(), _refusals():
         # strict=False takes dicts and lists for outputs; the comparison is ours (check_trace).
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             target, inputs, check_trace=False, strict=False
         )
     return traced.eval()
+
+
+def _script(model: Wrapped) -> torch.jit.ScriptModule:
+    with _refusals():
+        scripted: torch.jit.ScriptModule = torch.jit.script(model.model)
+    return scripted
 
 
 def _order(model: Wrapped) -> list[int] | None:
@@ -201,9 +221,10 @@ def _shell(
     assert isinstance(body, torch.jit.ScriptModule)
     before = model.pre if pre else None
     source = _source(method, model, body, probe, before)
-    shell = Exported(before, body, source)
-    if not hasattr(shell, "forward"):
-        shell.define(source)
+    with _refusals():
+        shell = Exported(before, body, source)
+        if not hasattr(shell, "forward"):
+            shell.define(source)
     return shell.eval()
 
 
@@ -258,7 +279,7 @@ def _parts(kind: Any, keys: tuple[str, ...] | None, count: int) -> list[str]:
         ]
     if name == "ListType":
         return [f"answer_[{index}]" for index in range(count)]
-    raise UsageError(f"TorchScript sees the model return {kind}, which is no tensor.")
+    raise UsageError(f"TorchScript sees the model return {kind}, which is not a tensor.")
 
 
 def compiler_error(text: str) -> str:

@@ -41,6 +41,6 @@ def _folder() -> Path:
         if all((folder / "bundle" / name).is_file() for name in FILES):
             return folder / "bundle"
     raise SetupError(
-        "The lists of what model files may use are not here.",
+        "The lists of what model files may use are missing.",
         "Install edge-pipeline again, or use it from a checkout.",
     )

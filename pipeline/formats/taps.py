@@ -100,8 +100,8 @@ class Origins:
 
     def of(self, values: Sequence[Any]) -> tuple[int, ...]:
         """Of what all tensors among values, and in lists of them, are made."""
-        found = (index for tensor in tensors(values) for index in self._made.get(tensor, ()))
-        return tuple(dict.fromkeys(found))
+        indices = (index for tensor in tensors(values) for index in self._made.get(tensor, ()))
+        return tuple(dict.fromkeys(indices))
 
     def note(self, tensor: Tensor, taps: tuple[int, ...]) -> None:
         self._made[tensor] = taps
@@ -133,19 +133,19 @@ def matches(artifact: Sequence[Tap], reference: Sequence[Tap]) -> list[list[int]
     for index, tap in enumerate(artifact):
         mine[tap.path, tap.kind].append(index)
     readers = _readers(reference)
-    found = []
+    candidates = []
     for index, tap in enumerate(artifact):
         key = tap.path, tap.kind
         if tap.name in by_name:
-            found.append([by_name[tap.name]])
+            candidates.append([by_name[tap.name]])
         elif of_kind[key] and len(of_kind[key]) == len(mine[key]):
             same = of_kind[key][mine[key].index(index)]
             behind = _behind(same, readers)
             folded = takewhile(lambda i: (reference[i].path, reference[i].kind) not in mine, behind)
-            found.append([same, *folded])
+            candidates.append([same, *folded])
         else:
-            found.append(_fused(tap, reference, of_path[tap.path], readers))
-    return found
+            candidates.append(_fused(tap, reference, of_path[tap.path], readers))
+    return candidates
 
 
 def _fused(
@@ -160,22 +160,22 @@ def _fused(
 
 def _behind(index: int, readers: Mapping[int, list[int]]) -> list[int]:
     """The taps that follow one without a branch, the nearest first, at most `CHAIN`."""
-    found: list[int] = []
+    chain: list[int] = []
     for _ in range(CHAIN):
         following = readers.get(index, [])
         if len(following) != 1:
             break
         index = following[0]
-        found.append(index)
-    return found
+        chain.append(index)
+    return chain
 
 
 def _readers(taps: Sequence[Tap]) -> dict[int, list[int]]:
-    found = defaultdict(list)
+    readers = defaultdict(list)
     for index, tap in enumerate(taps):
         for read in tap.reads:
-            found[read].append(index)
-    return found
+            readers[read].append(index)
+    return readers
 
 
 def without_prefix(taps: Sequence[Tap], reference: Sequence[Tap]) -> list[Tap]:
@@ -189,12 +189,12 @@ def without_prefix(taps: Sequence[Tap], reference: Sequence[Tap]) -> list[Tap]:
         return sum(tap.path.removeprefix(prefix) in known for tap in taps)
 
     best = max(firsts, key=hits)
-    found = []
+    renamed = []
     for tap in taps:
         path = tap.path.removeprefix(best)
         if not path and tap.kind in post:
             path = POST
         elif path == POST and POST not in known:
             path = ""
-        found.append(replace(tap, path=path))
-    return found
+        renamed.append(replace(tap, path=path))
+    return renamed

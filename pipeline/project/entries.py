@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config
-from pipeline.errors import PipelineError, SetupError, UsageError
+from pipeline.errors import PipelineError, SetupError, UsageError, brief
 from pipeline.project.weights import check_content, load_weights
 
 if TYPE_CHECKING:
@@ -43,22 +43,22 @@ def build_model(config: Config, prepare: Prepare | None = None) -> "nn.Module":
 def _make_model(config: Config) -> "nn.Module":
     from torch import nn
 
-    given = config.model
-    if given.torchscript:
-        return _open_torchscript(config.path(given.torchscript))
-    if given.onnx:
+    section = config.model
+    if section.torchscript:
+        return _open_torchscript(config.path(section.torchscript))
+    if section.onnx:
         from pipeline.project.onnx_model import OnnxModel
 
-        return OnnxModel(config.path(given.onnx))
-    assert given.entry is not None
-    zoo, _, name = given.entry.partition(":")
+        return OnnxModel(config.path(section.onnx))
+    assert section.entry is not None
+    zoo, _, name = section.entry.partition(":")
     function = _zoo_builder(zoo, name) if zoo in ZOOS else None
-    function = function or load_entry(given.entry, config.root, "model.entry")
-    with user_code(f"{given.entry}({_call(given.args)})", config.root):
-        model = function(**given.args)
+    function = function or load_entry(section.entry, config.root, "model.entry")
+    with user_code(f"{section.entry}({_call(section.args)})", config.root):
+        model = function(**section.args)
     if not isinstance(model, nn.Module):
         raise UsageError(
-            f"{given.entry} returned a {type(model).__name__}, not a torch.nn.Module.",
+            f"{section.entry} returned a {type(model).__name__}, not a torch.nn.Module.",
             "[model] entry names a function that builds and returns the module.",
         )
     return model
@@ -85,15 +85,37 @@ def build_datasets(config: Config) -> "Mapping[str, Dataset[Any]]":
     return datasets
 
 
+def load_splits(config: Config, *splits: str) -> "list[Dataset[Any]]":
+    """The user's datasets; `calibration` defaults to the training set.
+
+    Raises UsageError for one that is missing or empty.
+    """
+    datasets = build_datasets(config)
+    chosen = ["train" if s == "calibration" and s not in datasets else s for s in splits]
+    for split in chosen:
+        if split not in datasets:
+            raise UsageError(
+                f"{config.data.entry} returned {', '.join(sorted(datasets)) or 'nothing'}, "
+                f"but no {split!r} set.",
+                'build_data returns a dict with "train" and "validation".',
+            )
+        if not len(datasets[split]):  # type: ignore[arg-type]  # build_datasets has checked it
+            raise UsageError(
+                f"The {split} set of {config.data.entry} has no samples.",
+                f'Make build_data return a non-empty dataset under "{split}".',
+            )
+    return [datasets[split] for split in chosen]
+
+
 def load_entry(entry: str, root: Path, key: str) -> Callable[..., Any]:
     """The function behind `file.py:fn` or `package.module:fn`; `key` is what named it.
 
     Raises UsageError if there is no such file, module or function.
     """
-    found = load_object(entry, root, key)
-    if not callable(found):
-        raise UsageError(f"{key}: {entry} is a {type(found).__name__}, not a function.")
-    return found  # type: ignore[no-any-return]
+    function = load_object(entry, root, key)
+    if not callable(function):
+        raise UsageError(f"{key}: {entry} is a {type(function).__name__}, not a function.")
+    return function  # type: ignore[no-any-return]
 
 
 def load_object(entry: str, root: Path, key: str) -> Any:
@@ -162,7 +184,7 @@ def _zoo_builder(zoo: str, name: str) -> Callable[..., Any]:
     if name not in known:
         import difflib
 
-        near = ", ".join(difflib.get_close_matches(name, known, 3)) or "nothing near"
+        near = ", ".join(difflib.get_close_matches(name, known, 3)) or "nothing similar"
         raise UsageError(f"model.entry: {zoo} has no model {name!r}.", f"It has {near}.")
     create = module.create_model if zoo == "timm" else module.get_model
 
@@ -187,9 +209,8 @@ def _open_torchscript(path: Path) -> "nn.Module":
     try:
         return load_script(path)
     except RuntimeError as error:
-        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UsageError(
-            f"{path} cannot be loaded by torch: {said}", "Check [model] torchscript."
+            f"{path} cannot be loaded by torch: {brief(error)}", "Check [model] torchscript."
         ) from error
 
 

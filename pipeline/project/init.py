@@ -29,7 +29,7 @@ def write_project(folder: Path, name: str | None, force: bool = False) -> list[P
     present = [path for path in paths if path.exists()]
     if present and not force:
         raise UsageError(
-            f"{', '.join(map(str, present))} {'is' if len(present) == 1 else 'are'} there already.",
+            f"{', '.join(map(str, present))} {'exists' if len(present) == 1 else 'exist'} already.",
             "Choose another folder, or overwrite with --force.",
         )
     try:
@@ -44,8 +44,8 @@ def write_project(folder: Path, name: str | None, force: bool = False) -> list[P
 def _content(file: str, name: str | None) -> str:
     text = (resources.files("pipeline.project") / "templates" / file).read_text(encoding="utf-8")
     if file == CONFIG_NAME and name is not None:
-        given = f"name = {json.dumps(name)}"
-        text = text.replace('#name = "my-model"', given.ljust(len('#name = "my-model"')))
+        line = f"name = {json.dumps(name)}"
+        text = text.replace('#name = "my-model"', line.ljust(len('#name = "my-model"')))
     return text
 
 

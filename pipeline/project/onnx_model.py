@@ -7,7 +7,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor
 
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, brief
 from pipeline.graph.wrap import NamedInputs
 from pipeline.project.weights import check_content
 
@@ -34,8 +34,8 @@ class OnnxModel(NamedInputs):
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            said = _CODE.sub("", str(error).strip().splitlines()[0])
-            raise UsageError(f"{path} is no ONNX file that ONNX Runtime reads: {said}") from error
+            reason = _CODE.sub("", brief(error))
+            raise UsageError(f"ONNX Runtime cannot read {path}: {reason}") from error
         self.path = path
         arguments = self.session.get_inputs()
         self.names = [argument.name for argument in arguments]
@@ -47,20 +47,19 @@ class OnnxModel(NamedInputs):
 
         Raises UsageError where an input has another name, element type or shape than the file's.
         """
-        given = dict(zip(self.names, inputs, strict=False)) | named
-        if given.keys() != set(self.names) or len(inputs) + len(named) != len(self.names):
+        tensors = dict(zip(self.names, inputs, strict=False)) | named
+        if tensors.keys() != set(self.names) or len(inputs) + len(named) != len(self.names):
             raise UsageError(
                 f"{self.path.name} takes {', '.join(self.names)}; "
-                f"it was given {len(inputs) + len(named)}: {', '.join(given)}.",
+                f"it was given {len(inputs) + len(named)}: {', '.join(tensors)}.",
                 "Give [input] shapes under these names, in this order.",
             )
-        feeds = {name: tensor.numpy(force=True) for name, tensor in given.items()}
+        feeds = {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
         try:
             answers = self.session.run(None, feeds)
         except Exception as error:
-            said = _CODE.sub("", str(error).strip().splitlines()[0])
             raise UsageError(
-                f"{self.path.name} cannot run on this input: {said}",
+                f"{self.path.name} cannot run on this input: {_CODE.sub('', brief(error))}",
                 "Check [input] kind, shapes and dtypes against the file: pipeline inspect FILE.",
             ) from error
         pairs = zip(self.outputs, answers, strict=True)

@@ -16,10 +16,10 @@ from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.graph.array import Array
 from pipeline.graph.signature import DTYPES
-from pipeline.project.entries import build_datasets, user_code
+from pipeline.project.entries import load_splits, user_code
 
 if TYPE_CHECKING:
-    from torch.utils.data import Dataset
+    pass
 
 Split = Literal["train", "validation", "calibration"]
 
@@ -60,9 +60,9 @@ def load_samples(config: Config, split: Split, count: int) -> Samples:
         names = ("image",) if config.input.kind == "image" else tuple(config.input.shapes)
         return Samples(names, False, list(_synthetic(config, split, count)), None)
     keywords, named, inputs, targets = False, None, [], []
-    for given, arrays, target in _chosen(config, split, count):
-        keywords = isinstance(given, Mapping)
-        named = tuple(str(key) for key in given) if isinstance(given, Mapping) else None
+    for sample, arrays, target in _chosen(config, split, count):
+        keywords = isinstance(sample, Mapping)
+        named = tuple(str(key) for key in sample) if isinstance(sample, Mapping) else None
         inputs.append(arrays)
         targets.append(np.asarray(target))
     return Samples(named or _given_names(config), keywords, inputs, targets)
@@ -92,33 +92,14 @@ def _chosen(
     config: Config, split: Split, count: int
 ) -> Iterator[tuple[object, tuple[Array, ...], object]]:
     """(input as given, its arrays, target) of the samples that a seed chooses, one by one."""
-    dataset = split_of(config, split)
+    (dataset,) = load_splits(config, split)
     size = len(dataset)  # type: ignore[arg-type]
-    if size == 0:
-        raise UsageError(
-            f"The {split} set of {config.data.entry} has no samples.",
-            f'Make build_data return a non-empty dataset under "{split}".',
-        )
     order = np.random.default_rng(_seed(split)).permutation(size)[:count]
     for index in sorted(order.tolist()):
         with user_code(f"{config.data.entry}, {split} sample {index}", config.root):
             item = dataset[index]
-        given, target = pair(item, split, index)
-        yield given, to_arrays(config, given, f"{split} sample {index}"), target
-
-
-def split_of(config: Config, split: Split) -> "Dataset[Any]":
-    """A dataset of the user's. `calibration` defaults to the training set."""
-    datasets = build_datasets(config)
-    if split == "calibration" and split not in datasets:
-        split = "train"
-    if split not in datasets:
-        raise UsageError(
-            f"{config.data.entry} returned {', '.join(sorted(datasets)) or 'nothing'}, "
-            f"but no {split!r} set.",
-            'build_data returns a dict with "train" and "validation".',
-        )
-    return datasets[split]
+        sample, target = pair(item, split, index)
+        yield sample, to_arrays(config, sample, f"{split} sample {index}"), target
 
 
 def pair(item: object, split: str, index: int) -> tuple[Any, Any]:
@@ -132,14 +113,14 @@ def pair(item: object, split: str, index: int) -> tuple[Any, Any]:
     )
 
 
-def to_arrays(config: Config, given: object, where: str) -> tuple[Array, ...]:
+def to_arrays(config: Config, sample: object, where: str) -> tuple[Array, ...]:
     """The input of one sample as arrays, checked against `[input]`."""
     if config.input.kind == "image":
-        return (_to_pixels(config, given, where),)
-    if isinstance(given, Mapping):
-        parts: Sequence[object] = list(given.values())
+        return (_to_pixels(config, sample, where),)
+    if isinstance(sample, Mapping):
+        parts: Sequence[object] = list(sample.values())
     else:
-        parts = given if isinstance(given, tuple | list) else (given,)
+        parts = sample if isinstance(sample, tuple | list) else (sample,)
     arrays = []
     names = _given_names(config) or tuple(f"input_{index}" for index in range(len(parts)))
     for name, part in zip(names, parts, strict=False):
@@ -149,7 +130,7 @@ def to_arrays(config: Config, given: object, where: str) -> tuple[Array, ...]:
         if name in config.input.dtypes:
             array = array.astype(config.input.dtypes[name])
         if array.dtype not in _TAKEN and array.dtype.name not in DTYPES:
-            raise UsageError(f"{where}: {name} is {array.dtype}, which no runtime takes.")
+            raise UsageError(f"{where}: {name} is {array.dtype}, which no runtime supports.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UsageError(
                 f"{where}: {name} holds NaN or infinity.", "Clean the data; [data] entry makes it."
@@ -183,11 +164,11 @@ def filled(inputs: list[Array], size: int | None) -> list[Array]:
     return [np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) for array in inputs]
 
 
-def _to_pixels(config: Config, given: object, where: str) -> Array:
+def _to_pixels(config: Config, picture: object, where: str) -> Array:
     channels = config.input.channels
-    if hasattr(given, "convert") and hasattr(given, "getbands"):  # a PIL image
-        given = given.convert("L" if channels == 1 else "RGB")
-    array = np.asarray(given)
+    if hasattr(picture, "convert") and hasattr(picture, "getbands"):  # a PIL image
+        picture = picture.convert("L" if channels == 1 else "RGB")
+    array = np.asarray(picture)
     if array.ndim == 2 and channels == 1:
         array = array[:, :, None]
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != channels:

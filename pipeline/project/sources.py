@@ -25,16 +25,16 @@ def source_hashes(config: Config) -> dict[str, str]:
         if entry and ":" in entry and entry.partition(":")[0] not in ZOOS
     ]
     files = reached([file for file in named if file is not None], config.root)
-    for given in (config.model.weights, config.model.torchscript, config.model.onnx):
-        if given:
-            files.add(config.path(given))
+    for file_name in (config.model.weights, config.model.torchscript, config.model.onnx):
+        if file_name:
+            files.add(config.path(file_name))
     for pattern in config.data.depends:
         matched = [path for path in config.root.glob(pattern) if path.is_file()]
         if not matched:
             raise UsageError(f"data.depends: nothing matches {pattern!r} in {config.root}.")
         files.update(matched)
-    there = [path for path in sorted(files) if path.is_file()]
-    return {_relative(path, config.root): sha256_of(path) for path in there}
+    present = [path for path in sorted(files) if path.is_file()]
+    return {_relative(path, config.root): sha256_of(path) for path in present}
 
 
 def packages_of(config: Config) -> list[str]:

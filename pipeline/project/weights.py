@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DamagedError, UsageError
+from pipeline.errors import DamagedError, UsageError, brief
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,7 +73,8 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
         raise UsageError(
-            f"{path} holds no state dict.", "Save it with torch.save(model.state_dict(), path)."
+            f"{path} does not hold a state dict.",
+            "Save it with torch.save(model.state_dict(), path).",
         )
     return state
 
@@ -92,7 +93,6 @@ def check_content(path: Path) -> None:
 
 def _unreadable(path: Path, error: Exception) -> str:
     """What is wrong with a file that torch does not load as weights alone."""
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
     with path.open("rb") as file:
         archive = file.read(4) == _ZIP
     if archive and not zipfile.is_zipfile(path):
@@ -102,7 +102,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError) and "GLOBAL " in str(error):
         more = "holds more than tensors, such as a whole pickled model"
         return f"{more}, and cannot be loaded without running code from it"
-    return f"cannot be loaded as weights saved by torch ({type(error).__name__}: {first})"
+    return f"cannot be loaded as weights saved by torch ({brief(error)})"
 
 
 def _is_torchs(path: Path) -> bool:

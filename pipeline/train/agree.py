@@ -37,15 +37,15 @@ def check_same(config: Config, world: World, datasets: "Mapping[str, Dataset[Any
         )
         if different:
             raise UsageError(
-                f"Rank {rank} on {host} would not train what rank 0 on {reference_host} trains; "
-                f"different are: {', '.join(different[:6])}.",
+                f"Rank {rank} on {host} would not train the same as rank 0 on {reference_host}; "
+                f"these differ: {', '.join(different[:6])}.",
                 "Bring the same code, configuration, data and packages to every node.",
             )
 
 
 def _facts(config: Config, datasets: "Mapping[str, Dataset[Any]]") -> dict[str, str]:
-    given = config.model_dump(mode="json", exclude=OWN_MATTER)
-    facts = {f"[{name}] of pipeline.toml": key_of({"": part}) for name, part in given.items()}
+    tables = config.model_dump(mode="json", exclude=OWN_MATTER)
+    facts = {f"[{name}] of pipeline.toml": key_of({"": part}) for name, part in tables.items()}
     facts |= source_hashes(config)
     facts |= {name: version_of(name) for name in PACKAGES}
     for split, dataset in datasets.items():

@@ -6,7 +6,6 @@
   state.json         everything else, and the SHA-256 of all files
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -26,13 +25,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from pipeline.errors import DamagedError, SetupError, UsageError
+from pipeline.workspace.folder import NO_SPACE
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
 SHARDS = "shards"
 VERSION = 2
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def name_of(epoch: int, batch: int) -> str:
@@ -119,7 +117,7 @@ def load(path: Path) -> dict[str, Any]:
         if head["sha256"] != _digest(content):
             raise DamagedError(f"{path / STATE} is not what was written.")
         if content["version"] != VERSION:
-            raise DamagedError(f"The checkpoint {path} is of another version of the pipeline.")
+            raise DamagedError(f"The checkpoint {path} is from another version of the pipeline.")
         if content["tensors_sha256"] != hashlib.sha256(blob).hexdigest():
             raise DamagedError(f"{path / TENSORS} is not what was written.")
         _check_shards(path / SHARDS, content["shards"])
@@ -185,7 +183,7 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in NO_SPACE:
             raise SetupError(
                 f"The disk is full: {folder} could not be written. {_what_is_left(folder)}",
                 "Make room, then run the same command again.",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Config
-from pipeline.errors import SetupError, UsageError
+from pipeline.errors import SetupError, UsageError, brief
 from pipeline.graph.wrap import flatten, output_names
 from pipeline.project.entries import user_code
 from pipeline.train.data import Batch, worker_died
@@ -35,11 +35,11 @@ def explained(config: Config, what: str) -> Iterator[None]:
 def _with_remedy(
     config: Config, what: str, error: UsageError, cause: BaseException
 ) -> UsageError | SetupError:
-    said = str(cause)
+    text = str(cause)
     train = config.train
     if is_lost(cause):
         return LostPeersError(f"{what}: another process ended or does not answer.")
-    if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in said:
+    if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
         return SetupError(
             f"{what}: out of memory at train.batch_size = {train.batch_size}.",
             f"Halve train.batch_size and double train.accumulate (now {train.accumulate}): "
@@ -48,23 +48,23 @@ def _with_remedy(
     died = worker_died(cause)
     if died:
         return died
-    if "Expected more than 1 value per channel" in said:
+    if "Expected more than 1 value per channel" in text:
         return UsageError(
             f"{what}: batch norm cannot train on a batch of one sample.",
             f"Change train.batch_size ({train.batch_size}) so that the last batch has two or more.",
         )
     if train.compile and type(cause).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return SetupError(
-            f"torch.compile failed: {said.strip().splitlines()[0]}",
+            f"torch.compile failed: {brief(cause)}",
             "Set train.compile = false; on a CPU it needs a C++ compiler.",
         )
     return error
 
 
-def check_outputs(config: Config, given: object, samples: int) -> None:
+def check_outputs(config: Config, outputs: object, samples: int) -> None:
     """What the model gave for a batch of so many samples, against [output]."""
-    output_names(config, given)
-    first = flatten(given)[0]
+    output_names(config, outputs)
+    first = flatten(outputs)[0]
     per_sample = config.output.kind != "tensor"
     if first.ndim == 0 or (per_sample and len(first) != samples):
         raise UsageError(

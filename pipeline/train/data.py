@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from pipeline.config import Config
-from pipeline.errors import PipelineError, SetupError, UsageError
+from pipeline.errors import PipelineError, SetupError, UsageError, first_line
 from pipeline.graph.array import Array
 from pipeline.graph.wrap import Preprocess
-from pipeline.project.entries import build_datasets, user_code
+from pipeline.project.entries import user_code
 from pipeline.project.samples import pair, to_arrays
 from pipeline.train import rng
 from pipeline.train.stop import shield_worker
@@ -76,24 +76,6 @@ class Failure:
     hint: str | None
 
 
-def load_splits(config: Config, *splits: str) -> "list[Dataset[Any]]":
-    """The user's datasets. Raises UsageError for one that is missing or empty."""
-    datasets = build_datasets(config)
-    for split in splits:
-        if split not in datasets:
-            raise UsageError(
-                f"{config.data.entry} returned {', '.join(sorted(datasets)) or 'nothing'}, "
-                f"but no {split!r} set.",
-                'build_data returns a dict with "train" and "validation".',
-            )
-        if size_of(datasets[split]) == 0:
-            raise UsageError(
-                f"The {split} set of {config.data.entry} has no samples.",
-                f'Make build_data return a non-empty dataset under "{split}".',
-            )
-    return [datasets[split] for split in splits]
-
-
 def size_of(dataset: "Dataset[Any]") -> int:
     return len(dataset)  # type: ignore[arg-type]  # build_datasets has checked it
 
@@ -110,13 +92,13 @@ def shuffled(dataset: "Dataset[Any]", seed: int, epoch: int) -> list[int]:
         generator = torch.Generator().manual_seed(own_seed)
         order: list[int] = torch.randperm(size, generator=generator).tolist()
         return order
-    given = np.asarray(own(own_seed))
-    if given.shape != (size,) or not np.array_equal(np.sort(given), np.arange(size)):
+    own_order = np.asarray(own(own_seed))
+    if own_order.shape != (size,) or not np.array_equal(np.sort(own_order), np.arange(size)):
         raise UsageError(
-            f"order() of the training set is no permutation of its {size} samples.",
+            f"order() of the training set is not a permutation of its {size} samples.",
             "Return each index from 0 to len() - 1 once.",
         )
-    return [int(index) for index in given]
+    return [int(index) for index in own_order]
 
 
 def split_batches(order: Sequence[int], batch_size: int, world: World) -> list[Share]:
@@ -162,9 +144,9 @@ class BatchMaker(Dataset[Batch | Failure]):
         except Exception:  # entered only now: for each sample it would cost as much as reading it
             with user_code(f"{self.config.data.entry}, {where}", self.config.root):
                 raise
-        given, target = pair(item, self.split, index)
-        keys = tuple(str(key) for key in given) if isinstance(given, Mapping) else None
-        return to_arrays(self.config, given, where), self._target(target, where), keys
+        inputs, target = pair(item, self.split, index)
+        keys = tuple(str(key) for key in inputs) if isinstance(inputs, Mapping) else None
+        return to_arrays(self.config, inputs, where), self._target(target, where), keys
 
     def _target(self, target: object, where: str) -> Array:
         array = np.asarray(target)
@@ -291,7 +273,7 @@ def worker_died(error: BaseException) -> SetupError | None:
     if "DataLoader worker" not in str(error):
         return None
     return SetupError(
-        f"A process that reads the data ended: {str(error).splitlines()[0]}",
+        f"A process that reads the data ended: {first_line(error)}",
         "Memory or /dev/shm may be full. Set train.workers = 0 (or lower), or give it more.",
     )
 

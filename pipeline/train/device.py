@@ -56,7 +56,9 @@ def machine(config: TrainConfig, report: Reporter) -> Iterator[Machine]:
     with kept_heap(), warnings.catch_warnings():
         # DDP's, of the gradients of convolutions over pictures whose channels lie together.
         warnings.filterwarnings("ignore", message="Grad strides do not match")
-        warnings.showwarning = lambda message, *_, **__: report.warn(_first_line(message))
+        warnings.showwarning = lambda text, *_, **__: report.warn(
+            str(text).strip().partition("\n")[0]
+        )
         torch.set_num_threads(threads)
         with held():  # torch imports its compiler here, and a signal meanwhile aborts the process
             torch.use_deterministic_algorithms(True, warn_only=True)
@@ -97,17 +99,17 @@ def own_device(device: torch.device, world: World) -> torch.device:
     return torch.device("cuda", world.local_rank)
 
 
-def choose_device(given: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """`auto`: cuda, then mps, then cpu."""
-    if given == "auto":
+    if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        device = torch.device(given)
+        device = torch.device(name)
     except RuntimeError:
         raise UsageError(
-            f"train.device: {given!r} is no device.", 'Give "auto", "cpu", "cuda" or "cuda:1".'
+            f"train.device: {name!r} is not a device.", 'Give "auto", "cpu", "cuda" or "cuda:1".'
         ) from None
     usable = {
         "cpu": True,
@@ -115,10 +117,10 @@ def choose_device(given: str) -> torch.device:
         "mps": torch.backends.mps.is_available(),
     }
     if not usable.get(device.type, False):
-        there = [name for name, yes in usable.items() if yes and name != device.type]
+        there = [kind for kind, yes in usable.items() if yes and kind != device.type]
         raise SetupError(
-            f"train.device: this machine has no {given!r}.",
-            f'It has {" and ".join(there)}; "auto" takes the best that is there.',
+            f"train.device: this machine has no {name!r}.",
+            f'It has {" and ".join(there)}; "auto" takes the best of them.',
         )
     return device
 
@@ -129,7 +131,3 @@ def choose_autocast(amp: str, device: torch.device) -> torch.dtype | None:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float16
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
-
-
-def _first_line(message: Warning | str) -> str:
-    return (str(message).strip().splitlines() or [""])[0]

@@ -98,9 +98,9 @@ class Validation:
         model.eval()
         with rng.preserved(), torch.no_grad(), closing(self._batches()) as batches:
             batch = next(batches)
-            given = answer(self.config, model, batch.to(self.device), "validation")
-        check_outputs(self.config, given, len(batch))
-        return flatten(given)[0]
+            outputs = answer(self.config, model, batch.to(self.device), "validation")
+        check_outputs(self.config, outputs, len(batch))
+        return flatten(outputs)[0]
 
     def _batches(self) -> Generator[Batch, None, None]:
         return self.loader.batches(0, self.shares)

@@ -59,7 +59,7 @@ def begin(setup: Setup, learner: Learner) -> None:
         progress = learner.progress
         at = f"epoch {progress.epoch + 1} of {epochs}" if progress.epoch < epochs else "the end"
         report.note(
-            f"Training goes on from {at}, batch {progress.batch}, step {progress.step}{many}."
+            f"Training resumes from {at}, batch {progress.batch}, step {progress.step}{many}."
         )
     else:
         if many:
@@ -76,7 +76,7 @@ def run_epochs(setup: Setup, learner: Learner, log: MetricsLog) -> None:
         bar.advance(learner.progress.epoch * setup.size + learner.progress.seen)
         while learner.progress.epoch < epochs:
             if patience is not None and learner.progress.waited >= patience:
-                setup.job.report.note(f"Stopped early: no better for {patience} epochs.")
+                setup.job.report.note(f"Stopped early: no improvement for {patience} epochs.")
                 break
             round_from_here(setup, learner)
             train_epoch(setup, learner, stop, bar)
@@ -200,7 +200,7 @@ def write_results(setup: Setup, learner: Learner) -> Summary:
     last = progress.rows[-1]
     if progress.best_epoch is None:
         job.report.warn(
-            f"{setup.watched} was never a finite number: no epoch is the best, the last is taken."
+            f"{setup.watched} was never a finite number: no epoch is best, the last is used."
         )
     else:
         job.report.note(
@@ -258,10 +258,10 @@ def _better(goal: Goal, value: float | None, than: float | None) -> bool:
 
 
 def _beside_the_bar(setup: Setup, progress: Progress, loss: float, speed: float) -> str:
-    said = (
+    text = (
         f"epoch {progress.epoch + 1}/{setup.config.epochs}, {speed:.0f} samples/s, loss {loss:.4f}"
     )
     metric = setup.validation.metric
     if metric and progress.rows and progress.rows[-1]["metric"] is not None:
-        said += f", {metric.name} {progress.rows[-1]['metric']:.4f}"
-    return said
+        text += f", {metric.name} {progress.rows[-1]['metric']:.4f}"
+    return text

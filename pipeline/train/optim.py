@@ -57,28 +57,28 @@ class Loss:
 
 def build_optimizer(config: Config, model: nn.Module) -> Optimizer:
     """Over the parameters that require a gradient."""
-    given = config.train.optimizer
+    name = config.train.optimizer
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise UsageError(
             "The model has no parameter that can be trained.",
             "Set requires_grad on some, or skip training: [train] epochs = 0.",
         )
-    function = _named(config, given, "train.optimizer", torch.optim, Optimizer)
+    function = _named(config, name, "train.optimizer", torch.optim, Optimizer)
     args = _faster(config, function, parameters) | config.train.optimizer_args
-    with user_code(f"train.optimizer: {given}(lr={config.train.lr}, {args})", config.root):
+    with user_code(f"train.optimizer: {name}(lr={config.train.lr}, {args})", config.root):
         optimizer = function(parameters, lr=config.train.lr, **args)
     if not isinstance(optimizer, Optimizer):
         raise UsageError(
-            f"train.optimizer: {given} returned a {type(optimizer).__name__}.",
+            f"train.optimizer: {name} returned a {type(optimizer).__name__}.",
             "Return a torch.optim.Optimizer.",
         )
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise UsageError(
-            f"train.optimizer: {given} evaluates the model several times a step, "
-            "which this loop does not do.",
-            "Take another one: AdamW, SGD ...",
+            f"train.optimizer: {name} evaluates the model several times a step, "
+            "which this training loop does not support.",
+            "Choose another: AdamW, SGD ...",
         )
     return optimizer
 
@@ -113,7 +113,7 @@ def build_scheduler(
     plateau = function is lr_scheduler.ReduceLROnPlateau
     if plateau and train.scheduler_every == "step":
         raise UsageError(
-            "train.scheduler: ReduceLROnPlateau looks at the validation, once an epoch.",
+            "train.scheduler: ReduceLROnPlateau needs the validation, once an epoch.",
             'Set train.scheduler_every = "epoch".',
         )
     known = _known_lengths(config, steps_per_epoch) | ({"mode": goal} if plateau else {})
@@ -130,29 +130,29 @@ def build_scheduler(
 
 
 def build_loss(config: Config, device: torch.device) -> Loss:
-    given = config.train.loss or DEFAULT_LOSS.get(config.output.kind)
-    if given is None:
+    name = config.train.loss or DEFAULT_LOSS.get(config.output.kind)
+    if name is None:
         raise UsageError(
             f'train.loss is needed for [output] kind = "{config.output.kind}".',
             'Name a class of torch.nn ("MSELoss") or a function: "file.py:fn".',
         )
     if config.train.loss is None and config.activation == "sigmoid":
         raise UsageError(
-            f'output.activation = "sigmoid" does not go with {given}, the default loss.',
+            f'output.activation = "sigmoid" cannot be combined with {name}, the default loss.',
             'Name it: [train] loss = "BCEWithLogitsLoss" for yes-or-no outputs.',
         )
-    if ":" in given:
-        function = load_entry(given, config.root, "train.loss")
-        return Loss(given, functools.partial(function, **config.train.loss_args), False, False)
+    if ":" in name:
+        function = load_entry(name, config.root, "train.loss")
+        return Loss(name, functools.partial(function, **config.train.loss_args), False, False)
     # Class weights come as lists from TOML; torch wants tensors, of float32.
     args = {
         key: torch.tensor(value, dtype=torch.float32) if isinstance(value, list) else value
         for key, value in config.train.loss_args.items()
     }
-    function = _named(config, given, "train.loss", losses, nn.Module)
-    with user_code(f"train.loss: {given}({config.train.loss_args})", config.root):
+    function = _named(config, name, "train.loss", losses, nn.Module)
+    with user_code(f"train.loss: {name}({config.train.loss_args})", config.root):
         module = function(**args).to(device)
-    return Loss(given, module, args.get("reduction") == "sum", True)
+    return Loss(name, module, args.get("reduction") == "sum", True)
 
 
 def _known_lengths(config: Config, steps_per_epoch: int) -> dict[str, Any]:
@@ -166,19 +166,19 @@ def _known_lengths(config: Config, steps_per_epoch: int) -> dict[str, Any]:
     return known | {"total_steps": total}
 
 
-def _named(config: Config, given: str, key: str, module: object, base: type) -> Callable[..., Any]:
+def _named(config: Config, name: str, key: str, module: object, base: type) -> Callable[..., Any]:
     """The class of `module` below `base`, or the user's function."""
-    if ":" in given:
-        return load_entry(given, config.root, key)
+    if ":" in name:
+        return load_entry(name, config.root, key)
     classes = classes_of(module, base)
-    if given not in classes:
-        near = difflib.get_close_matches(given, classes, 1, 0.5)
+    if name not in classes:
+        near = difflib.get_close_matches(name, classes, 1, 0.5)
         raise UsageError(
-            f"{key}: torch has no {given!r}."
+            f"{key}: torch has no {name!r}."
             + (f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(sorted(classes))}."),
             "Name one of torch's classes, or a function of yours: file.py:fn.",
         )
-    return classes[given]
+    return classes[name]
 
 
 def classes_of(module: object, base: type) -> dict[str, type]:

@@ -62,8 +62,8 @@ class Clock(Watch):
     def by_phase(self) -> dict[str, float]:
         """Seconds of a step, the mean, in the phases that there were: they add up to a step."""
         steps = self.steps[WARM_UP : WARM_UP + BY_CLOCK]
-        found = {phase: sum(step[phase] for step in steps) / BY_CLOCK for phase in PHASES}
-        return {phase: seconds for phase, seconds in found.items() if seconds}
+        means = {phase: sum(step[phase] for step in steps) / BY_CLOCK for phase in PHASES}
+        return {phase: seconds for phase, seconds in means.items() if seconds}
 
 
 class EnoughError(Exception):

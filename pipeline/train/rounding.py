@@ -72,10 +72,10 @@ def _linear(layer: nn.Module, x: Tensor) -> Tensor:
 
 def _convolution(layer: nn.Module, x: Tensor) -> Tensor:
     assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)
-    found: Tensor = layer._conv_forward(
+    output: Tensor = layer._conv_forward(
         round_activations(x), round_weights(layer.weight), layer.bias
     )
-    return found
+    return output
 
 
 def round_activations(x: Tensor) -> Tensor:

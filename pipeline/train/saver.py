@@ -1,6 +1,5 @@
 """Checkpoints beside the training: taken between two steps, written by a thread of its own."""
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -19,13 +18,12 @@ class Saver:
     """Saves a learner and takes it up again. All processes call the same methods at the same step.
 
     A checkpoint of a whole model is written by rank 0; of a sharded one every process writes its
-    part, in a process group of the thread's own. `stalled_s` is the time that the training waited.
+    part, in a process group of the thread's own.
     """
 
     def __init__(self, job: Job, world: World, mark: str) -> None:
         self.folder = job.scratch / state.FOLDER
         self.mark = mark  # checkpoints of another training have another
-        self.stalled_s = 0.0
         self._job, self._world = job, world
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._writing: Future[None] | None = None
@@ -37,7 +35,6 @@ class Saver:
 
         Raises SetupError if the checkpoint before it could not be written.
         """
-        started = time.perf_counter()
         self.finish()
         progress = learner.progress
         if self._world.first and is_sharded(learner.model):
@@ -54,7 +51,6 @@ class Saver:
         snapshot = checkpoint.snapshot(moment, needs) if self._world.first else None
         if snapshot or shards:
             self._writing = self._thread.submit(self._write, progress.name, snapshot, shards)
-        self.stalled_s += time.perf_counter() - started
 
     def check(self) -> None:
         """Raises SetupError if the last checkpoint was tried and failed."""
@@ -126,13 +122,15 @@ class Saver:
                 for needed in checkpoint.needs(path):
                     checkpoint.load(self.folder / needed)
             except DamagedError as error:
-                report.warn(f"{error.message} The checkpoint before it is taken, if there is one.")
+                report.warn(f"{error.message} The checkpoint before it is used, if there is one.")
                 with checkpoint.writing(self.folder):
                     checkpoint.remove(path)
                 continue
             if moment["fingerprint"] == self.mark:
                 return path.name
-            report.note("Earlier checkpoints are of another configuration: training starts anew.")
+            report.note(
+                "Earlier checkpoints belong to another configuration: training starts from scratch."
+            )
             break
         with checkpoint.writing(self.folder):
             checkpoint.keep_only(self.folder, ())
@@ -165,7 +163,7 @@ def restore(learner: Learner, moment: dict[str, Any], world: World) -> None:
         own = dict(learner.model.named_buffers())
         if own.keys() != moment["buffers"].keys():
             raise UsageError(
-                "The model has other buffers than it was saved with.",
+                "The model's buffers are not the ones that it was saved with.",
                 "Make every parameter and buffer, in its size, when the model is built.",
             )
         with torch.no_grad():

@@ -9,11 +9,11 @@ import torch
 
 from pipeline.config import Config
 from pipeline.measure.task_metric import Goal
-from pipeline.project.entries import build_model
+from pipeline.project.entries import build_model, load_splits
 from pipeline.project.lazy import by_first_sample
 from pipeline.train import rng, state
 from pipeline.train.agree import check_same
-from pipeline.train.data import Loader, load_splits, size_of
+from pipeline.train.data import Loader, size_of
 from pipeline.train.device import Machine
 from pipeline.train.evaluate import Validation
 from pipeline.train.optim import Loss, build_loss, build_optimizer, build_scheduler

@@ -20,8 +20,8 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from pipeline.errors import DamagedError
-from pipeline.train.checkpoint import FULL, SHARDS, writing
+from pipeline.errors import DamagedError, last_line
+from pipeline.train.checkpoint import SHARDS, writing
 from pipeline.train.state import Learner
 from pipeline.train.world import World
 
@@ -91,8 +91,7 @@ def _load(path: Path, shards: dict[str, Any]) -> None:
     try:
         load(shards, storage_reader=FileSystemReader(path / SHARDS))
     except (CheckpointException, OSError) as error:
-        said = str(error).strip().splitlines()[-1]
-        raise DamagedError(f"The checkpoint {path} cannot be read: {said}.") from error
+        raise DamagedError(f"The checkpoint {path} cannot be read: {last_line(error)}.") from error
 
 
 def _as_os_error(error: CheckpointException) -> OSError:
@@ -102,5 +101,5 @@ def _as_os_error(error: CheckpointException) -> OSError:
             return cause
     full = "No space left" in str(error) or "PytorchStreamWriter failed" in str(error)
     return OSError(
-        FULL[0] if full else errno.EIO, "No space left on device" if full else str(error)
+        errno.ENOSPC if full else errno.EIO, "No space left on device" if full else str(error)
     )

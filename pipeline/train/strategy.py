@@ -31,13 +31,13 @@ def spread(config: Config, model: nn.Module, world: World, device: torch.device)
     if train.strategy == "fsdp":
         if not dist.is_initialized():
             raise UsageError(
-                'train.strategy = "fsdp" shards the model over processes, and there is one.',
+                'train.strategy = "fsdp" shards the model over processes, and there is only one.',
                 'Start them: pipeline train --nproc-per-node 2. Or set train.strategy = "ddp".',
             )
         if train.amp == "fp16":
             raise UsageError(
-                'train.amp = "fp16" does not go with train.strategy = "fsdp": the scaler sees only '
-                "one process's part of the gradients.",
+                'train.amp = "fp16" cannot be combined with train.strategy = "fsdp": the scaler '
+                "sees only one process's part of the gradients.",
                 'Set train.amp = "bf16".',
             )
         from pipeline.train.fsdp import shard
@@ -120,12 +120,12 @@ def whole_tensor(tensor: Tensor) -> Tensor:
 
 def unused_parameters(error: BaseException, model: nn.Module) -> UsageError | None:
     """What DDP means by a reduction that was not finished; None for another error."""
-    said = str(error)
-    if "finished reduction" not in said:
+    text = str(error)
+    if "finished reduction" not in text:
         return None
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    found = re.search(r"did not receive grad for rank \d+: ([\d ]+)", said)
-    indices = [int(word) for word in found[1].split()] if found else []
+    match = re.search(r"did not receive grad for rank \d+: ([\d ]+)", text)
+    indices = [int(word) for word in match[1].split()] if match else []
     which = ", ".join(names[i] for i in indices[:5] if i < len(names)) or "some parameters"
     return UsageError(
         f"The loss does not depend on {which}: DDP waits for gradients that never come.",

@@ -5,11 +5,10 @@ from contextlib import closing
 
 from torch import nn
 
-from pipeline.project.entries import build_model
+from pipeline.project.entries import build_model, load_splits
 from pipeline.project.lazy import by_first_sample
 from pipeline.project.weights import WEIGHTS, save_weights
 from pipeline.train import rng
-from pipeline.train.data import load_splits
 from pipeline.train.device import machine
 from pipeline.train.evaluate import Validation
 from pipeline.train.results import METRICS, metric_of, setting, write_training

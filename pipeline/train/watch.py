@@ -68,7 +68,7 @@ class Watch:
 def behind(before: list[Pulse], after: list[Pulse]) -> list[Pulse]:
     """Those that the others wait for: without a beat between the two, else those least far.
 
-    A silent one is in the step that the furthest waits in: what it told last may be older.
+    A silent one is in the step that the furthest waits in: its last pulse may be older.
     """
     beats = {pulse.rank: pulse.beats for pulse in before}
     furthest = max(after, key=lambda pulse: (pulse.step, PHASES.index(pulse.phase)))
@@ -87,8 +87,8 @@ def described(late: list[Pulse], timeout_s: float) -> SetupError:
     names = ", ".join(f"rank {p.rank} (process {p.pid} on {p.host})" for p in late)
     one = late[0]
     return SetupError(
-        f"Nothing moved for {timeout_s:g} s: {names} hangs at step {one.step}, in its {one.phase}.",
-        "Where it hangs is in its own output above, unless it was stopped. If a step may take so "
+        f"No progress for {timeout_s:g} s: {names} hangs at step {one.step}, in its {one.phase}.",
+        "Its own output above shows where, unless the process was stopped. If a step may take so "
         "long, raise train.timeout.",
     )
 
@@ -102,7 +102,7 @@ def watching(
     if world.alone:
         yield watch
         return
-    everyone = [Pulse(**given) for given in world.all_gather(asdict(watch.pulse))]
+    everyone = [Pulse(**pulse) for pulse in world.all_gather(asdict(watch.pulse))]
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(watch, everyone, over, failed), daemon=True)
     thread.start()
@@ -156,7 +156,7 @@ def _late(
 
 
 def _asked(store: PrefixStore, everyone: list[Pulse]) -> list[Pulse] | None:
-    """The pulses of all; of one that has not told any yet, its first. None without an answer.
+    """The pulses of all; of one that has not sent any yet, its first. None without an answer.
 
     A thread of its own asks: of a store whose process is stopped torch waits beyond any time-out.
     """
@@ -166,8 +166,8 @@ def _asked(store: PrefixStore, everyone: list[Pulse]) -> list[Pulse] | None:
         with contextlib.suppress(RuntimeError):
             for first in everyone:
                 key = str(first.rank)
-                told = store.get(key) if store.check([key]) else None
-                answer.append(Pulse(**json.loads(told)) if told else first)
+                stored = store.get(key) if store.check([key]) else None
+                answer.append(Pulse(**json.loads(stored)) if stored else first)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()

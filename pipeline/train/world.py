@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from pipeline.errors import PipelineError, SetupError
+from pipeline.errors import PipelineError, SetupError, brief
 
 # The exchange itself gives up so much later than watch.py, which can say whose fault it is.
 GRACE_S = 30.0
@@ -105,16 +105,16 @@ def lost_peers() -> Iterator[None]:
         if lost is None:
             raise
         raise LostPeersError(
-            f"Another process of the training ended or does not answer: {_first_line(lost)}",
-            "Look at what that one said; with --max-restarts the training goes on by itself.",
+            f"Another process of the training ended or does not answer: {brief(lost)}",
+            "Look at that process's output; with --max-restarts the training resumes by itself.",
         ) from error
 
 
 def is_lost(error: BaseException) -> bool:
-    said = str(error)
+    text = str(error)
     signs = ("Connection", "connection", "Timed out", "timeout", "gloo/transport", "Socket")
     return isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError) and any(sign in said for sign in signs)
+        isinstance(error, RuntimeError) and any(sign in text for sign in signs)
     )
 
 
@@ -124,53 +124,49 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
 def in_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
     """torch's five variables, as torchrun and PyTorchJob set them or made of Slurm's; None without.
 
     Raises SetupError where a part of them is missing.
     """
-    given = dict(environment)
-    if "RANK" not in given and int(given.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in given:
-        given |= _of_slurm(given)
-    if "RANK" not in given or "WORLD_SIZE" not in given:
+    env = dict(environment)
+    if "RANK" not in env and int(env.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in env:
+        env |= _of_slurm(env)
+    if "RANK" not in env or "WORLD_SIZE" not in env:
         return None
-    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not given.get(name)]
-    if missing and int(given["WORLD_SIZE"]) > 1:
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not env.get(name)]
+    if missing and int(env["WORLD_SIZE"]) > 1:
         raise SetupError(
             f"RANK and WORLD_SIZE are set, but {' and '.join(missing)} not.",
             "Start it with torchrun, srun, a PyTorchJob, or pipeline train --nproc-per-node N.",
         )
-    given.setdefault("LOCAL_RANK", "0")
-    given.setdefault("LOCAL_WORLD_SIZE", "1")
+    env.setdefault("LOCAL_RANK", "0")
+    env.setdefault("LOCAL_WORLD_SIZE", "1")
     names = (
         *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
         *("MASTER_ADDR", "MASTER_PORT"),
     )
-    return {name: given[name] for name in names if name in given}
+    return {name: env[name] for name in names if name in env}
 
 
-def _of_slurm(given: Mapping[str, str]) -> dict[str, str]:
+def _of_slurm(env: Mapping[str, str]) -> dict[str, str]:
     """srun gives a task its number; the first host of the step is where all meet.
 
     `SLURM_STEP_NODELIST` is `host`, `a,b` or `gpu[01-04,7]`; the port is a function of the job's
     number, so that two jobs on one host do not meet.
     """
-    nodes = given.get("SLURM_STEP_NODELIST") or given.get("SLURM_JOB_NODELIST", "127.0.0.1")
+    nodes = env.get("SLURM_STEP_NODELIST") or env.get("SLURM_JOB_NODELIST", "127.0.0.1")
     head = re.match(r"([^\[,]+)(?:\[([^\],-]+)[^\]]*\](\S*))?", nodes)
     first = "".join(part or "" for part in head.groups()) if head else nodes
-    here = given.get("SLURM_STEP_TASKS_PER_NODE") or given.get("SLURM_TASKS_PER_NODE", "1")
+    here = env.get("SLURM_STEP_TASKS_PER_NODE") or env.get("SLURM_TASKS_PER_NODE", "1")
     return {
-        "RANK": given["SLURM_PROCID"],
-        "WORLD_SIZE": given["SLURM_NTASKS"],
-        "LOCAL_RANK": given.get("SLURM_LOCALID", "0"),
-        "LOCAL_WORLD_SIZE": given.get("SLURM_NTASKS_PER_NODE") or re.split(r"[(,]", here)[0],
-        "MASTER_ADDR": given.get("MASTER_ADDR") or first.split(",")[0],
-        "MASTER_PORT": given.get("MASTER_PORT")
-        or str(20000 + int(given.get("SLURM_JOB_ID", "0")) % 20000),
+        "RANK": env["SLURM_PROCID"],
+        "WORLD_SIZE": env["SLURM_NTASKS"],
+        "LOCAL_RANK": env.get("SLURM_LOCALID", "0"),
+        "LOCAL_WORLD_SIZE": env.get("SLURM_NTASKS_PER_NODE") or re.split(r"[(,]", here)[0],
+        "MASTER_ADDR": env.get("MASTER_ADDR") or first.split(",")[0],
+        "MASTER_PORT": env.get("MASTER_PORT")
+        or str(20000 + int(env.get("SLURM_JOB_ID", "0")) % 20000),
     }
 
 
@@ -213,7 +209,7 @@ def joined(timeout_s: float, device: str) -> Iterator[World]:
         where = f"{variables['MASTER_ADDR']}:{variables['MASTER_PORT']}"
         raise SetupError(
             f"Process {variables['RANK']} of {variables['WORLD_SIZE']} did not meet the others at "
-            f"{where}: {_first_line(error)}",
+            f"{where}: {brief(error)}",
             "Check that the address can be reached from every node, and that all are started.",
         ) from error
     try:

@@ -88,7 +88,7 @@ def test_taken_up_inside_an_epoch(folder: Path) -> None:
         except Interrupted:
             return None
         if to == "pieces":
-            assert any("Training goes on from epoch" in note for note in report.notes)
+            assert any("Training resumes from epoch" in note for note in report.notes)
         return (out / "weights.safetensors").read_bytes()
 
     whole, pieces = train("whole"), None
@@ -103,5 +103,5 @@ def test_taken_up_inside_an_epoch(folder: Path) -> None:
 def test_an_order_that_leaves_samples_out_is_refused(shards: ModuleType) -> None:
     data = shards.build_data()["train"]
     data.order = lambda seed: range(len(data) - 1)
-    with pytest.raises(UsageError, match="no permutation of its 1437 samples"):
+    with pytest.raises(UsageError, match="not a permutation of its 1437 samples"):
         shuffled(data, 0, 0)

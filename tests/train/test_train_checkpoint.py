@@ -185,7 +185,7 @@ def test_training_on_a_disk_that_fills_up(project: MakeProject, small_disk: Path
     ballast.unlink()
     report = Silent()
     points.train(report=report)
-    assert "goes on from epoch 2 of 3, batch 2" in report.notes[0]
+    assert "resumes from epoch 2 of 3, batch 2" in report.notes[0]
     assert same(points.result(), points.result("calm"))
 
 

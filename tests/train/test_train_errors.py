@@ -204,19 +204,19 @@ def test_wrong_models(project: MakeProject, what: str, said: str) -> None:
         (["train.scheduler=CosineLR"], "torch has no 'CosineLR'"),
         (
             ["train.scheduler=ReduceLROnPlateau", "train.scheduler_every=step"],
-            "looks at the validation, once an epoch",
+            "needs the validation, once an epoch",
         ),
         (
             ["train.scheduler=OneCycleLR", "train.scheduler_args={total_steps = 2}"],
             "Tried to step 3 times",
         ),
-        (["output.activation=sigmoid"], "does not go with CrossEntropyLoss"),
+        (["output.activation=sigmoid"], "cannot be combined with CrossEntropyLoss"),
         (["output.kind=tensor"], "train.loss is needed"),
         (["output.metric=points.py:bad_metric"], "The metric bad_metric, given all outputs"),
         (['output.names=["a", "b"]'], "output.names has 2 names"),
         (["model.entry=points.py:frozen"], "no parameter that can be trained"),
         (["model.entry=points.py:normed", "train.batch_size=43"], "a batch of one sample"),
-        (["train.device=gpu"], "'gpu' is no device"),
+        (["train.device=gpu"], "'gpu' is not a device"),
         (["train.device=cuda:99"], "this machine has no 'cuda:99'"),
     ],
 )

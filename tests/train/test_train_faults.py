@@ -112,7 +112,7 @@ def test_a_rank_that_hangs_is_named(project: MakeProject) -> None:
     codes = ranks.wait(120)
     assert codes == [-signal.SIGKILL] * 2, [ranks.said(rank) for rank in (0, 1)]
     said = (points.folder / "out.ranks" / "said.txt").read_text()
-    assert "Nothing moved for 8 s: rank 1 (process" in said
+    assert "No progress for 8 s: rank 1 (process" in said
     assert "hangs at step" in said
     assert "in its data" in said
 
@@ -132,7 +132,7 @@ def test_a_stopped_rank_is_named(project: MakeProject, stopped: int) -> None:
     other.join(60)
     assert other.exitcode == -signal.SIGKILL, ranks.said(1 - stopped)
     said = (points.folder / "out.ranks" / "said.txt").read_text()
-    assert f"Nothing moved for 8 s: rank {stopped} (process {pid} on" in said
+    assert f"No progress for 8 s: rank {stopped} (process {pid} on" in said
     assert re.search(r"hangs at step [1-9]\d*, in its ", said)
     ranks.kill()
 
@@ -171,7 +171,7 @@ def test_nodes_that_differ_do_not_begin(
     assert ranks.wait() == [2, 2]
     for rank in (0, 1):
         assert "Rank 1 on" in ranks.said(rank)
-        assert f"different are: {what}." in ranks.said(rank)
+        assert f"these differ: {what}." in ranks.said(rank)
     assert not checkpoints(points, "out")
 
 
@@ -217,5 +217,5 @@ def test_one_process_takes_up_what_two_began(project: MakeProject) -> None:
     assert "All of it is saved" in ranks.said(1)
     report = Silent()
     points.train(report=report)
-    assert report.notes[0].startswith("Training goes on from epoch")
+    assert report.notes[0].startswith("Training resumes from epoch")
     assert len(points.rows()) == 200

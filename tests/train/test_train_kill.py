@@ -131,6 +131,6 @@ def test_through_the_command_line(calm: Path, tmp_path: Path, cli: Cli) -> None:
     assert "Run the same command again" in said
     done = cli("train", "-c", folder, "--set", "train.workers=2")
     assert done.returncode == 0, done.stderr
-    assert "Training goes on from" in done.stdout + done.stderr
+    assert "Training resumes from" in done.stdout + done.stderr
     assert weights(folder) == weights(calm)
     assert not list((folder / "runs" / "tiny" / ".scratch").iterdir())

@@ -173,7 +173,7 @@ def test_the_agent_restarts_what_is_killed(tmp_path: Path, cli: Cli, strategy: s
     finally:
         kill_all(agent)
     assert agent.returncode == 0, said
-    assert "Training goes on from" in said
+    assert "Training resumes from" in said
     assert weights(folder) == weights(calm)
 
 
@@ -229,7 +229,7 @@ def test_a_host_is_killed_and_comes_back(tmp_path: Path, hosts: list[list[str]])
         until("on 2 processes", 1)
         wait_for_checkpoint(folder, first, second)
         kill_all(second)
-        until("Training goes on from", 1)
+        until("Training resumes from", 1)
         assert said[0].read_text().count("on 2 processes") == 1  # it goes on alone
         wait_for_checkpoint(folder, first)
         second = begin(1)

@@ -166,7 +166,7 @@ def test_patience(project: MakeProject) -> None:
     points, report = project("train.epochs=50", "train.patience=2", "train.lr=0.1"), Silent()
     summary = points.train(report=report)
     assert summary["trained_epochs"] == summary["best_epoch"] + 2 < 50
-    assert "Stopped early: no better for 2 epochs." in report.notes
+    assert "Stopped early: no improvement for 2 epochs." in report.notes
 
 
 def test_workers_change_nothing(project: MakeProject) -> None:

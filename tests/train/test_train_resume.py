@@ -143,7 +143,7 @@ def test_it_says_from_where_it_goes_on(project: MakeProject) -> None:
         points.train(report=Stopping(STEPS + 2))
     report = Silent()
     points.train(report=report)
-    assert report.notes[0] == "Training goes on from epoch 2 of 3, batch 2, step 6."
+    assert report.notes[0] == "Training resumes from epoch 2 of 3, batch 2, step 6."
 
 
 def test_another_configuration_starts_anew(project: MakeProject) -> None:
@@ -199,7 +199,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(project: MakeProject, 
     report = Silent()
     points.train(report=report)
     assert newest.name in report.warnings[0]
-    assert "goes on from epoch 3 of 3, batch 0, step 8" in report.notes[0]
+    assert "resumes from epoch 3 of 3, batch 0, step 8" in report.notes[0]
     assert same(points.result(), points.result("calm"))
 
 

@@ -56,7 +56,7 @@ class Phone:
         output = done.stderr.strip()
         if done.returncode and ("not found" in output or "offline" in output or "closed" in output):
             raise SetupError(
-                f"The device {self.serial} is gone: {_last(output)}", "Is it connected?"
+                f"The device {self.serial} is gone: {last_line(output)}", "Is it connected?"
             )
         return done
 
@@ -78,7 +78,7 @@ def find_phone(serial: str | None) -> Phone:
     adb = os.environ.get(VARIABLE) or shutil.which("adb")
     if adb is None or shutil.which(adb) is None:
         raise SetupError(
-            f"adb is not here{f': {adb}' if adb else ''}.",
+            f"adb was not found{f': {adb}' if adb else ''}.",
             "Debian and Ubuntu: sudo apt-get install adb",
         )
     states = _devices(adb)
@@ -98,20 +98,22 @@ def install(phone: Phone, apk: str) -> None:
         if code in output:
             abi = phone.abis[0] if phone.abis else "?"
             raise SetupError(
-                f"{phone.serial} does not take the app: {why.format(abi=abi)}.",
+                f"{phone.serial} refuses the app: {why.format(abi=abi)}.",
                 remedy.format(abi=abi),
             )
     if "not enough space" in output or "No space left" in output:
         why, remedy = REFUSED["INSTALL_FAILED_INSUFFICIENT_STORAGE"]
-        raise SetupError(f"{phone.serial} does not take the app: {why}.", remedy)
-    raise SetupError(f"{phone.serial} does not take the app: {_last(output)}")
+        raise SetupError(f"{phone.serial} refuses the app: {why}.", remedy)
+    raise SetupError(f"{phone.serial} refuses the app: {last_line(output)}")
 
 
 def _devices(adb: str) -> dict[str, str]:
     """State by serial number."""
     done = _run([adb, "devices"], PATIENCE_S)
     if done.returncode:
-        raise SetupError(f"adb does not start: {_last(done.stderr)}", "adb kill-server, then again")
+        raise SetupError(
+            f"adb does not start: {last_line(done.stderr)}", "adb kill-server, then again"
+        )
     lines = done.stdout.partition("List of devices attached")[2].splitlines()
     pairs = (line.split("\t", 1) for line in lines if "\t" in line)
     return {serial: state.strip() for serial, state in pairs}
@@ -168,6 +170,6 @@ def _run(words: Sequence[str], patience: float) -> subprocess.CompletedProcess[s
         raise SetupError(f"{words[0]} does not start: {error.strerror}.") from error
 
 
-def _last(text: str) -> str:
+def last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it says nothing"
+    return lines[-1].strip() if lines else "it prints nothing"

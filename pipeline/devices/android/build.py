@@ -94,14 +94,17 @@ def version_code(version: str) -> int:
 
 def _bundles(plan: Plan) -> list[Bundle]:
     if not plan.bundles:
-        raise UsageError("An app without a bundle shows nothing.", "Name one: pipeline package.")
+        raise UsageError(
+            "An app without a bundle has nothing to run.",
+            "pipeline package makes one; name its path.",
+        )
     for abi in plan.abis:
         if abi not in ABIS:
             raise UsageError(f"There is no ABI {abi!r} in this app.", f"Known: {', '.join(ABIS)}.")
     bundles = [open_bundle(path) for path in plan.bundles]
     names = [bundle.manifest.name for bundle in bundles]
     if len(set(names)) < len(names):
-        raise UsageError(f"Two bundles have one name: {', '.join(names)}.")
+        raise UsageError(f"Two bundles have the same name: {', '.join(names)}.")
     return bundles
 
 

@@ -21,7 +21,7 @@ def build(bundles: tuple[Path, ...], out: Path, flavor: Flavor, report: Reporter
     last lines that Gradle printed."""
     if not any(os.environ.get(name) for name in SDK):
         raise SetupError(
-            "No Android SDK is here: neither ANDROID_HOME nor ANDROID_SDK_ROOT names one.",
+            "No Android SDK was found: neither ANDROID_HOME nor ANDROID_SDK_ROOT names one.",
             "Without --gradle the app is built without one.",
         )
     if len(bundles) != 1:
@@ -31,7 +31,7 @@ def build(bundles: tuple[Path, ...], out: Path, flavor: Flavor, report: Reporter
     gradle = str(own) if own.is_file() else shutil.which("gradle")
     if gradle is None:
         raise SetupError(
-            "Gradle is not here.", "Android Studio brings it, and `gradle` on the path."
+            "Gradle was not found.", "Install Android Studio, or put `gradle` on the PATH."
         )
     bundle = open_bundle(bundles[0]).path.resolve()
     task = f"assemble{flavor.capitalize()}Debug"

@@ -157,8 +157,8 @@ def _download(jar: Jar, bar: Bar) -> Path:
         _receive(jar, draft)
         if sha256_of(draft) != jar.sha256:
             raise SetupError(
-                f"{jar.coordinate} is not the known file: its SHA-256 is another.",
-                "Whatever Maven is set up to ask, in its settings.xml, changed it.",
+                f"{jar.coordinate} is not the expected file: its SHA-256 differs.",
+                "The repository that Maven's settings.xml names has changed it.",
             )
         draft.replace(path)
     bar.advance(1)
@@ -174,7 +174,7 @@ def _receive(jar: Jar, draft: Path) -> None:
             check=False, capture_output=True, text=True, cwd=draft.parent, timeout=PATIENCE_S,
         )  # fmt: skip
     except FileNotFoundError:
-        raise SetupError("Maven, which fetches it, is not here.", "apt install maven") from None
+        raise SetupError("Maven, which fetches it, was not found.", "apt install maven") from None
     except subprocess.TimeoutExpired:
         raise SetupError(f"{jar.coordinate}: no answer within {PATIENCE_S} s.") from None
     if draft.is_file():

@@ -54,7 +54,7 @@ def why_not() -> str | None:
     if not _folder().is_dir():
         return f"the Android app's core is not built for the JVM ({BUILD})"
     missing = [jar.coordinate for jar in (STDLIB, ORT_JVM) if known.here(jar) is None]
-    return f"{missing[0]} is not here ({BUILD})" if missing else None
+    return f"{missing[0]} is missing ({BUILD})" if missing else None
 
 
 def stamp() -> str:

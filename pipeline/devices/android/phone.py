@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.devices.android.adb import Phone
+from pipeline.devices.android.adb import Phone, last_line
 from pipeline.devices.android.answers import Benchmark, SelfCheck
 from pipeline.devices.android.sources import APP_ID
 from pipeline.errors import DamagedError, SetupError, UsageError
@@ -63,14 +63,13 @@ def ask_each(
     process of its own on the phone. Raises UsageError where there is none, DamagedError for an
     answer that `model` does not fit, and as `ask`."""
     format = "torchscript" if question.engine == "pytorch" else "onnx"
-    fitting = [one.id for one in artifacts if one.format == format]
-    if question.artifact is not None:
-        fitting = [name for name in fitting if name == question.artifact]
+    runnable = [one.id for one in artifacts if one.format == format]
+    fitting = [name for name in runnable if question.artifact in (None, name)]
     if not fitting:
-        known = ", ".join(one.id for one in artifacts if one.format == format) or "none"
+        known = ", ".join(runnable) or "none"
         raise UsageError(
-            f"The engine {question.engine} can run no artifact {question.artifact or ''}".rstrip()
-            + f" of this workspace; it runs {format} artifacts: {known}."
+            f"The engine {question.engine} cannot run {question.artifact or 'any artifact'} of "
+            f"this workspace; it runs {format} artifacts: {known}."
         )
     answers = []
     with report.bar(f"{question.command} on {phone.serial}", len(fitting)) as bar:
@@ -99,7 +98,7 @@ def ask(phone: Phone, question: Question, patience: float) -> dict[str, Any]:
         )
     results = {key: value.rstrip("\r\n") for key, value in RESULT.findall(output)}
     if "status" not in results:
-        why = results.get("shortMsg") or _last(output + done.stderr)
+        why = results.get("shortMsg") or last_line(output + done.stderr)
         raise SetupError(
             f"The app ended without an answer: {why}. The last lines of the device's log:\n"
             f"{phone.last_log()}"
@@ -116,7 +115,7 @@ def _fit(answer: dict[str, Any], model: type[AnyAnswer]) -> AnyAnswer:
         fault = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, fault["loc"]))
         raise DamagedError(
-            f"The app's answer is not as this version knows it: {key}: {fault['msg']}.",
+            f"This version does not understand the app's answer: {key}: {fault['msg']}.",
             "Build and install the app of this version: pipeline android build",
         ) from None
 
@@ -130,12 +129,7 @@ def _parse(results: Mapping[str, str]) -> dict[str, Any]:
         raise DamagedError(f"The app's answer is incomplete: {error!r}.", "Try again.") from error
     if answer.get("schema") != SCHEMA:
         raise DamagedError(
-            f"The app answers by schema {answer.get('schema')}; schema {SCHEMA} is known here.",
+            f"The app answers in schema {answer.get('schema')}; this version reads {SCHEMA}.",
             "Build and install the app of this version: pipeline android build",
         )
     return answer
-
-
-def _last(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it says nothing"

@@ -24,7 +24,7 @@ def sources() -> Path:
         if (folder / "app" / "src" / "main" / "AndroidManifest.xml").is_file():
             return folder
     raise SetupError(
-        "The sources of the Android app are not here.",
+        "The sources of the Android app are missing.",
         "Install edge-pipeline again, or use it from a checkout.",
     )
 

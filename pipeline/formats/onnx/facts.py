@@ -4,23 +4,23 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from pipeline.errors import DamagedError
 from pipeline.formats.facts import DAMAGED_HINT, Facts, Layer, Port, by_size, weight_bytes
+from pipeline.formats.onnx.graphs import graphs_of, nodes_of, plain_domain
+from pipeline.formats.onnx.load import load_onnx
 
 
 def read_onnx(path: Path) -> Facts:
     model = _load(path)
     layers = by_size(_onnx_layers(model.graph))
     operators: Counter[str] = Counter()
-    for graph in _graphs(model):
-        for node in graph.node:
-            domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
-            operators[domain + node.op_type] += 1
+    for node in nodes_of(model):
+        domain = plain_domain(node.domain)
+        operators[f"{domain}.{node.op_type}" if domain else node.op_type] += 1
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     stored = {tensor.name for tensor in model.graph.initializer}
     return Facts(
@@ -45,10 +45,7 @@ def _load(path: Path) -> ModelProto:
 
     Raises DamagedError if it is no ONNX model: protobuf alone accepts many other bytes.
     """
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's DecodeError, OSError and ValueError among them
-        raise DamagedError(f"{path} is not a readable ONNX file: {error}.", DAMAGED_HINT) from error
+    model = load_onnx(path, external_data=False)
     if model.ir_version < 1 or not model.opset_import or not model.graph.node:
         raise DamagedError(f"{path} is not an ONNX model: it has no graph.", DAMAGED_HINT)
     return model
@@ -63,24 +60,9 @@ def element_type(code: int) -> str:
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 
-def _graphs(model: ModelProto) -> Iterator[GraphProto | Any]:
-    """The graph, the graphs inside its nodes, and the model's own functions."""
-    yield from _subgraphs(model.graph)
-    for function in model.functions:
-        yield from _subgraphs(function)
-
-
-def _subgraphs(graph: GraphProto | Any) -> Iterator[GraphProto | Any]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-                yield from _subgraphs(inner)
-
-
 def _onnx_layers(graph: GraphProto) -> Iterator[Layer]:
     """Initializers and tensors of Constant nodes, in the graph and those inside it."""
-    for part in _subgraphs(graph):
+    for part in graphs_of(graph):
         for tensor in part.initializer:
             yield _onnx_layer(tensor.name, tensor)
         for sparse in part.sparse_initializer:

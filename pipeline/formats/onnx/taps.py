@@ -62,12 +62,12 @@ class OnnxSource:
     def taps(self) -> list[Tap]:
         """In the order in which they are computed. `size` is not known."""
         reads = _taps_read(self.model, list(self.tensors))
-        found = []
+        taps = []
         for name in self.tensors:
             place = self.places.get(name, NOWHERE)
             operator = _operator(self.made, name)
-            found.append(Tap(name, place.path, operator, reads[name], owner=place.owner))
-        return found
+            taps.append(Tap(name, place.path, operator, reads[name], owner=place.owner))
+        return taps
 
     def session(self, names: Sequence[str]) -> ort.InferenceSession:
         """The whole graph, with these taps as its only outputs."""
@@ -88,18 +88,18 @@ class OnnxSource:
         session does not read is left out."""
         known = dict(zip(self.inputs, inputs, strict=True)) | dict(handed or {})
         taken = {argument.name for argument in session.get_inputs()}
-        given = {name: known[name] for name in taken}
+        feeds = {name: known[name] for name in taken}
         with inside_graph("ONNX Runtime does not run the graph with its tensors as outputs"):
-            values: list[Any] = session.run(None, given)
+            values: list[Any] = session.run(None, feeds)
         return values
 
-    def cut(self, names: Sequence[str], given: Mapping[str, str]) -> tuple[Any, list[str]]:
+    def cut(self, names: Sequence[str], types: Mapping[str, str]) -> tuple[Any, list[str]]:
         """The layers that make these taps, which read other taps from outside.
 
-        `given` has the element type of each tap that is handed in. Gives the session, whose outputs
+        `types` has the element type of each tap that is handed in. Gives the session, whose outputs
         are in the order of `names`, and the taps that it asks for.
         """
-        outside = {self.tensors[name]: name for name in given}
+        outside = {self.tensors[name]: name for name in types}
         targets = [self.tensors[name] for name in names]
         nodes, asked = self._between(targets, outside)
         model = ModelProto()
@@ -115,7 +115,7 @@ class OnnxSource:
             made = tensor + OWN if tensor in outside else tensor
             model.graph.output.append(self._output(made))
         for tensor in asked:
-            kind = _TYPES[given[outside[tensor]]]
+            kind = _TYPES[types[outside[tensor]]]
             model.graph.input.append(helper.make_tensor_value_info(tensor, kind, None))
         return self._open(model), [outside[tensor] for tensor in asked]
 
@@ -125,16 +125,16 @@ class OnnxSource:
         nodes, _ = self._between([self.tensors[name]], outside)
         return [node.name or node.op_type for node in nodes]
 
-    def mended(self, given: Mapping[str, str], last: str) -> ort.InferenceSession:
+    def mended(self, types: Mapping[str, str], last: str) -> ort.InferenceSession:
         """The whole graph up to the tap `last`, with these taps handed in instead of computed."""
-        outside = {self.tensors[name] for name in given}
+        outside = {self.tensors[name] for name in types}
         model = ModelProto()
         model.CopyFrom(self.model)
         for node in model.graph.node:
             for index, name in enumerate(node.output):
                 if name in outside:
                     node.output[index] = name + OWN
-        for name, kind in given.items():
+        for name, kind in types.items():
             tensor = self.tensors[name]
             model.graph.input.append(helper.make_tensor_value_info(tensor, _TYPES[kind], None))
         del model.graph.output[:]
@@ -193,7 +193,7 @@ NOWHERE = Place("")
 def places_of(model: ModelProto) -> dict[str, Place]:
     """Where each tensor comes from, by its name without the traces of quantization."""
     stored = {tensor.name: tensor.name for tensor in model.graph.initializer}
-    found = {}
+    places = {}
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in stored:
             stored[node.output[0]] = node.input[0]
@@ -202,8 +202,8 @@ def places_of(model: ModelProto) -> dict[str, Place]:
         owners = [name.rpartition(".")[0] for name in weights if node.op_type in LAYERS]
         for name in node.output:
             if path is not None:
-                found[name.removesuffix(HALF)] = Place(path, next(filter(None, owners), ""))
-    return found
+                places[name.removesuffix(HALF)] = Place(path, next(filter(None, owners), ""))
+    return places
 
 
 def _path(node: NodeProto) -> str | None:
@@ -232,7 +232,7 @@ def _tapped(model: ModelProto) -> dict[str, str]:
     for node in model.graph.node:
         for name in _reads(node):
             readers.setdefault(name, []).append(node)
-    found: dict[str, str] = {}
+    tapped: dict[str, str] = {}
     for node in model.graph.node:
         if not live.intersection(_reads(node)):
             continue
@@ -242,24 +242,24 @@ def _tapped(model: ModelProto) -> dict[str, str]:
             continue
         if node.op_type == "QuantizeLinear" or name.endswith(_QUANTIZERS):
             continue
-        found.setdefault(name.removesuffix(HALF), _rounded(name, readers))
-    return found
+        tapped.setdefault(name.removesuffix(HALF), _rounded(name, readers))
+    return tapped
 
 
 def _taps_read(model: ModelProto, taps: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """By tap, the indices of those that it is made of."""
     indices = {name: index for index, name in enumerate(taps)}
     origins: dict[str, tuple[int, ...]] = {}
-    found = {}
+    taps_read = {}
     for node in model.graph.node:
         read = (index for tensor in _reads(node) for index in origins.get(tensor, ()))
         comes_from = tuple(dict.fromkeys(read))
         origins.update(dict.fromkeys(node.output, comes_from))
         name = node.output[0].removesuffix(HALF) if node.output else ""
-        if name in indices and name not in found:
-            found[name] = comes_from
+        if name in indices and name not in taps_read:
+            taps_read[name] = comes_from
             origins[node.output[0]] = (indices[name],)
-    return found
+    return taps_read
 
 
 def _rounded(name: str, readers: Mapping[str, list[NodeProto]]) -> str:

@@ -29,7 +29,7 @@ def refusal(model: ModelProto) -> str | None:
         for value in (*graph.input, *graph.output, *graph.value_info):
             if _is_sparse(value.type):
                 return f"{value.name!r} is a sparse tensor, or of a type of somebody's own"
-    return next((said for node in nodes_of(model) if (said := _of_node(node))), None)
+    return next((reason for node in nodes_of(model) if (reason := _of_node(node))), None)
 
 
 def _of_node(node: NodeProto) -> str | None:

@@ -32,9 +32,9 @@ def check_onnx(model: ModelProto, what: str) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise UsageError(
-            f"{what} fails the ONNX checker: {said[:400]}",
+            f"{what} fails the ONNX checker: {reason[:400]}",
             "The graph is outside the standard: try another [export] opset or exporter.",
         ) from error
     refused = refusal(model)

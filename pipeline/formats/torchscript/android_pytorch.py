@@ -33,15 +33,15 @@ def unknown(operators: Collection[str]) -> list[str]:
 def called(path: Path) -> set[str]:
     """The operators that a file's code names, in branches that are never taken, too: a loader
     compiles them all, and gives up at the first that it does not know."""
-    found: set[str] = set()
+    operators: set[str] = set()
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.endswith(".py"):
                 code = archive.read(name).decode("utf-8")
-                found |= {f"aten::{operator}" for operator in PLAIN.findall(code)}
-                found |= {f"{space}::{operator}" for space, operator in SPACED.findall(code)}
+                operators |= {f"aten::{operator}" for operator in PLAIN.findall(code)}
+                operators |= {f"{space}::{operator}" for space, operator in SPACED.findall(code)}
     prims = {name.removeprefix("prim::") for name in known_operators() if name.startswith("prim:")}
-    return {name for name in found if name.removeprefix("aten::") not in prims}
+    return {name for name in operators if name.removeprefix("aten::") not in prims}
 
 
 def check(path: Path, hint: str) -> None:

@@ -115,21 +115,23 @@ def _parsed(name: bytes, text: bytes) -> ast.Module:
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise Unsafe(f"'{name.decode('ascii')}' is no code that torch writes: {error}.") from error
+        raise Unsafe(
+            f"'{name.decode('ascii')}' is not code as torch writes it: {error}."
+        ) from error
 
 
 def _class(node: ast.ClassDef) -> _Class:
-    found = _Class()
+    described = _Class()
     for part in node.body:
         if isinstance(part, ast.FunctionDef):
-            found.methods[part.name] = part
+            described.methods[part.name] = part
         elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
-            found.attributes[part.target.id] = _text(part.annotation)
+            described.attributes[part.target.id] = _text(part.annotation)
         elif isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Subscript):
             key = part.targets[0].slice  # __annotations__["0"] = __torch__.torch.nn.Linear
             if isinstance(key, ast.Constant):
-                found.attributes[str(key.value)] = _text(part.value)
-    return found
+                described.attributes[str(key.value)] = _text(part.value)
+    return described
 
 
 def _text(node: ast.expr | None) -> str:

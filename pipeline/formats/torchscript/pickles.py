@@ -280,10 +280,10 @@ class _Machine:
 
     def _storage(self) -> None:
         """("storage", type, key, "cpu", elements)"""
-        given = self.stack.pop()
-        if given.kind != "tuple" or len(given.items) != 5:
+        description = self.stack.pop()
+        if description.kind != "tuple" or len(description.items) != 5:
             _refuse("a storage is not described by five values")
-        word, kind, key, device, count = given.items
+        word, kind, key, device, count = description.items
         described = kind.kind == "storage type" and key.kind == "text" and count.kind == "integer"
         at_home = word.data == b"storage" and device.data == b"cpu"
         if not described or not at_home or count.data < 0:
@@ -324,19 +324,19 @@ class _Machine:
 def _call(function: str, arguments: Value) -> Value:
     if arguments.kind != "tuple":
         _refuse("a function is called with no tuple")
-    given, depth = arguments.items, arguments.depth
+    values, depth = arguments.items, arguments.depth
     match function:
         case "ordered dict":  # of hooks, of which there are none
-            if given:
+            if values:
                 _refuse("a tensor has hooks")
             return Value("none", depth=depth)
         case "list":
-            (value,) = _exactly(given, 1)
+            (value,) = _exactly(values, 1)
             if value.kind != "list":
                 _refuse("a list is made of something else")
             return Value("list", items=value.items, depth=depth)
         case "type tag":
-            value, tag = _exactly(given, 2)
+            value, tag = _exactly(values, 2)
             if (
                 value.kind not in ("list", "dict")
                 or tag.kind != "text"
@@ -345,18 +345,18 @@ def _call(function: str, arguments: Value) -> Value:
                 _refuse("a type is given to what is no list or dict, or is none")
             return Value(value.kind, items=value.items, depth=depth)
         case "complex":
-            if _exactly(given, 2)[0].kind != "real":
+            if _exactly(values, 2)[0].kind != "real":
                 _refuse("a complex number is none")
             return Value("real", depth=depth)
         case _:
-            shape, storage = rebuild(given, quantized=function == "quantized tensor")
+            shape, storage = rebuild(values, quantized=function == "quantized tensor")
             return Value("tensor", shape, depth=depth, storage=storage)
 
 
-def _exactly(given: tuple[Value, ...], count: int) -> tuple[Value, ...]:
-    if len(given) != count:
+def _exactly(values: tuple[Value, ...], count: int) -> tuple[Value, ...]:
+    if len(values) != count:
         _refuse("a function is called with too few or too many values")
-    return given
+    return values
 
 
 def _most_brackets(text: bytes) -> int:

@@ -56,8 +56,8 @@ class _Walk:
     def run(self, module: Any, inputs: list[Array]) -> list[Tensor]:
         arrays = [torch.from_numpy(array.copy()) for array in inputs]
         with torch.no_grad():
-            given = self._method(_Module(module, ""), "forward", arrays)
-        return list(given) if isinstance(given, tuple | list) else [given]
+            outputs = self._method(_Module(module, ""), "forward", arrays)
+        return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
     def _method(self, owner: _Module, name: str, arguments: Sequence[Any]) -> Any:
         method = owner.module._c._get_method(name)
@@ -80,8 +80,8 @@ class _Walk:
         local = {value.debugName() for node in nodes for value in node.outputs()}
         for index, node in enumerate(nodes):
             outputs = list(node.outputs())
-            given = self._node(node, env, path)
-            values = [given] if len(outputs) == 1 else list(given or ())
+            answer = self._node(node, env, path)
+            values = [answer] if len(outputs) == 1 else list(answer or ())
             for value, result in zip(outputs, values, strict=True):
                 env[value.debugName()] = result
             for name in _read(node):
@@ -101,21 +101,21 @@ class _Walk:
             return value
         return self._tapped(kind, value, path, self.origins.of(inputs))
 
-    def _tapped(self, kind: str, given: Any, path: str, reads: tuple[int, ...]) -> Any:
-        single = isinstance(given, Tensor)
-        first = next(tensors([given]), None) if single or isinstance(given, tuple) else None
+    def _tapped(self, kind: str, result: Any, path: str, reads: tuple[int, ...]) -> Any:
+        single = isinstance(result, Tensor)
+        first = next(tensors([result]), None) if single or isinstance(result, tuple) else None
         computes = first is not None and (first.is_floating_point() or first.is_quantized)
         if first is None or not computes or kind.rpartition("::")[2] in HANDS_ON:
-            for part in tensors([given]):
+            for part in tensors([result]):
                 self.origins.note(part, reads)
-            return given
+            return result
         index = len(self.taps)
         self.taps.append(Tap(f"{path}#{index}", path, kind, reads, 4 * first.numel()))
         self.origins.note(first, (index,))
         changed = self.change(index, first)
         if changed is None:
-            return given
-        return changed if single else (changed, *given[1:])
+            return result
+        return changed if single else (changed, *result[1:])
 
     def _if(self, node: Any, env: dict[str, Any], path: str) -> Any:
         condition = bool(env[next(iter(node.inputs())).debugName()])
@@ -215,10 +215,10 @@ def _call(node: Any, inputs: list[Any]) -> Any:
 def _operator(kind: str, schema: str) -> tuple[Callable[..., Any], list[str | None]]:
     """What to call, and for each argument its name where it must be given by name."""
     if "(" not in schema:
-        raise NotWalkableError(f"{kind} is no operator that can be walked through")
+        raise NotWalkableError(f"{kind} is not an operator that can be run on its own")
     parsed = torch._C.parse_schema(schema)
     names = [argument.name if argument.kwarg_only else None for argument in parsed.arguments]
-    found = torch._C._get_operation_overload(parsed.name, parsed.overload_name)
-    if found is not None:
-        return found[0], names
+    overload = torch._C._get_operation_overload(parsed.name, parsed.overload_name)
+    if overload is not None:
+        return overload[0], names
     return torch._C._jit_get_operation(parsed.name)[0], names

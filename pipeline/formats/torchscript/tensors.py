@@ -52,22 +52,22 @@ class Fault(Exception):
     """A pickle asks for what is refused; who reads it knows the place."""
 
 
-def rebuild(given: Sequence["Value"], *, quantized: bool) -> tuple[tuple[int, ...], "Storage"]:
+def rebuild(arguments: Sequence["Value"], *, quantized: bool) -> tuple[tuple[int, ...], "Storage"]:
     """Shape and storage of what _rebuild_tensor_v2 or _rebuild_qtensor of torch._utils makes of
     these arguments. Raises Fault where they do not fit."""
     expected = 7 if quantized else 6
-    if len(given) != expected:
+    if len(arguments) != expected:
         _refuse("a tensor is rebuilt of too few or too many values")
-    storage, offset = given[0], given[1]
+    storage, offset = arguments[0], arguments[1]
     if storage.kind != "storage" or offset.kind != "integer" or offset.data < 0:
         _refuse("a tensor is rebuilt of something that is no storage and no offset")
     assert storage.storage is not None
-    sizes, strides = _axes(given[2]), _axes(given[3])
+    sizes, strides = _axes(arguments[2]), _axes(arguments[3])
     if sizes is None or strides is None or len(sizes) != len(strides):
         _refuse("a tensor's sizes and strides are none")
-    if quantized and not _fits_quantizer(given[4], sizes):
+    if quantized and not _fits_quantizer(arguments[4], sizes):
         _refuse("a quantized tensor's scales or zero points do not fit it")
-    if given[-2].kind != "boolean" or given[-1].kind != "none":
+    if arguments[-2].kind != "boolean" or arguments[-1].kind != "none":
         _refuse("a tensor has hooks, or no word on gradients")
     end = _extent(offset.data, sizes, strides)
     if end is None or end > storage.data:

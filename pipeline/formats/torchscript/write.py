@@ -115,9 +115,9 @@ def _mentioned(records: dict[str, bytes], blocks: dict[bytes, bytes]) -> list[by
         pending = [start]
         for name in pending:  # grows while it is read
             met.setdefault(name)
-            found = _CODE_NAME.findall(blocks.get(name, b""))
-            pending += [other for other in dict.fromkeys(found) if other not in met]
-            met.update(dict.fromkeys(found))
+            mentioned = _CODE_NAME.findall(blocks.get(name, b""))
+            pending += [other for other in dict.fromkeys(mentioned) if other not in met]
+            met.update(dict.fromkeys(mentioned))
     return list(met)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.devices.ray_cluster import connected
-from pipeline.errors import PipelineError, SetupError, UsageError
+from pipeline.errors import PipelineError, SetupError, UsageError, last_line
 from pipeline.train.launch import worker_errors
 
 
@@ -46,7 +46,7 @@ def launch(
         shutil.rmtree(notes, ignore_errors=True)
         errors = notes / "errors"
         errors.mkdir(parents=True, exist_ok=True)
-        given = {
+        settings = {
             "arguments": [_absolute(word) for word in arguments],
             "folder": os.getcwd(),
             "path": sys.path,
@@ -54,7 +54,7 @@ def launch(
         }
         trainer = TorchTrainer(
             work,
-            train_loop_config=given,
+            train_loop_config=settings,
             scaling_config=ScalingConfig(
                 num_workers=_workers(ray, start.processes, gpus), use_gpu=gpus
             ),
@@ -75,7 +75,7 @@ def _workers(ray: Any, processes: str, gpus: bool) -> int:
         return max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
     if not processes.isdigit() or int(processes) < 1:
         raise UsageError(
-            f"--nproc-per-node {processes!r} is no number of workers.", "Give a number, or auto."
+            f"--nproc-per-node {processes!r} is not a number of workers.", "Give a number, or auto."
         )
     return int(processes)
 
@@ -89,8 +89,7 @@ def _cause(where: Path, error: Exception) -> PipelineError:
     rows = worker_errors.read_all(where)
     if rows:
         return worker_errors.as_error(rows[0])
-    said = str(error).strip().splitlines()
     return SetupError(
-        f"The training on Ray failed: {said[-1] if said else type(error).__name__}",
+        f"The training on Ray failed: {last_line(error)}",
         "Look at the workers' output above, or in the dashboard of the cluster.",
     )

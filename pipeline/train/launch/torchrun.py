@@ -93,25 +93,26 @@ def launch(start: Start, command: Sequence[str]) -> None:
             del os.environ[worker_errors.FOLDER]
 
 
-def _nodes(given: str) -> tuple[int, int]:
-    least, _, most = given.partition(":")
+def _nodes(nodes: str) -> tuple[int, int]:
+    least, _, most = nodes.partition(":")
     try:
         numbers = int(least), int(most or least)
     except ValueError:
         numbers = (0, 0)
     if not 1 <= numbers[0] <= numbers[1]:
-        raise UsageError(f"--nnodes {given!r} is no number of nodes.", "Give N or MIN:MAX: 1:4")
+        raise UsageError(f"--nnodes {nodes!r} is not a number of nodes.", "Give N or MIN:MAX: 1:4")
     return numbers
 
 
-def _processes(given: str) -> int:
-    if given == "auto":
+def _processes(processes: str) -> int:
+    if processes == "auto":
         return torch.cuda.device_count() or threads_or_all(0)
-    if not given.isdigit() or int(given) < 1:
+    if not processes.isdigit() or int(processes) < 1:
         raise UsageError(
-            f"--nproc-per-node {given!r} is no number of processes.", "Give a number, or auto."
+            f"--nproc-per-node {processes!r} is not a number of processes.",
+            "Give a number, or auto.",
         )
-    return int(given)
+    return int(processes)
 
 
 def _own_address(meeting: str) -> tuple[str, bool]:
@@ -156,10 +157,10 @@ def _cause(where: Path, error: ChildFailedError, start: Start) -> PipelineError:
         return worker_errors.as_error(rows[0])
     failure: ProcessFailure = min(error.failures.values(), key=lambda one: one.timestamp)
     code = failure.exitcode
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+    ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
     return SetupError(
-        f"Process {failure.pid}, rank {failure.local_rank} of this machine, {how}; it was started "
-        f"again {start.restarts} times before.",
+        f"Process {failure.pid}, rank {failure.local_rank} of this machine, {ending}; it was "
+        f"started again {start.restarts} times before.",
         "SIGKILL is often the system running out of memory: halve train.batch_size. The same "
         "command goes on from the last checkpoint.",
     )

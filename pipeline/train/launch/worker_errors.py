@@ -18,8 +18,8 @@ FINAL = (UsageError.exit_code, DamagedError.exit_code, Interrupted.exit_code)
 
 def folder() -> Path | None:
     """The folder; None in a process that our launcher did not start."""
-    given = os.environ.get(FOLDER)
-    return Path(given) if given else None
+    path = os.environ.get(FOLDER)
+    return Path(path) if path else None
 
 
 def write(error: PipelineError, lost: bool) -> bool:

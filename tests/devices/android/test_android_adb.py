@@ -84,7 +84,7 @@ def test_a_failed_install(
     with serving(Devices({SERIAL: "device"}, [GETPROP], f"{said}\n")) as address:
         variables.setenv("ADB_SERVER_SOCKET", address)
         phone = adb.find_phone(None)
-        with pytest.raises(PipelineError, match="does not take the app") as failed:
+        with pytest.raises(PipelineError, match="refuses the app") as failed:
             adb.install(phone, str(apk))
     assert meaning in failed.value.message
 

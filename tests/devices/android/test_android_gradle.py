@@ -117,5 +117,5 @@ def test_without_an_sdk_gradle_is_refused(
         monkeypatch.delenv(name, raising=False)
     done = cli("android", "build", tmp_path, "--gradle", "-o", tmp_path / "app.apk")
     assert done.returncode == 3
-    assert "No Android SDK is here" in done.stderr
+    assert "No Android SDK was found" in done.stderr
     assert "Without --gradle" in done.stderr

@@ -238,7 +238,7 @@ def test_no_adb(script: Script, cli: Cli, tmp_path: Path) -> None:
     missing = {**script.environment, "ADB": str(tmp_path / "none")}
     done = cli("android", "install", tmp_path / "app.apk", env=missing)
     assert done.returncode == 3
-    assert "adb is not here" in done.stderr
+    assert "adb was not found" in done.stderr
     assert "apt-get install adb" in done.stderr
 
 
