@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from pipeline.cli import outputs, phone_outputs
+from pipeline.report import inspection
 from pipeline.workspace.results import bench, drift, quantize, record, train, verdict
 from pipeline.workspace.results.base import Result
 
@@ -23,6 +24,10 @@ MODELS: dict[str, type[Result]] = {
     "bench-compare": bench.ComparedBench,
     "doctor": outputs.Doctor,
     "drift": drift.Drift,
+    "inspect-bundle": inspection.InspectedBundle,
+    "inspect-model": inspection.InspectedModel,
+    "inspect-weights": inspection.InspectedWeights,
+    "inspect-workspace": inspection.InspectedWorkspace,
     "program": outputs.Program,
     "quantize": quantize.Quantization,
     "quantize-explain": outputs.Explained,

@@ -29,7 +29,8 @@ from pipeline.bundle.values import (
     refuse,
     tensor_bytes,
 )
-from pipeline.workspace.artifacts import Format, Precision
+from pipeline.config.export import Format
+from pipeline.workspace.artifacts import Precision
 
 
 class Part(BaseModel):

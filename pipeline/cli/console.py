@@ -69,11 +69,10 @@ class Terminal:
             first = Text(" " * first.cell_len)
 
 
-def print_json(result: "Result | dict[str, Any]") -> None:
+def print_json(result: "Result") -> None:
     """One JSON document on standard output, and nothing else."""
-    data = result if isinstance(result, dict) else result.to_json()
     out = _claim_output()
-    out.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    out.write(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n")
     out.flush()
 
 

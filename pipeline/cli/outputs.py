@@ -1,7 +1,6 @@
 """What `--json` prints, a model for each command that does not print a file of a stage.
 
-`docs/json/` has their schemas. `pipeline inspect` prints what `report/inspection.py` finds, which
-depends on the kind of file.
+`docs/json/` has their schemas. `pipeline inspect` prints a model of `report/inspection.py`.
 """
 
 from typing import Any, Literal

@@ -42,7 +42,7 @@ def inspect(
     if json:
         console.print_json(facts)
     else:
-        console.Terminal().show(tables.facts(facts))
+        console.Terminal().show(tables.facts(facts.to_json()))
 
 
 def doctor(json: Json = False) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.base import Section, threads_or_all
 from pipeline.config.bench import BenchConfig
-from pipeline.config.export import ExportConfig
+from pipeline.config.export import ExportConfig, Format
 from pipeline.config.model import DataConfig, ModelConfig
 from pipeline.config.package import PackageConfig
 from pipeline.config.quantize import QuantizeConfig
@@ -89,7 +89,7 @@ class Config(Section):
         return self.train.epochs + self.quantize.qat_epochs if trainable else 0
 
     @property
-    def formats(self) -> tuple[Literal["torchscript", "onnx"], ...]:
+    def formats(self) -> tuple[Format, ...]:
         """Formats that are really exported: an ONNX file stays ONNX."""
         return ("onnx",) if self.model.onnx else self.export.formats
 

@@ -6,13 +6,15 @@ from pydantic import ConfigDict, Field
 
 from pipeline.config.base import Count, Section
 
+Format = Literal["torchscript", "onnx"]
+
 
 class ExportConfig(Section):
     model_config = ConfigDict(populate_by_name=True)
 
     for_: Annotated[Literal["any", "android-pytorch"], Field(alias="for")] = "any"
     """`android-pytorch`: refuse TorchScript that calls what PyTorch 1.13.1 for Android lacks."""
-    formats: tuple[Literal["torchscript", "onnx"], ...] = ("torchscript", "onnx")
+    formats: tuple[Format, ...] = ("torchscript", "onnx")
     """What is exported."""
     capture: Literal["auto", "trace", "script"] = "auto"
     """TorchScript: `auto` tries trace, checks it on other shapes, else goes to script."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import threads_or_all
+from pipeline.config.export import Format
 from pipeline.errors import UsageError, brief
 from pipeline.export.agree import OTHER_KERNELS, SAME_KERNELS, Agreement, compare
 from pipeline.export.diagnostics import ExportFailedError, warn_about
@@ -30,7 +31,6 @@ from pipeline.system.progress import Bar
 from pipeline.workspace.artifacts import (
     SIGNATURE,
     Artifact,
-    Format,
     Precision,
     artifact_id,
     file_name,

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.config.export import Format
 from pipeline.errors import UsageError
 from pipeline.package.choice import Choice
 from pipeline.package.measured import Timing, measurably_slower
-from pipeline.workspace.artifacts import Format
 
 # Where no measurement decides: the fastest first, as a rule. Static int8 computes on integers
 # throughout; a CPU converts fp16 back and forth; dynamic int8 looks for the range of its inputs at

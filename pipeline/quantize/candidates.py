@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from pipeline.config.export import Format
 from pipeline.quantize.histogram import METHODS
 from pipeline.quantize.scheme import StaticScheme, default_scheme
-from pipeline.workspace.artifacts import Format, Precision
+from pipeline.workspace.artifacts import Precision
 
 # Rewritings of the float model, which answer the same and are easier to quantize.
 Transform = Literal["", "equalized", "smoothed"]

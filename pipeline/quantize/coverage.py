@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.export import Format
 from pipeline.errors import UsageError
 from pipeline.formats.read_back import Facts, read_back
 from pipeline.quantize.recipes import Recipe
-from pipeline.workspace.artifacts import Format
 
 # Operators of TorchScript that have a weight: (float, quantized) by kind, as beginnings of names.
 _TORCH_KINDS = {

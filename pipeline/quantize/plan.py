@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.config import Config
+from pipeline.config.export import Format
 from pipeline.errors import UsageError
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.recipes import AUTO, Recipe, formats_of, recipe_named
 from pipeline.quantize.scheme import default_scheme
 from pipeline.system import machine
-from pipeline.workspace.artifacts import Artifact, Format, artifact_id
+from pipeline.workspace.artifacts import Artifact, artifact_id
 
 Kinds = Callable[[Artifact], Sequence[str]]  # of layers that an export has
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import Config
+from pipeline.config.export import Format
 from pipeline.config.quantize import RECIPE_ENTRY_POINTS, is_entry
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature
 from pipeline.project.entries import load_object, user_code
 from pipeline.system import machine
 from pipeline.system.progress import Bar
-from pipeline.workspace.artifacts import Artifact, Format, Precision
+from pipeline.workspace.artifacts import Artifact, Precision
 
 AUTO = "auto"  # no recipe of its own: the search tries them
 

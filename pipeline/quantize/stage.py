@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.config.export import Format
 from pipeline.errors import DamagedError, UsageError
 from pipeline.graph.signature import Signature
 from pipeline.quantize.checks import check_excludes, check_runs, others_for, warn_of_samples
@@ -20,7 +21,6 @@ from pipeline.system.progress import Bar
 from pipeline.workspace.artifacts import (
     SIGNATURE,
     Artifact,
-    Format,
     read_index,
     read_signature,
     write_index,

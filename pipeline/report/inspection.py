@@ -1,27 +1,105 @@
-"""The data of `pipeline inspect`: what a model, weights, a bundle or a workspace holds."""
+"""What `pipeline inspect` finds in a model file, weights, a bundle or a workspace."""
 
+import math
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pipeline.bundle.manifest import Artifact as BundleArtifact
+from pipeline.bundle.manifest import Input, Output, Producer, Verified
+from pipeline.bundle.names import MANIFEST
+from pipeline.config.export import Format
 from pipeline.errors import DamagedError, SetupError, UsageError
+from pipeline.formats.facts import by_size, weight_bytes
 from pipeline.formats.read_back import Facts, Layer, Port, read_back
-from pipeline.workspace.artifacts import INDEX, Format, read_index, sha256_of
+from pipeline.formats.table import FORMATS
+from pipeline.workspace.artifacts import INDEX, Artifact, Precision, read_index, sha256_of
 from pipeline.workspace.folder import Workspace
-from pipeline.workspace.results.base import read_if_there
+from pipeline.workspace.results.base import Result, read_if_there
 from pipeline.workspace.results.verdict import VERDICT, Verdict
 from pipeline.workspace.stage import STAGES
 
-MANIFEST = "manifest.json"
 _HINT = "It takes .onnx, .pt and .safetensors files, bundles, and workspaces such as runs/NAME."
 
 # Operators that only a graph with int8 arithmetic has.
 _INT8 = ("QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "quantized::")
 
 
-def inspect(path: Path | str) -> dict[str, Any]:
-    """JSON that says what a path holds.
+class InspectedFile(Result):
+    """`layers` are all stored tensors, largest first; `weight_bytes` their bytes by element type;
+    `provenance` what the file says of who wrote it."""
+
+    file: str
+    bytes: int
+    sha256: str
+    format: str
+    provenance: dict[str, Any]
+    weight_bytes: dict[str, int]
+    layers: tuple[Layer, ...]
+
+
+class InspectedModel(InspectedFile):
+    """A TorchScript or ONNX file. `version` is the ONNX opset or the archive's; `operators` counts
+    the graph's; `unsafe` says why no runner loads the file, null where they do. TorchScript
+    declares neither type nor shape of its inputs and outputs: null there."""
+
+    format: Format
+    unsafe: str | None
+    precision: Precision
+    version: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    operators: dict[str, int]
+
+
+class InspectedWeights(InspectedFile):
+    """A state dict or a safetensors file of so many `tensors`."""
+
+    format: Literal["state dict", "safetensors"]
+    tensors: int
+
+
+class InspectedBundle(Result):
+    """A bundle whose every hash was found right: its manifest, with artifacts by their id."""
+
+    bundle: str
+    digest: str
+    name: str
+    version: str
+    description: str
+    license: str
+    verdict: str
+    allow_failed: bool
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    verified: Verified
+    golden_samples: int
+    artifacts: dict[str, BundleArtifact]
+    producer: Producer
+
+
+class InspectedStage(Result):
+    """`files` are bytes by name."""
+
+    key: str
+    seconds: float
+    files: dict[str, int]
+
+
+class InspectedWorkspace(Result):
+    """The stages that are there, artifacts by their id, and the verdict where there is one."""
+
+    workspace: str
+    stages: dict[str, InspectedStage]
+    artifacts: dict[str, Artifact]
+    verdict: str | None
+
+
+Inspected = InspectedModel | InspectedWeights | InspectedBundle | InspectedWorkspace
+
+
+def inspect(path: Path | str) -> Inspected:
+    """What a path holds. Nothing of it is run.
 
     Raises UsageError for what is none of those, SetupError for what may not be read, DamagedError
     for what is not what it should be.
@@ -35,37 +113,40 @@ def inspect(path: Path | str) -> dict[str, Any]:
         raise SetupError(f"{error.filename or path} may not be read.") from error
 
 
-def _file(path: Path) -> dict[str, Any]:
-    read: dict[str, Callable[[Path], dict[str, Any]]] = {
-        ".onnx": lambda file: _model(file, "onnx"),
-        ".pt": _torch,
-        ".pth": _torch,
-        ".safetensors": _safetensors,
-    }
-    if path.suffix not in read:
-        what = path.suffix or "without a suffix"
-        raise UsageError(f"{path.name} is a file ({what}) that inspect does not know.", _HINT)
-    about = {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-    return about | read[path.suffix](path)
+def _file(path: Path) -> Inspected:
+    if path.suffix in (".pt", ".pth"):
+        return _torch(path)
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    for name, row in FORMATS.items():
+        if path.suffix == row.suffix:
+            return _model(path, name)
+    what = path.suffix or "without a suffix"
+    raise UsageError(f"{path.name} is a file ({what}) that inspect does not know.", _HINT)
 
 
-def _model(path: Path, format: Format) -> dict[str, Any]:
+def _about(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _model(path: Path, format: Format) -> InspectedModel:
     facts = read_back(path, format)
-    return {
-        "format": format,
-        **({"unsafe": facts.unsafe} if facts.unsafe else {}),
-        "precision": precision_of(facts),
-        "version": facts.version,
-        "inputs": [_port(port) for port in facts.inputs],
-        "outputs": [_port(port) for port in facts.outputs],
-        "provenance": {key: value for key, value in facts.provenance.items() if value},
-        "operators": facts.operators,
-        "weight_bytes": facts.weight_bytes,
-        "layers": [_layer(layer) for layer in facts.layers],
-    }
+    return InspectedModel(
+        **_about(path),
+        format=format,
+        unsafe=facts.unsafe,
+        precision=precision_of(facts),
+        version=facts.version,
+        inputs=facts.inputs,
+        outputs=facts.outputs,
+        provenance={key: value for key, value in facts.provenance.items() if value},
+        operators=facts.operators,
+        weight_bytes=facts.weight_bytes,
+        layers=facts.layers,
+    )
 
 
-def precision_of(facts: Facts) -> str:
+def precision_of(facts: Facts) -> Precision:
     """`int8` where operators compute on it, `fp16` where a weight is, otherwise `fp32`."""
     names = [name.rpartition(".")[2] for name in facts.operators]
     if any(name.startswith(_INT8) or name.startswith("QLinear") for name in names):
@@ -73,7 +154,7 @@ def precision_of(facts: Facts) -> str:
     return "fp16" if facts.weight_bytes.get("float16") else "fp32"
 
 
-def _torch(path: Path) -> dict[str, Any]:
+def _torch(path: Path) -> Inspected:
     """A TorchScript archive or a state dict, told apart by the code that only the former has."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -100,10 +181,10 @@ def _torch(path: Path) -> dict[str, Any]:
         )
         for name, tensor in state.items()
     ]
-    return _weights("state dict", layers, {})
+    return _weights(path, "state dict", layers, {})
 
 
-def _safetensors(path: Path) -> dict[str, Any]:
+def _safetensors(path: Path) -> InspectedWeights:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -112,7 +193,7 @@ def _safetensors(path: Path) -> dict[str, Any]:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise DamagedError(f"{path} is not a readable safetensors file: {error}.") from error
-    return _weights("safetensors", layers, {"metadata": metadata} if metadata else {})
+    return _weights(path, "safetensors", layers, {"metadata": metadata} if metadata else {})
 
 
 _SAFETENSORS = {"F": "float", "I": "int", "U": "uint", "BF": "bfloat"}
@@ -124,27 +205,27 @@ def _slice(name: str, part: Any) -> Layer:
     letters = kind.rstrip("0123456789")
     bits = kind[len(letters) :]
     dtype = f"{_SAFETENSORS[letters]}{bits}" if letters in _SAFETENSORS else kind.lower()
-    count = 1
-    for size in shape:
-        count *= size
-    return Layer(name, dtype, shape, count * int(bits or 8) // 8)
+    return Layer(name, dtype, shape, math.prod(shape) * int(bits or 8) // 8)
 
 
-def _weights(format: str, layers: list[Layer], provenance: dict[str, Any]) -> dict[str, Any]:
-    totals: dict[str, int] = {}
-    for layer in layers:
-        totals[layer.dtype] = totals.get(layer.dtype, 0) + layer.bytes
-    ordered = sorted(layers, key=lambda layer: (-layer.bytes, layer.name))
-    return {
-        "format": format,
-        "tensors": len(layers),
-        "provenance": provenance,
-        "weight_bytes": dict(sorted(totals.items())),
-        "layers": [_layer(layer) for layer in ordered],
-    }
+def _weights(
+    path: Path,
+    format: Literal["state dict", "safetensors"],
+    found: list[Layer],
+    provenance: dict[str, Any],
+) -> InspectedWeights:
+    layers = by_size(iter(found))
+    return InspectedWeights(
+        **_about(path),
+        format=format,
+        tensors=len(layers),
+        provenance=provenance,
+        weight_bytes=weight_bytes(layers),
+        layers=layers,
+    )
 
 
-def _folder(path: Path) -> dict[str, Any]:
+def _folder(path: Path) -> Inspected:
     if (path / MANIFEST).is_file():
         return _bundle(path)
     workspace = Workspace(path)
@@ -153,43 +234,47 @@ def _folder(path: Path) -> dict[str, Any]:
     raise UsageError(f"{path} is neither a bundle nor a workspace.", _HINT)
 
 
-def _bundle(path: Path) -> dict[str, Any]:
+def _bundle(path: Path) -> InspectedBundle:
     from pipeline.bundle import open_bundle
 
     bundle = open_bundle(path)
-    manifest = bundle.manifest.model_dump(mode="json", by_alias=True)
-    artifacts = {artifact.pop("id"): artifact for artifact in manifest.pop("artifacts")}
-    golden = manifest.pop("golden")
-    return {
-        "bundle": path.resolve().name,
-        "digest": bundle.digest,
-        **manifest,
-        "golden_samples": len(golden),
-        "artifacts": artifacts,
-    }
+    manifest = bundle.manifest
+    return InspectedBundle(
+        bundle=path.resolve().name,
+        digest=bundle.digest,
+        name=manifest.name,
+        version=manifest.version,
+        description=manifest.description,
+        license=manifest.license,
+        verdict=manifest.verdict,
+        allow_failed=manifest.allow_failed,
+        inputs=manifest.inputs,
+        outputs=manifest.outputs,
+        verified=manifest.verified,
+        golden_samples=len(manifest.golden),
+        artifacts={artifact.id: artifact for artifact in manifest.artifacts},
+        producer=manifest.producer,
+    )
 
 
-def _workspace(workspace: Workspace) -> dict[str, Any]:
-    """Stages with their files, artifacts and verdict. Raises DamagedError for a changed file."""
-    stages = {
-        stage: _stage(workspace, stage) for stage in STAGES if workspace.stage(stage).is_dir()
-    }
-    contents: dict[str, Any] = {"workspace": workspace.root.resolve().name, "stages": stages}
-    artifacts = {}
-    for stage in STAGES:
-        if (workspace.stage(stage) / INDEX).is_file():
-            for artifact in read_index(workspace.stage(stage)):
-                described = dict(vars(artifact))
-                artifacts[described.pop("id")] = {"stage": stage, **described}
-    if artifacts:
-        contents["artifacts"] = artifacts
-    verdict = read_if_there(workspace.stage("verify") / VERDICT, Verdict)
-    if verdict is not None:
-        contents["verdict"] = verdict.verdict
-    return contents
+def _workspace(workspace: Workspace) -> InspectedWorkspace:
+    """Raises DamagedError for a changed file."""
+    folders = {stage: workspace.stage(stage) for stage in STAGES}
+    verdict = read_if_there(folders["verify"] / VERDICT, Verdict)
+    return InspectedWorkspace(
+        workspace=workspace.root.resolve().name,
+        stages={name: _stage(workspace, name) for name, at in folders.items() if at.is_dir()},
+        artifacts={
+            artifact.id: artifact
+            for folder in folders.values()
+            if (folder / INDEX).is_file()
+            for artifact in read_index(folder)
+        },
+        verdict=verdict.verdict if verdict else None,
+    )
 
 
-def _stage(workspace: Workspace, stage: str) -> dict[str, Any]:
+def _stage(workspace: Workspace, stage: str) -> InspectedStage:
     folder = workspace.stage(stage)
     record = workspace.record(stage)
     if record is None:
@@ -199,27 +284,8 @@ def _stage(workspace: Workspace, stage: str) -> dict[str, Any]:
     broken = workspace.broken_files(stage, record)
     if broken:
         raise DamagedError(f"{broken[0]}.", f"Make it again: pipeline {stage} --force")
-    return {
-        "key": record.key,
-        "seconds": record.seconds,
-        "files": {file: (folder / file).stat().st_size for file in sorted(record.files)},
-    }
-
-
-def _port(port: Port) -> dict[str, Any]:
-    """Only what the file declares: TorchScript knows names alone."""
-    about: dict[str, Any] = {"name": port.name}
-    if port.dtype is not None:
-        about["dtype"] = port.dtype
-    if port.shape is not None:
-        about["shape"] = list(port.shape)
-    return about
-
-
-def _layer(layer: Layer) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "dtype": layer.dtype,
-        "shape": list(layer.shape),
-        "bytes": layer.bytes,
-    }
+    return InspectedStage(
+        key=record.key,
+        seconds=record.seconds,
+        files={file: (folder / file).stat().st_size for file in sorted(record.files)},
+    )

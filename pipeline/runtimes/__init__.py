@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.config.export import Format
 from pipeline.errors import SetupError, UsageError
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
-from pipeline.workspace.artifacts import Format
 
 
 class Runner(Protocol):

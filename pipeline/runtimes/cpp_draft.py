@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pipeline import __version__
 from pipeline.bundle import manifest as parts
 from pipeline.bundle import write_file, write_manifest, write_tensor
+from pipeline.config.export import Format
+from pipeline.formats.table import FORMATS
 from pipeline.graph.signature import Signature
 from pipeline.system.machine import describe, made_for
 from pipeline.system.packages import version_of
-from pipeline.workspace.artifacts import SUFFIX, Format
 
 ID = "draft"
 
@@ -33,7 +34,7 @@ def write_draft(
     other with its batch axis: golden inputs whose golden outputs are empty or zero, for programs
     that only run them.
     """
-    file = write_file(folder, f"artifacts/model{SUFFIX[format]}", artifact.read_bytes())
+    file = write_file(folder, f"artifacts/model{FORMATS[format].suffix}", artifact.read_bytes())
     golden, files = _golden(folder, signature, samples)
     write_manifest(
         folder,

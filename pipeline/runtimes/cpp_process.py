@@ -18,17 +18,17 @@ from typing import IO, Any
 
 import numpy as np
 
+from pipeline.config.export import Format
+from pipeline.formats.table import FORMATS
 from pipeline.graph.array import Array
 from pipeline.runner.program import words
 from pipeline.runner.sources import Target
 from pipeline.runtimes import Asked, RunnerError, failure
 from pipeline.runtimes.cpp_draft import ID, write_draft
-from pipeline.workspace.artifacts import Format
 
 # What starts a program that answers for the artifact `ID` of a bundle.
 Start = Callable[[Path], list[str]]
 PROGRAMS = {"cpp": "edge-runner", "arm64": "edge-runner", "jvm": "the app's core"}
-BACKENDS: dict[Format, str] = {"onnx": "onnxruntime", "torchscript": "libtorch"}
 
 
 class ProgramRunner:
@@ -138,7 +138,7 @@ def command(
     spinning = ["--spinning"] if asked.alone else []
     return [
         *(*words(target), what, str(draft), "--artifact", ID, "--allow-failed"),
-        *("--backend", BACKENDS[format], "--threads", str(asked.threads), *spinning, *more),
+        *("--backend", FORMATS[format].backend, "--threads", str(asked.threads), *spinning, *more),
     ]
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.config.export import Format
 from pipeline.errors import DamagedError
 from pipeline.formats.onnx.validate import MICROSOFT
 from pipeline.formats.operators import operators as runners
 from pipeline.formats.torchscript import android_pytorch
 from pipeline.system.packages import version_of
-from pipeline.workspace.artifacts import Artifact, Format
+from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.verdict import CompatibilityRow
 
 # ONNX Runtime, which is pinned for Python, the C++ runner and Android alike. Measured: it

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.config.export import Format
 from pipeline.errors import DamagedError
+from pipeline.formats.table import FORMATS
 from pipeline.graph.signature import Signature
 
-Format = Literal["torchscript", "onnx"]
 Precision = Literal["fp32", "fp16", "int8", "int4"]
 
-SUFFIX: dict[Format, str] = {"torchscript": ".pt", "onnx": ".onnx"}
 INDEX = "artifacts.json"  # the list of a stage's artifacts, beside them
 SIGNATURE = "signature.json"  # what they take and give, written by export
 
@@ -48,7 +48,7 @@ def artifact_id(format: Format, recipe: str) -> str:
 
 def file_name(format: Format, recipe: str) -> str:
     """`model.fp32.onnx`, `model.int8-static.pt`."""
-    return f"model.{recipe}{SUFFIX[format]}"
+    return f"model.{recipe}{FORMATS[format].suffix}"
 
 
 def sha256_of(path: Path) -> str:

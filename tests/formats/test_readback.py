@@ -13,9 +13,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from pipeline.config.export import Format
 from pipeline.errors import DamagedError
 from pipeline.formats.read_back import read_back
-from pipeline.workspace.artifacts import Format
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 

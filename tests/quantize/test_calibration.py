@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.export import Format
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature, TensorSpec
@@ -18,7 +19,7 @@ from pipeline.quantize.recipes import Task
 from pipeline.quantize.scheme import default_scheme
 from pipeline.system import machine
 from pipeline.system.progress import Silent
-from pipeline.workspace.artifacts import Artifact, Format
+from pipeline.workspace.artifacts import Artifact
 from tests.quantize.quantize_cases import CONVOLUTIONS, MODELS, Exported
 
 Project = Callable[[str], Exported]

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.errors import DamagedError, UsageError
-from pipeline.report.inspection import inspect
+from pipeline.formats.facts import Port
+from pipeline.report.inspection import InspectedBundle, InspectedModel, InspectedWeights, inspect
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 Cli = Callable[..., CompletedProcess[str]]
@@ -48,20 +49,22 @@ def save_onnx(path: Path, dtype: type, operator: str = "MatMul") -> Path:
 def test_an_onnx_file(tmp_path: Path, dtype: type, operator: str, precision: str) -> None:
     path = save_onnx(tmp_path / "a model.onnx", dtype, operator)
     found = inspect(path)
-    assert (found["format"], found["precision"], found["version"]) == ("onnx", precision, 18)
-    assert found["bytes"] == path.stat().st_size
-    assert found["operators"] == {operator: 1}
-    assert found["inputs"][0]["shape"] == ["batch", 3]
-    assert found["layers"][0]["name"] == "w"
+    assert isinstance(found, InspectedModel)
+    assert (found.format, found.precision, found.version) == ("onnx", precision, 18)
+    assert found.bytes == path.stat().st_size
+    assert found.operators == {operator: 1}
+    assert found.inputs[0].shape == ("batch", 3)
+    assert found.layers[0].name == "w"
 
 
 def test_a_torchscript_file(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.jit.script(nn.Sequential(nn.Linear(3, 2), nn.ReLU())).save(str(path))
     found = inspect(path)
-    assert (found["format"], found["precision"]) == ("torchscript", "fp32")
-    assert found["inputs"] == [{"name": "input"}]
-    assert found["weight_bytes"] == {"float32": 4 * (6 + 2)}
+    assert isinstance(found, InspectedModel)
+    assert (found.format, found.precision) == ("torchscript", "fp32")
+    assert found.inputs == (Port("input", None, None),)
+    assert found.weight_bytes == {"float32": 4 * (6 + 2)}
 
 
 @pytest.mark.parametrize("name", ["weights.pt", "weights.pth", "weights.safetensors"])
@@ -70,17 +73,19 @@ def test_weights(tmp_path: Path, name: str) -> None:
     state = {"large": torch.zeros(4, 5), "small": torch.zeros(3, dtype=torch.int64)}
     save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
     found = inspect(path)
-    assert found["format"] == ("safetensors" if path.suffix == ".safetensors" else "state dict")
-    assert found["weight_bytes"] == {"float32": 80, "int64": 24}
-    assert [layer["name"] for layer in found["layers"]] == ["large", "small"]
+    assert isinstance(found, InspectedWeights)
+    assert found.format == ("safetensors" if path.suffix == ".safetensors" else "state dict")
+    assert found.weight_bytes == {"float32": 80, "int64": 24}
+    assert [layer.name for layer in found.layers] == ["large", "small"]
 
 
 def test_a_bundle() -> None:
     found = inspect(GOLDEN)
+    assert isinstance(found, InspectedBundle)
     manifest = json.loads((GOLDEN / "manifest.json").read_text(encoding="utf-8"))
-    assert found["name"] == manifest["name"]
-    assert set(found["artifacts"]) == {artifact["id"] for artifact in manifest["artifacts"]}
-    assert found["golden_samples"] == len(manifest["golden"])
+    assert found.name == manifest["name"]
+    assert set(found.artifacts) == {artifact["id"] for artifact in manifest["artifacts"]}
+    assert found.golden_samples == len(manifest["golden"])
 
 
 def test_a_changed_bundle_is_damaged(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.formats.table import FORMATS
 from pipeline.formats.torchscript import android_pytorch
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.make import Maker
 from pipeline.quantize.onnx.fused import fused
 from pipeline.quantize.search.evaluator import Accuracy, Evaluator, Rung, Speed
-from pipeline.workspace.artifacts import SUFFIX
 from pipeline.workspace.results.ratio import Ratio
 
 
@@ -73,7 +73,7 @@ class TrialRunner:
 
     def made(self, candidate: Candidate) -> Trial:
         """The candidate's file, made where it is not there yet. Raises what making it raises."""
-        path = self.folder / f"{candidate.key}{SUFFIX[candidate.format]}"
+        path = self.folder / f"{candidate.key}{FORMATS[candidate.format].suffix}"
         about = path.with_suffix(".json")
         if not (path.is_file() and about.is_file()):
             result = self.maker.make(candidate)

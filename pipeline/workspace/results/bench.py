@@ -2,8 +2,9 @@
 
 from pydantic import Field, JsonValue
 
+from pipeline.config.export import Format
 from pipeline.system.machine import Machine
-from pipeline.workspace.artifacts import Format, Precision
+from pipeline.workspace.artifacts import Precision
 from pipeline.workspace.results.base import Result
 from pipeline.workspace.results.ratio import Ratio, Tells
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from pipeline.workspace.artifacts import Format, Precision
+from pipeline.config.export import Format
+from pipeline.workspace.artifacts import Precision
 from pipeline.workspace.results.base import Result
 from pipeline.workspace.results.ratio import Ratio
 

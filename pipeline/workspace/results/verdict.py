@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from pipeline.config.export import Format
 from pipeline.system.machine import Machine
-from pipeline.workspace.artifacts import Format, Precision
+from pipeline.workspace.artifacts import Precision
 from pipeline.workspace.results.base import Result
 
 VERDICT = "verdict.json"

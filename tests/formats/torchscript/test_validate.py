@@ -19,7 +19,7 @@ from pipeline.formats.torchscript.validate import read_archive
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.project.entries import build_model
-from pipeline.report.inspection import inspect
+from pipeline.report.inspection import InspectedModel, inspect
 from pipeline.runtimes import RUNTIMES, Asked
 from tests.formats.torchscript.mutated import in_cpp, packed, records, write_cases
 
@@ -91,8 +91,9 @@ def test_inspect_runs_nothing_of_a_file(hostile: tuple[Path, Path]) -> None:
     file, mark = hostile
     found = inspect(file)
     assert not mark.exists()
-    assert found["format"] == "torchscript"
-    assert "aten::save" in found["unsafe"]
+    assert isinstance(found, InspectedModel)
+    assert found.format == "torchscript"
+    assert "aten::save" in str(found.unsafe)
 
 
 def test_the_command_inspects_it_without_torch(hostile: tuple[Path, Path]) -> None:
