@@ -75,7 +75,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   [[noreturn]] static void beyond(const std::string& digits) {
-    fail(Code::bad_value, "manifest.json: " + digits + " is no integer of at most 2^53 - 1.");
+    fail(Code::bad_value, "manifest.json: " + digits + " is not an integer of at most 2^53 - 1.");
   }
 
   static void check_distinct(const JsonObject& object) {

@@ -180,7 +180,7 @@ auto read_some(const Node& node, Read read) {
 
 void check_schema(const Json& json) {
   const auto* object = std::get_if<JsonObject>(&json.value);
-  if (object == nullptr) Node(json, "").refuse("no object");
+  if (object == nullptr) Node(json, "").refuse("not an object");
   for (const auto& [key, value] : *object) {
     if (key != "schema") continue;
     const auto* schema = std::get_if<std::int64_t>(&value.value);

@@ -30,7 +30,7 @@ void Node::refuse(const std::string& why) const {
 
 void Node::has_exactly(std::initializer_list<std::string_view> keys) const {
   const auto* object = std::get_if<JsonObject>(&json_->value);
-  if (object == nullptr) refuse("no object");
+  if (object == nullptr) refuse("not an object");
   const auto has = [&](std::string_view key) {
     return std::any_of(object->begin(), object->end(),
                        [&](const auto& member) { return member.key == key; });
@@ -53,12 +53,12 @@ Node Node::operator[](std::string_view key) const {
   for (const auto& [name, value] : std::get<JsonObject>(json_->value)) {
     if (name == key) return {value, below(path_, key)};
   }
-  refuse("no key " + edge_runner::quoted(key));
+  refuse("the key " + edge_runner::quoted(key) + " is missing");
 }
 
 std::vector<std::pair<std::string, Node>> Node::members() const {
   const auto* object = std::get_if<JsonObject>(&json_->value);
-  if (object == nullptr) refuse("no object");
+  if (object == nullptr) refuse("not an object");
   std::vector<std::pair<std::string, Node>> members;
   members.reserve(object->size());
   for (const auto& [key, value] : *object) {
@@ -70,7 +70,7 @@ std::vector<std::pair<std::string, Node>> Node::members() const {
 
 std::vector<Node> Node::items() const {
   const auto* array = std::get_if<JsonArray>(&json_->value);
-  if (array == nullptr) refuse("no array");
+  if (array == nullptr) refuse("not an array");
   std::vector<Node> items;
   items.reserve(array->size());
   for (const Json& item : *array)
@@ -89,7 +89,7 @@ bool Node::boolean() const {
 std::uint64_t Node::integer(std::int64_t least, std::int64_t most) const {
   const auto* value = std::get_if<std::int64_t>(&json_->value);
   if (value == nullptr || *value < least || *value > most) {
-    refuse("no integer from " + std::to_string(least) + " to " + std::to_string(most));
+    refuse("not an integer from " + std::to_string(least) + " to " + std::to_string(most));
   }
   return static_cast<std::uint64_t>(*value);
 }
@@ -99,7 +99,7 @@ double Node::number() const {
     return static_cast<double>(*value);
   }
   const auto* value = std::get_if<double>(&json_->value);
-  if (value == nullptr) refuse("no number");
+  if (value == nullptr) refuse("not a number");
   return *value;
 }
 
@@ -117,13 +117,13 @@ double Node::not_negative() const {
 
 double Node::share() const {
   const double value = number();
-  if (!(value >= 0 && value <= 1)) refuse("not from 0 to 1");
+  if (!(value >= 0 && value <= 1)) refuse("not between 0 and 1");
   return value;
 }
 
 const std::string& Node::string() const {
   const auto* value = std::get_if<std::string>(&json_->value);
-  if (value == nullptr) refuse("no text");
+  if (value == nullptr) refuse("not a string");
   return *value;
 }
 
@@ -154,7 +154,7 @@ std::string Node::identifier() const {
   const auto fits = [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
   if (value.empty() || value.size() > 64 || !is_alphanumeric(value.front()) ||
       !std::all_of(value.begin(), value.end(), fits)) {
-    refuse(edge_runner::quoted(value) + " is no identifier");
+    refuse(edge_runner::quoted(value) + " is not an identifier");
   }
   return value;
 }
@@ -180,7 +180,7 @@ std::size_t Node::one_of(std::initializer_list<std::string_view> words) const {
   if (found == words.end()) {
     std::string known;
     for (const std::string_view word : words) known += " " + std::string(word);
-    refuse(edge_runner::quoted(value) + " is none of" + known);
+    refuse(edge_runner::quoted(value) + " is not one of" + known);
   }
   return static_cast<std::size_t>(found - words.begin());
 }

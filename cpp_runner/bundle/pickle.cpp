@@ -29,7 +29,7 @@ class Machine {
   Machine(std::string_view bytes, const PickleWorld& world) : bytes_(bytes), world_(world) {}
 
   void run() {
-    if (take(1) != 0x80 || take(1) != 2) refuse_pickle("it is no pickle of protocol 2");
+    if (take(1) != 0x80 || take(1) != 2) refuse_pickle("it is not a pickle of protocol 2");
     while (step(static_cast<unsigned char>(take(1)))) {
     }
     if (at_ != bytes_.size()) refuse_pickle("something follows its end");
@@ -106,7 +106,7 @@ class Machine {
     if (stack_.item(tuple, 0).text != "storage" || type.kind != Kind::storage_type ||
         key.kind != Kind::text || stack_.item(tuple, 3).text != "cpu" ||
         count.kind != Kind::integer || count.number < 0) {
-      refuse_pickle("a storage is none, or not on the CPU");
+      refuse_pickle("a storage is malformed, or not on the CPU");
     }
     std::uint64_t bytes = 0;
     if (!world_.storage(key.text, bytes)) refuse_pickle("there is no storage " + quoted(key.text));
@@ -127,7 +127,7 @@ class Machine {
   }
 
   PickleValue call(PickleFunction function, const PickleValue& arguments) const {
-    if (arguments.kind != Kind::tuple) refuse_pickle("a function is called with no tuple");
+    if (arguments.kind != Kind::tuple) refuse_pickle("a function is called without a tuple");
     PickleValue result;
     result.depth = arguments.depth;
     std::string wrong;
@@ -137,7 +137,7 @@ class Machine {
         break;
       case PickleFunction::list_of:
         if (only(arguments, 1).kind != Kind::list)
-          refuse_pickle("a list is made of something else");
+          refuse_pickle("a list is made from something else");
         result.kind = Kind::list;
         break;
       case PickleFunction::type_tag: {
@@ -145,12 +145,12 @@ class Machine {
         const PickleValue& type = stack_.item(arguments, 1);
         const bool container = result.kind == Kind::list || result.kind == Kind::dict;
         if (!container || type.kind != Kind::text || most_brackets(type.text) > kMaxBrackets) {
-          refuse_pickle("a type is given to what is no list or dict, or is none");
+          refuse_pickle("a type is malformed, or given to something other than a list or dict");
         }
         break;
       }
       case PickleFunction::complex:
-        if (only(arguments, 2).kind != Kind::real) refuse_pickle("a complex number is none");
+        if (only(arguments, 2).kind != Kind::real) refuse_pickle("a complex number is malformed");
         result.kind = Kind::real;
         break;
       case PickleFunction::tensor:
@@ -176,7 +176,7 @@ class Machine {
     } else if (callee.kind == Kind::function && !build) {
       stack_.push(call(callee.function, argument));
     } else {
-      refuse_pickle("it calls what is no function");
+      refuse_pickle("it calls something that is not a function");
     }
   }
 
@@ -214,7 +214,7 @@ class Machine {
         push(Kind::integer, static_cast<std::int32_t>(take(4)));
         break;
       case 0x8a:
-        if (take(1) != 8) refuse_pickle("an integer has not 8 bytes");
+        if (take(1) != 8) refuse_pickle("an integer does not have 8 bytes");
         push_integer(take(8));
         break;
       case 'G':
@@ -275,7 +275,7 @@ class Machine {
         new_object();
         break;
       default:
-        refuse_pickle("opcode " + std::to_string(opcode) + " is none that torch writes");
+        refuse_pickle("opcode " + std::to_string(opcode) + " is not one that torch writes");
     }
     return true;
   }

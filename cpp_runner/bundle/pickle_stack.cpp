@@ -78,9 +78,9 @@ void PickleStack::fill(PickleKind kind) {
   const std::size_t mark = take_mark();
   if (mark <= floor()) nothing_there();
   PickleValue& container = values_.values[ids_[mark - 1]];
-  if (container.kind != kind) refuse_pickle("it fills what is no list or dict");
+  if (container.kind != kind) refuse_pickle("it fills something that is not a list or dict");
   if (kind == PickleKind::dict && (ids_.size() - mark) % 2 != 0) {
-    refuse_pickle("a dict has half an entry");
+    refuse_pickle("a dict has a key without a value");
   }
   if (!container.fresh) refuse_pickle("a list or dict is filled after it was used");
   container.depth = enclose(mark);
@@ -91,13 +91,14 @@ void PickleStack::fill(PickleKind kind) {
 
 // torch numbers what it keeps one by one; another number would make its table as large.
 void PickleStack::keep(std::uint64_t index) {
-  if (index != kept_.size()) refuse_pickle("it keeps a value under a number that is not the next");
+  if (index != kept_.size())
+    refuse_pickle("it stores a value under a number that is not the next one");
   if (ids_.size() <= floor()) nothing_there();
   kept_.push_back(ids_.back());
 }
 
 void PickleStack::recall(std::uint64_t index) {
-  if (index >= kept_.size()) refuse_pickle("it recalls a value that it has not kept");
+  if (index >= kept_.size()) refuse_pickle("it reads back a value that it has not stored");
   if (ids_.size() >= kMaxValues) too_many();
   ids_.push_back(kept_[static_cast<std::size_t>(index)]);
   values_.values[ids_.back()].fresh = false;

@@ -72,25 +72,25 @@ bool fits_quantizer(const PickleValues& values, const PickleValue& tuple,
 std::string rebuild_tensor(const PickleValues& values, const PickleValue& arguments, bool quantized,
                            PickleValue& tensor) {
   const std::uint32_t expected = quantized ? 7 : 6;
-  if (arguments.count != expected) return "a tensor is rebuilt of too few or too many values";
+  if (arguments.count != expected) return "a tensor is rebuilt from too few or too many values";
   const auto ids = values.items_of(arguments);
   const PickleValue& storage = values.at(ids[0]);
   const PickleValue& offset = values.at(ids[1]);
   if (!is(storage, PickleKind::storage) || !is(offset, PickleKind::integer) || offset.number < 0) {
-    return "a tensor is rebuilt of something that is no storage and no offset";
+    return "a tensor is rebuilt from something other than a storage and an offset";
   }
   std::vector<std::int64_t> sizes;
   std::vector<std::int64_t> strides;
   if (!read_axes(values, values.at(ids[2]), sizes) ||
       !read_axes(values, values.at(ids[3]), strides) || sizes.size() != strides.size()) {
-    return "a tensor's sizes and strides are none";
+    return "a tensor's sizes or strides are malformed";
   }
   if (quantized && !fits_quantizer(values, values.at(ids[4]), sizes)) {
     return "a quantized tensor's scales or zero points do not fit it";
   }
   if (!is(values.at(ids[expected - 2]), PickleKind::boolean) ||
       !is(values.at(ids[expected - 1]), PickleKind::none)) {
-    return "a tensor has hooks, or no word on gradients";
+    return "a tensor has hooks, or does not say whether it needs gradients";
   }
   std::int64_t end = 0;
   if (!extent(offset.number, sizes, strides, tensor.number, end) || end > storage.number) {

@@ -102,7 +102,7 @@ class Validator {
     }
     if (!fits(rule, field)) refuse("the field " + name + " is of another kind");
     const std::uint64_t bit = std::uint64_t{1} << field.number;
-    if (!rule.repeated && (seen & bit) != 0) refuse("the field " + name + " stands there twice");
+    if (!rule.repeated && (seen & bit) != 0) refuse("the field " + name + " appears twice");
     seen |= bit;
   }
 
@@ -159,7 +159,7 @@ class Validator {
              ", which this runner does not take");
     }
     if (!is_allowed_of_microsoft(type)) {
-      refuse("com.microsoft's operator " + quoted(type) + " is none that this runner takes");
+      refuse("com.microsoft's operator " + quoted(type) + " is not one that this runner supports");
     }
   }
 

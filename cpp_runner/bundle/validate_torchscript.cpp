@@ -60,14 +60,14 @@ bool is_storage(std::string_view name) {
 // What stands beside code, pickles and storages, and must say just this.
 void check_small(std::string_view name, std::string_view bytes) {
   if (name == "byteorder") {
-    if (bytes != "little") refuse("its byte order is not little");
+    if (bytes != "little") refuse("its byte order is not little-endian");
   } else if (name == "version" || name == ".data/version") {
     if (!bytes.ends_with('\n') || !is_number(bytes.substr(0, bytes.size() - 1))) {
-      refuse("its version is no number");
+      refuse("its version is not a number");
     }
   } else if (name == ".data/serialization_id") {
     const bool digits = std::all_of(bytes.begin(), bytes.end(), is_digit);
-    if (bytes.size() > 64 || !digits) refuse("its serialization_id is no number");
+    if (bytes.size() > 64 || !digits) refuse("its serialization_id is not a number");
   } else if (name.ends_with(".debug_pkl")) {
     refuse("it has " + quoted(name) +
            ", which tells of the machine that made it; write it with the "

@@ -113,7 +113,7 @@ void read_extra(std::string_view bytes, Header& header) {
       continue;
     }
     if (id != 0x0001 || content.empty() || !header.wide.empty()) {
-      refuse("a record has an extra field that is unknown or double");
+      refuse("a record has an extra field that is unknown or repeated");
     }
     header.wide = content;
   }
@@ -181,14 +181,14 @@ std::string_view read_local(Cursor& file, const Header& central) {
   if (local.name != central.name || local.version != central.version ||
       local.flags != central.flags || local.method != central.method ||
       local.time != central.time || !same_wide(local.wide, central)) {
-    refuse_record(central, "is another in its own header than in the directory");
+    refuse_record(central, "differs between its own header and the directory");
   }
   if (central.method != 0 || central.packed != central.size) {
     refuse_record(central, "is compressed; write it with the pipeline, which does not");
   }
   const bool described = central.flags == (kUtf8 | kDescriptor);
   if (!described && (central.flags != kUtf8 || central.size != 0 || central.crc != 0)) {
-    refuse_record(central, "has other flags than torch writes");
+    refuse_record(central, "has flags that torch does not write");
   }
   if (numbers != 0) refuse_record(central, "has sizes before it as well as behind it");
   const std::string_view data = file.take_bytes(central.size);
@@ -232,13 +232,12 @@ std::vector<Record> read_archive(std::string_view file) {
     }
     const std::string_view data = read_local(contents, header);
     if (crc_of(data) != header.crc)
-      refuse_record(header, "has another CRC-32 than its header says");
+      refuse_record(header, "has a CRC-32 other than its header says");
     const std::size_t slash = header.name.find('/');
-    if (slash == std::string_view::npos || slash == 0) refuse_record(header, "lies in no folder");
+    if (slash == std::string_view::npos || slash == 0) refuse_record(header, "is not in a folder");
     if (i == 0) folder = header.name.substr(0, slash);
-    if (header.name.substr(0, slash) != folder)
-      refuse_record(header, "lies in a folder of its own");
-    if (!names.insert(lower(header.name)).second) refuse_record(header, "is there twice");
+    if (header.name.substr(0, slash) != folder) refuse_record(header, "is in a different folder");
+    if (!names.insert(lower(header.name)).second) refuse_record(header, "appears twice");
     records.push_back({header.name.substr(slash + 1), data});
   }
   if (!entries.empty()) refuse("its directory has more than its records");

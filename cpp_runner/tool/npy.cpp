@@ -58,7 +58,7 @@ Result<Tensor> parse_npy(std::span<const std::byte> file, const std::string& nam
     return Error{Code::bad_input, name + ": " + std::string(what)};
   };
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
-  if (!text.starts_with(magic) || text.size() < 12) return bad("is no .npy file");
+  if (!text.starts_with(magic) || text.size() < 12) return bad("is not an .npy file");
   const int version = static_cast<unsigned char>(text[6]);
   if (version < 1 || version > 3 || text[7] != 0) {
     return bad("is of a version of .npy that is not known; 1.0 to 3.0 are");

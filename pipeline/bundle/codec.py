@@ -89,7 +89,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS or abs(int(digits)) > MAX_INTEGER or digits == "-0":
-        detail = f"{digits[:MAX_DIGITS]} is no integer of at most 2^53 - 1"
+        detail = f"{digits[:MAX_DIGITS]} is not an integer of at most 2^53 - 1"
         raise Refused(Refusal.BAD_VALUE, MANIFEST, detail)
     return int(digits)
 

@@ -18,6 +18,7 @@ from pipeline.errors import SetupError
 from pipeline.train.world import World
 
 BEAT_S = 1.0
+LAST_S = 3.0  # clocks of two watches differ by a beat when they start, and by one when they ask
 SILENT_S = 5.0  # without a beat for so long, not even the thread runs: stopped, or the host is gone
 # What a step goes through, in this order; whoever waits in a later one waits for those behind.
 PHASES = ("data", "forward", "backward", "optimizer", "logging", "validation", "checkpoint")
@@ -131,6 +132,8 @@ def _beat(
             return
         if watch.world.rank in [pulse.rank for pulse in late]:
             faulthandler.dump_traceback(sys.__stderr__ or 2)
+            # Its end breaks the exchange of those that wait for it: they say first why they end.
+            over.wait(LAST_S)
         failed(described(late, watch.timeout_s))
         # The main thread waits inside of torch, where no exception reaches it.
         os.kill(os.getpid(), signal.SIGKILL)

@@ -45,9 +45,8 @@ TEST(ValidateOnnx, RefusesFieldsThatTheFormatHasNot) {
   EXPECT_PRED2(contains, onnx_says(onnx_model("", number(99, 1))), "ModelProto has no field 99");
   EXPECT_PRED2(contains, onnx_says(onnx_model("", number(2, 1))),
                "producer_name is of another kind");
-  EXPECT_PRED2(contains, onnx_says(onnx_model("", number(1, 8))), "ir_version stands there twice");
-  EXPECT_PRED2(contains, onnx_says(onnx_model("", bytes(7, bytes(2, "g")))),
-               "graph stands there twice");
+  EXPECT_PRED2(contains, onnx_says(onnx_model("", number(1, 8))), "ir_version appears twice");
+  EXPECT_PRED2(contains, onnx_says(onnx_model("", bytes(7, bytes(2, "g")))), "graph appears twice");
   EXPECT_PRED2(contains, onnx_says(onnx_model("", bytes(25, bytes(1, "f")))), "it has functions");
   EXPECT_PRED2(contains, onnx_says(onnx_model(bytes(15, bytes(1, "s")))),
                "it has sparse_initializer");

@@ -67,9 +67,9 @@ TEST(ValidateTorchScript, RefusesHeadersThatDisagree) {
 TEST(ValidateTorchScript, RefusesRecordsThatOverlapOrStandTwice) {
   Zip zip = good();
   zip.records.push_back(zip.records[1]);
-  EXPECT_PRED2(contains, torchscript_says(zip), "'net/code/__torch__.py' is there twice");
+  EXPECT_PRED2(contains, torchscript_says(zip), "'net/code/__torch__.py' appears twice");
   zip.records.back().name = "code/__TORCH__.py";  // torch finds either by the name of the other
-  EXPECT_PRED2(contains, torchscript_says(zip), "is there twice");
+  EXPECT_PRED2(contains, torchscript_says(zip), "appears twice");
   std::string file = good().bytes();
   const std::size_t entry = file.find("PK\x01\x02", file.find("PK\x01\x02") + 1);
   file[entry + 42] = 0;  // the second record begins where the first does
@@ -90,7 +90,7 @@ TEST(ValidateTorchScript, RefusesOtherRecords) {
   EXPECT_PRED2(contains, with("code/other.py", "x"), "not allowed");
   EXPECT_PRED2(contains, with("data/00x", "x"), "not allowed");
   EXPECT_PRED2(contains, with("data/0", "x"), "'data/0' is used by nothing");
-  EXPECT_PRED2(contains, with(".data/version", "x"), "version is no number");
+  EXPECT_PRED2(contains, with(".data/version", "x"), "version is not a number");
   Zip zip = good();
   data_of(zip, "byteorder") = "big";
   EXPECT_PRED2(contains, torchscript_says(zip), "byte order");

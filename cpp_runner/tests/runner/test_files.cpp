@@ -48,8 +48,8 @@ TEST(Npy, ThereAndBack) {
 }
 
 TEST(Npy, WhatIsNone) {
-  refused(parse_npy(bytes_of("no array at all"), "x"), "is no .npy file");
-  refused(parse_npy({}, "x"), "is no .npy file");
+  refused(parse_npy(bytes_of("no array at all"), "x"), "is not an .npy file");
+  refused(parse_npy({}, "x"), "is not an .npy file");
   refused(
       parse_npy(bytes_of(header("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }")), "x"),
       "holds >f4");

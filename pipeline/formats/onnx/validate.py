@@ -35,7 +35,7 @@ def refusal(model: ModelProto) -> str | None:
 def _of_node(node: NodeProto) -> str | None:
     what = f"the operator {node.op_type!r}"
     if node.domain == MICROSOFT and node.op_type not in operators().microsoft:
-        return f"{what} of {MICROSOFT} is none that a runner takes"
+        return f"{what} of {MICROSOFT} is not one that a runner supports"
     if node.domain not in (*STANDARD, MICROSOFT):
         return f"{what} is of the domain {node.domain!r}, which no runner takes"
     if any(attribute.HasField("sparse_tensor") for attribute in node.attribute):

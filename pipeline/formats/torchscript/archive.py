@@ -64,12 +64,12 @@ def read_records(file: BinaryIO) -> list[Record]:
         offset = _local(file, entry, start)
         parent, slash, name = entry.name.partition(b"/")
         if not slash or not parent:
-            _refuse(entry, "lies in no folder")
+            _refuse(entry, "is not in a folder")
         folder = folder or parent
         if parent != folder:
-            _refuse(entry, "lies in a folder of its own")
+            _refuse(entry, "is in a different folder")
         if entry.name.lower() in names:  # torch looks names up without regard to case
-            _refuse(entry, "is there twice")
+            _refuse(entry, "appears twice")
         names.add(entry.name.lower())
         records.append(Record(name, offset, entry.packed, entry.size))
     if file.tell() != start:
@@ -209,7 +209,7 @@ def _wide(data: bytes) -> bytes:
                 refuse("its padding hides data")
             continue
         if field != _WIDE or not inside or wide:
-            refuse("a record has an extra field that is unknown or double")
+            refuse("a record has an extra field that is unknown or repeated")
         wide = inside
     return wide
 
@@ -231,13 +231,13 @@ def _local(file: BinaryIO, central: _Header, end: int) -> int:
     local.name = take(name)
     local.wide = _wide(take(extra))
     if local.kind != central.kind or not _same_wide(local.wide, central.wide):
-        _refuse(central, "is another in its own header than in the directory")
+        _refuse(central, "differs between its own header and the directory")
     deflated = central.method == _DEFLATED and central.packed != central.size <= _MAX_INFLATED
     if not deflated and (central.method != _STORED or central.packed != central.size):
-        _refuse(central, "is compressed in another way than torch does it")
+        _refuse(central, "is compressed in a way that torch does not use")
     described = central.flags == _UTF8 | _DESCRIPTOR
     if not described and (central.flags != _UTF8 or central.size or central.crc):
-        _refuse(central, "has other flags than torch writes")
+        _refuse(central, "has flags that torch does not write")
     if numbers:
         _refuse(central, "has sizes before it as well as behind it")
     offset = file.tell()
@@ -257,7 +257,7 @@ def _local(file: BinaryIO, central: _Header, end: int) -> int:
         behind.expect(width, central.packed, "the size behind a record")
         behind.expect(width, central.size, "the size behind a record")
     if crc != central.crc:
-        _refuse(central, "has another CRC-32 than its header says")
+        _refuse(central, "has a CRC-32 other than its header says")
     return offset
 
 

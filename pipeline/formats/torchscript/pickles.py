@@ -119,9 +119,9 @@ class _Stack:
             _refuse("it takes a value where there is none")
         container = self.values[mark - 1]
         if container.kind != kind:
-            _refuse("it fills what is no list or dict")
+            _refuse("it fills something that is not a list or dict")
         if kind == "dict" and (len(self.values) - mark) % 2:
-            _refuse("a dict has half an entry")
+            _refuse("a dict has a key without a value")
         if not container.fresh:
             _refuse("a list or dict is filled after it was used")
         container.items, container.depth = self._enclosed(mark)
@@ -132,14 +132,14 @@ class _Stack:
     def keep(self, index: int) -> None:
         """torch numbers what it keeps one by one; another number would make its table as large."""
         if index != len(self.kept):
-            _refuse("it keeps a value under a number that is not the next")
+            _refuse("it stores a value under a number that is not the next one")
         if len(self.values) <= self._floor():
             _refuse("it takes a value where there is none")
         self.kept.append(self.values[-1])
 
     def recall(self, index: int) -> None:
         if index >= len(self.kept):
-            _refuse("it recalls a value that it has not kept")
+            _refuse("it reads back a value that it has not stored")
         if len(self.values) >= _MAX_VALUES:
             _refuse("it has more than 16,777,216 values")
         self.kept[index].fresh = False
@@ -172,7 +172,7 @@ class _Machine:
 
     def run(self) -> Value:
         if self._bytes(2) != b"\x80\x02":
-            _refuse("it is no pickle of protocol 2")
+            _refuse("it is not a pickle of protocol 2")
         while self._step(self._bytes(1)):
             pass
         if self.at != len(self.data):
@@ -204,7 +204,7 @@ class _Machine:
                 stack.push(Value("integer", self._number(4, signed=True)))
             case b"\x8a":
                 if self._number(1) != 8:
-                    _refuse("an integer has not 8 bytes")
+                    _refuse("an integer does not have 8 bytes")
                 stack.push(Value("integer", self._number(8, signed=True)))
             case b"G":
                 self._bytes(8)
@@ -244,7 +244,7 @@ class _Machine:
             case b"\x81":
                 self._new_object()
             case _:
-                _refuse(f"opcode {opcode[0]} is none that torch writes")
+                _refuse(f"opcode {opcode[0]} is not one that torch writes")
         return True
 
     def _bytes(self, count: int) -> bytes:
@@ -287,7 +287,7 @@ class _Machine:
         described = kind.kind == "storage type" and key.kind == "text" and count.kind == "integer"
         at_home = word.data == b"storage" and device.data == b"cpu"
         if not described or not at_home or count.data < 0:
-            _refuse("a storage is none, or not on the CPU")
+            _refuse("a storage is malformed, or not on the CPU")
         there = self.world.storage(key.data)
         if there is None:
             _refuse(f"there is no storage {quoted(key.data)}")
@@ -311,7 +311,7 @@ class _Machine:
         elif callee.kind == "function" and not build:
             self.stack.push(_call(callee.data, argument))
         else:
-            _refuse("it calls what is no function")
+            _refuse("it calls something that is not a function")
 
     def _new_object(self) -> None:
         """NEWOBJ takes the class's arguments, of which there are none, and leaves the class: BUILD
@@ -323,7 +323,7 @@ class _Machine:
 
 def _call(function: str, arguments: Value) -> Value:
     if arguments.kind != "tuple":
-        _refuse("a function is called with no tuple")
+        _refuse("a function is called without a tuple")
     values, depth = arguments.items, arguments.depth
     match function:
         case "ordered dict":  # of hooks, of which there are none
@@ -333,7 +333,7 @@ def _call(function: str, arguments: Value) -> Value:
         case "list":
             (value,) = _exactly(values, 1)
             if value.kind != "list":
-                _refuse("a list is made of something else")
+                _refuse("a list is made from something else")
             return Value("list", items=value.items, depth=depth)
         case "type tag":
             value, tag = _exactly(values, 2)
@@ -342,11 +342,11 @@ def _call(function: str, arguments: Value) -> Value:
                 or tag.kind != "text"
                 or _most_brackets(tag.data) > _MAX_BRACKETS
             ):
-                _refuse("a type is given to what is no list or dict, or is none")
+                _refuse("a type is malformed, or given to something other than a list or dict")
             return Value(value.kind, items=value.items, depth=depth)
         case "complex":
             if _exactly(values, 2)[0].kind != "real":
-                _refuse("a complex number is none")
+                _refuse("a complex number is malformed")
             return Value("real", depth=depth)
         case _:
             shape, storage = rebuild(values, quantized=function == "quantized tensor")

@@ -57,18 +57,18 @@ def rebuild(arguments: Sequence["Value"], *, quantized: bool) -> tuple[tuple[int
     these arguments. Raises Fault where they do not fit."""
     expected = 7 if quantized else 6
     if len(arguments) != expected:
-        _refuse("a tensor is rebuilt of too few or too many values")
+        _refuse("a tensor is rebuilt from too few or too many values")
     storage, offset = arguments[0], arguments[1]
     if storage.kind != "storage" or offset.kind != "integer" or offset.data < 0:
-        _refuse("a tensor is rebuilt of something that is no storage and no offset")
+        _refuse("a tensor is rebuilt from something other than a storage and an offset")
     assert storage.storage is not None
     sizes, strides = _axes(arguments[2]), _axes(arguments[3])
     if sizes is None or strides is None or len(sizes) != len(strides):
-        _refuse("a tensor's sizes and strides are none")
+        _refuse("a tensor's sizes or strides are malformed")
     if quantized and not _fits_quantizer(arguments[4], sizes):
         _refuse("a quantized tensor's scales or zero points do not fit it")
     if arguments[-2].kind != "boolean" or arguments[-1].kind != "none":
-        _refuse("a tensor has hooks, or no word on gradients")
+        _refuse("a tensor has hooks, or does not say whether it needs gradients")
     end = _extent(offset.data, sizes, strides)
     if end is None or end > storage.data:
         _refuse(f"a tensor reaches beyond its storage of {storage.data} elements")

@@ -158,14 +158,14 @@ def _small(file: BinaryIO, record: Record) -> int | None:
     name, data = record.name, content(file, record) if record.size <= 64 else b""
     if name == b"byteorder":
         if data != b"little":
-            refuse("its byte order is not little")
+            refuse("its byte order is not little-endian")
     elif name in VERSIONS:
         if not re.fullmatch(_NUMBER + rb"\n", data):
-            refuse("its version is no number")
+            refuse("its version is not a number")
         return int(data)
     elif name == b".data/serialization_id":
         if record.size > 64 or not re.fullmatch(rb"[0-9]*", data):
-            refuse("its serialization_id is no number")
+            refuse("its serialization_id is not a number")
     else:
         refuse(f"it has the record {quoted(name)}, which is not allowed")
     return None

@@ -136,7 +136,7 @@ private class JsonParser(private val text: String) {
     private fun integer(digits: String): Long {
         val value = if (digits.length <= 17) digits.toLong() else Long.MAX_VALUE
         if (value > MAX_INTEGER || value < -MAX_INTEGER || digits == "-0") {
-            badNumber("${digits.take(32)} is no integer of at most 2^53 - 1")
+            badNumber("${digits.take(32)} is not an integer of at most 2^53 - 1")
         }
         return value
     }

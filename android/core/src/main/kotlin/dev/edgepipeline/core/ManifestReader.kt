@@ -19,7 +19,7 @@ fun parseManifest(bytes: ByteArray): Manifest {
 
 // Before any other key is looked at: another schema may have other keys.
 private fun checkSchema(data: Any?) {
-    val members = data as? Map<*, *> ?: refuse(Refusal.BAD_VALUE, MANIFEST, "no object")
+    val members = data as? Map<*, *> ?: refuse(Refusal.BAD_VALUE, MANIFEST, "not an object")
     for (key in listOf("schema", "digest")) {
         if (key !in members) refuse(Refusal.MISSING_KEY, MANIFEST, quoted(key))
         if (key == "schema" && members[key] != 1L) {

@@ -23,7 +23,7 @@ internal class Node(private val value: Any?, private val path: String = "") {
         }
 
     fun <T> items(read: (Node) -> T): List<T> {
-        val list = value as? List<*> ?: wrong("no array")
+        val list = value as? List<*> ?: wrong("not an array")
         return list.mapIndexed { index, item -> read(Node(item, below(index.toString()))) }
     }
 
@@ -33,23 +33,23 @@ internal class Node(private val value: Any?, private val path: String = "") {
 
     fun integer(range: LongRange = 0..MAX_INTEGER): Long {
         val found = value as? Long
-        if (found == null || found !in range) wrong("no integer from ${range.first} to ${range.last}")
+        if (found == null || found !in range) wrong("not an integer from ${range.first} to ${range.last}")
         return found
     }
 
     fun number(): Double = when (value) {
         is Long -> value.toDouble()
         is Double -> value
-        else -> wrong("no number")
+        else -> wrong("not a number")
     }
 
     fun positive(): Double = number().also { if (!(it > 0)) wrong("not above 0") }
 
     fun notNegative(): Double = number().also { if (!(it >= 0)) wrong("negative") }
 
-    fun share(): Double = number().also { if (!(it in 0.0..1.0)) wrong("not from 0 to 1") }
+    fun share(): Double = number().also { if (!(it in 0.0..1.0)) wrong("not between 0 and 1") }
 
-    fun string(): String = value as? String ?: wrong("no text")
+    fun string(): String = value as? String ?: wrong("not a string")
 
     fun text(): String = string().also { text ->
         if (text.any { it != '\n' && isControl(it) }) wrong("control characters are not allowed")
@@ -62,7 +62,7 @@ internal class Node(private val value: Any?, private val path: String = "") {
     fun name(): String = line().also { if (it.isEmpty()) wrong("empty") }
 
     fun identifier(): String = string().also {
-        if (!IDENTIFIER.matches(it)) wrong("${quoted(it)} is no identifier")
+        if (!IDENTIFIER.matches(it)) wrong("${quoted(it)} is not an identifier")
     }
 
     fun hash(): String = string().also {
@@ -72,15 +72,15 @@ internal class Node(private val value: Any?, private val path: String = "") {
     fun file(): String = checkName(string())
 
     fun oneOf(vararg words: String): String = string().also {
-        if (it !in words) wrong("${quoted(it)} is none of ${words.joinToString(" ")}")
+        if (it !in words) wrong("${quoted(it)} is not one of ${words.joinToString(" ")}")
     }
 
     fun <T : Word> oneOf(constants: List<T>): T =
-        constants.named(string()) ?: wrong("${quoted(string())} is none of ${constants.joinToString(" ") { it.word }}")
+        constants.named(string()) ?: wrong("${quoted(string())} is not one of ${constants.joinToString(" ") { it.word }}")
 
     private fun objectOrRefuse(): Map<String, Any?> {
         @Suppress("UNCHECKED_CAST")
-        return value as? Map<String, Any?> ?: wrong("no object")
+        return value as? Map<String, Any?> ?: wrong("not an object")
     }
 
     private fun below(key: String): String = if (path.isEmpty()) key else "$path.$key"

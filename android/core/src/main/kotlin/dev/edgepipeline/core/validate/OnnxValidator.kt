@@ -30,7 +30,7 @@ private class OnnxValidator {
             check(rule, field)
             val bit = 1L shl field.number
             if (!rule.isRepeated && rule.kind != Kind.REFUSED && seen and bit != 0L) {
-                refuse("the field ${rule.name} stands there twice")
+                refuse("the field ${rule.name} appears twice")
             }
             seen = seen or bit
             val inner = rule.message ?: continue

@@ -39,7 +39,7 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
     val place: Int get() = from.at
 
     fun run() {
-        if (from.take(1) != 0x80L || from.take(1) != 2L) pickleFault("it is no pickle of protocol 2")
+        if (from.take(1) != 0x80L || from.take(1) != 2L) pickleFault("it is not a pickle of protocol 2")
         @Suppress("ControlFlowWithEmptyBody")
         while (step(from.take(1).toInt())) {}
         if (from.left != 0) pickleFault("something follows its end")
@@ -77,7 +77,7 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
             'R'.code -> reduce(isBuild = false)
             'b'.code -> reduce(isBuild = true)
             0x81 -> newObject()
-            else -> pickleFault("opcode $opcode is none that torch writes")
+            else -> pickleFault("opcode $opcode is not one that torch writes")
         }
         return true
     }
@@ -85,7 +85,7 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
     private fun push(kind: PickleKind, number: Long = 0) = stack.push(PickleValue(kind, number))
 
     private fun pushLong() {
-        if (from.take(1) != 8L) pickleFault("an integer has not 8 bytes")
+        if (from.take(1) != 8L) pickleFault("an integer does not have 8 bytes")
         push(PickleKind.INTEGER, from.take(8))
     }
 
@@ -123,7 +123,7 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
         val (word, type, key, device, count) = tuple.items
         val isStorage = word.says("storage") && type.kind == PickleKind.STORAGE_TYPE && key.kind == PickleKind.TEXT
         if (!isStorage || !device.says("cpu") || count.kind != PickleKind.INTEGER || count.number < 0) {
-            pickleFault("a storage is none, or not on the CPU")
+            pickleFault("a storage is malformed, or not on the CPU")
         }
         val name = key.text?.text().orEmpty()
         val size = world.storage(name) ?: pickleFault("there is no storage ${quoted(name)}")
@@ -143,7 +143,7 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
         } else if (callee.function != null && !isBuild) {
             stack.push(call(callee.function, argument))
         } else {
-            pickleFault("it calls what is no function")
+            pickleFault("it calls something that is not a function")
         }
     }
 
@@ -155,7 +155,7 @@ private class PickleMachine(private val bytes: Bytes, private val world: PickleW
 }
 
 private fun call(function: PickleFunction, arguments: PickleValue): PickleValue {
-    if (arguments.kind != PickleKind.TUPLE) pickleFault("a function is called with no tuple")
+    if (arguments.kind != PickleKind.TUPLE) pickleFault("a function is called without a tuple")
     fun made(kind: PickleKind) = PickleValue(kind, depth = arguments.depth)
     return when (function) {
         PickleFunction.ORDERED_DICT -> { // of hooks, of which there are none
@@ -163,12 +163,12 @@ private fun call(function: PickleFunction, arguments: PickleValue): PickleValue 
             made(PickleKind.NONE)
         }
         PickleFunction.LIST_OF -> {
-            if (only(arguments, 1).kind != PickleKind.LIST) pickleFault("a list is made of something else")
+            if (only(arguments, 1).kind != PickleKind.LIST) pickleFault("a list is made from something else")
             made(PickleKind.LIST)
         }
         PickleFunction.TYPE_TAG -> made(tagged(arguments))
         PickleFunction.COMPLEX -> {
-            if (only(arguments, 2).kind != PickleKind.REAL) pickleFault("a complex number is none")
+            if (only(arguments, 2).kind != PickleKind.REAL) pickleFault("a complex number is malformed")
             made(PickleKind.REAL)
         }
         PickleFunction.TENSOR -> rebuildTensor(arguments, isQuantized = false)
@@ -187,7 +187,7 @@ private fun tagged(arguments: PickleValue): PickleKind {
     val type = arguments.items[1]
     val isContainer = kind == PickleKind.LIST || kind == PickleKind.DICT
     if (!isContainer || type.text == null || mostBrackets(type.text) > MAX_BRACKETS) {
-        pickleFault("a type is given to what is no list or dict, or is none")
+        pickleFault("a type is malformed, or given to something other than a list or dict")
     }
     return kind
 }

@@ -66,8 +66,8 @@ internal class PickleStack {
         val mark = takeMark()
         if (mark <= floor) nothingThere()
         val container = stack[mark - 1]
-        if (container.kind != kind) pickleFault("it fills what is no list or dict")
-        if (kind == PickleKind.DICT && (stack.size - mark) % 2 != 0) pickleFault("a dict has half an entry")
+        if (container.kind != kind) pickleFault("it fills something that is not a list or dict")
+        if (kind == PickleKind.DICT && (stack.size - mark) % 2 != 0) pickleFault("a dict has a key without a value")
         if (!container.isFresh) pickleFault("a list or dict is filled after it was used")
         container.depth = enclose(mark)
         container.isFresh = false
@@ -77,13 +77,13 @@ internal class PickleStack {
 
     /** torch numbers what it keeps one by one; another number would make its table as large. */
     fun keep(index: Long) {
-        if (index != kept.size.toLong()) pickleFault("it keeps a value under a number that is not the next")
+        if (index != kept.size.toLong()) pickleFault("it stores a value under a number that is not the next one")
         if (stack.size <= floor) nothingThere()
         kept += stack.last()
     }
 
     fun recall(index: Long) {
-        if (index >= kept.size) pickleFault("it recalls a value that it has not kept")
+        if (index >= kept.size) pickleFault("it reads back a value that it has not stored")
         if (stack.size >= MAX_VALUES) tooMany()
         stack += kept[index.toInt()].also { it.isFresh = false }
     }

@@ -6,21 +6,21 @@ private const val MAX_AXES = 64
 internal fun rebuildTensor(arguments: PickleValue, isQuantized: Boolean): PickleValue {
     val items = arguments.items
     val expected = if (isQuantized) 7 else 6
-    if (items.size != expected) pickleFault("a tensor is rebuilt of too few or too many values")
+    if (items.size != expected) pickleFault("a tensor is rebuilt from too few or too many values")
     val (storage, offset) = items
     if (storage.kind != PickleKind.STORAGE || offset.kind != PickleKind.INTEGER || offset.number < 0) {
-        pickleFault("a tensor is rebuilt of something that is no storage and no offset")
+        pickleFault("a tensor is rebuilt from something other than a storage and an offset")
     }
     val sizes = axesOf(items[2])
     val strides = axesOf(items[3])
     if (sizes == null || strides == null || sizes.size != strides.size) {
-        pickleFault("a tensor's sizes and strides are none")
+        pickleFault("a tensor's sizes or strides are malformed")
     }
     if (isQuantized && !fitsQuantizer(items[4], sizes)) {
         pickleFault("a quantized tensor's scales or zero points do not fit it")
     }
     if (items[expected - 2].kind != PickleKind.BOOLEAN || items[expected - 1].kind != PickleKind.NONE) {
-        pickleFault("a tensor has hooks, or no word on gradients")
+        pickleFault("a tensor has hooks, or does not say whether it needs gradients")
     }
     val end = endOf(offset.number, sizes, strides)
     if (end == null || end > storage.number) {

@@ -57,14 +57,14 @@ private fun checkRecords(records: List<TorchRecord>) {
 /** What stands beside code, pickles and storages, and must say just this. */
 private fun checkSmall(name: String, bytes: Bytes) {
     when {
-        name == "byteorder" -> if (!bytes.says("little")) refuseArchive("its byte order is not little")
+        name == "byteorder" -> if (!bytes.says("little")) refuseArchive("its byte order is not little-endian")
         name == "version" || name == ".data/version" -> {
             val text = if (bytes.size <= 10) bytes.text() else ""
-            if (!text.endsWith('\n') || !isNumber(text.dropLast(1))) refuseArchive("its version is no number")
+            if (!text.endsWith('\n') || !isNumber(text.dropLast(1))) refuseArchive("its version is not a number")
         }
         name == ".data/serialization_id" -> {
             val isNumber = bytes.size <= 64 && bytes.all { it in '0'.code..'9'.code }
-            if (!isNumber) refuseArchive("its serialization_id is no number")
+            if (!isNumber) refuseArchive("its serialization_id is not a number")
         }
         name.endsWith(".debug_pkl") -> {
             val remedy = "write it with the pipeline, which leaves that out"

@@ -37,9 +37,9 @@ internal fun readArchive(file: Bytes): List<TorchRecord> {
         val header = readCentral(entries)
         if (header.offset != contents.at.toLong()) header.refuse("does not begin where the record before it ends")
         val data = readLocal(contents, header)
-        if (data.crc32() != header.crc) header.refuse("has another CRC-32 than its header says")
+        if (data.crc32() != header.crc) header.refuse("has a CRC-32 other than its header says")
         // torch looks names up without regard to upper and lower case.
-        if (!names.add(header.name.lowercase())) header.refuse("is there twice")
+        if (!names.add(header.name.lowercase())) header.refuse("appears twice")
         records += TorchRecord(header.name, data)
     }
     if (entries.left != 0) refuseArchive("its directory has more than its records")
@@ -51,8 +51,8 @@ private fun withoutFolder(records: List<TorchRecord>): List<TorchRecord> {
     val folder = records.firstOrNull()?.name?.substringBefore('/', "").orEmpty()
     return records.map { record ->
         val at = record.name.indexOf('/')
-        if (at <= 0) refuseArchive("${quoted(record.name)} lies in no folder")
-        if (record.name.substring(0, at) != folder) refuseArchive("${quoted(record.name)} lies in a folder of its own")
+        if (at <= 0) refuseArchive("${quoted(record.name)} is not in a folder")
+        if (record.name.substring(0, at) != folder) refuseArchive("${quoted(record.name)} is in a different folder")
         TorchRecord(record.name.substring(at + 1), record.bytes)
     }
 }
@@ -114,7 +114,7 @@ private fun wideOf(bytes: Bytes): Bytes? {
             continue
         }
         if (id != 1L || content.size == 0 || wide != null) {
-            refuseArchive("a record has an extra field that is unknown or double")
+            refuseArchive("a record has an extra field that is unknown or repeated")
         }
         wide = content
     }
@@ -153,13 +153,13 @@ private fun readLocal(file: Cursor, central: Header): Bytes {
     val wide = wideOf(file.takeBytes(extraLength))
     val isSame = name == central.name && version == central.version && flags == central.flags &&
         method == central.method && time == central.time && sameWide(wide, central.wide)
-    if (!isSame) central.refuse("is another in its own header than in the directory")
+    if (!isSame) central.refuse("differs between its own header and the directory")
     if (central.method != 0L || central.packed != central.size) {
         central.refuse("is compressed; write it with the pipeline, which does not")
     }
     val isDescribed = central.flags == UTF8 or DESCRIPTOR
     if (!isDescribed && (central.flags != UTF8 || central.size != 0L || central.crc != 0L)) {
-        central.refuse("has other flags than torch writes")
+        central.refuse("has flags that torch does not write")
     }
     if (numbers.any { it != 0L }) central.refuse("has sizes before it as well as behind it")
     val data = file.takeBytes(central.size)

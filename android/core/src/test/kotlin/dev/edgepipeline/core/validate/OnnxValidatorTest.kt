@@ -36,8 +36,8 @@ class OnnxValidatorTest {
     fun `fields that the format has not`() {
         assertSays("ModelProto has no field 99", onnxSays(onnx("", number(99, 1))))
         assertSays("producer_name is of another kind", onnxSays(onnx("", number(2, 1))))
-        assertSays("ir_version stands there twice", onnxSays(onnx("", number(1, 8))))
-        assertSays("graph stands there twice", onnxSays(onnx("", text(7, text(2, "g")))))
+        assertSays("ir_version appears twice", onnxSays(onnx("", number(1, 8))))
+        assertSays("graph appears twice", onnxSays(onnx("", text(7, text(2, "g")))))
         assertSays("it has functions", onnxSays(onnx("", text(25, text(1, "f")))))
         assertSays("it has sparse_initializer", onnxSays(onnx(text(15, text(1, "s")))))
     }

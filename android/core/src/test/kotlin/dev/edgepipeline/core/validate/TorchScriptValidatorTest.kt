@@ -44,10 +44,10 @@ class TorchScriptValidatorTest {
 
     @Test
     fun `records that overlap or stand twice`() {
-        assertSays("'net/code/__torch__.py' is there twice", changed { records += records[1] })
+        assertSays("'net/code/__torch__.py' appears twice", changed { records += records[1] })
         // torch finds either by the name of the other
         val other = Record("code/__TORCH__.py", "class Net(Module):\n  pass\n")
-        assertSays("is there twice", changed { records += other })
+        assertSays("appears twice", changed { records += other })
         val file = StringBuilder(good().file())
         val entry = file.indexOf("PK\u0001\u0002", file.indexOf("PK\u0001\u0002") + 1)
         file.setCharAt(entry + 42, '\u0000') // the second record begins where the first does
@@ -64,7 +64,7 @@ class TorchScriptValidatorTest {
             assertSays("not allowed", with(name, "x"), name)
         }
         assertSays("'data/0' is used by nothing", with("data/0", "x"))
-        assertSays("version is no number", with(".data/version", "x"))
+        assertSays("version is not a number", with(".data/version", "x"))
         assertSays("byte order", changed { record("byteorder").data = "big" })
         assertSays("no version", changed { records.clear() })
     }
