@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bundle import open_bundle
+
 
 def snippets(card: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
@@ -35,7 +37,10 @@ def test_the_code_of_the_card_runs(
     assert len(errors) == (1 if name == "bundle" else 2)
     assert max(errors) < 1e-5
     if name == "bundle":
-        assert done.stdout.splitlines()[-1] in ("upright", "lying")
+        opened = open_bundle(bundle)
+        golden = opened.manifest.golden[0].outputs[0]
+        labels = (bundle / "labels.txt").read_text(encoding="utf-8").split()
+        assert done.stdout.splitlines()[-1] == labels[int(opened.array(golden).argmax())]
 
 
 def test_a_picture_of_ones_own_goes_in_as_the_card_says(bundle: Path, tmp_path: Path) -> None:

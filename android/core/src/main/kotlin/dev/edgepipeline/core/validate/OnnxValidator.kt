@@ -103,7 +103,7 @@ private class OnnxValidator {
         if (domain != "com.microsoft") {
             refuse("the operator ${quoted(type)} is of the domain ${quoted(domain)}, which this app does not take")
         }
-        if (!Operators.isAllowedOfMicrosoft(type)) refuse("com.microsoft's operator ${quoted(type)} is none that this app takes")
+        if (!Operators.isAllowedOfMicrosoft(type)) refuse("com.microsoft's operator ${quoted(type)} is not one that this app supports")
     }
 
     /** `graph.node[3] 'conv1'.attribute[0] 'value'.t: ...` */
