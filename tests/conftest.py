@@ -1,20 +1,33 @@
 """Fixtures for all tests: small real projects in folders of their own."""
 
 import glob
-import os
+import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import pipeline  # noqa: F401  before a test imports onnxruntime, whose telemetry it switches off
+from tests import command
+
+LOCK = Path(__file__).parents[1] / "requirements.lock"
 
 # What a shell starts in the background inherits that SIGINT is ignored, and hands that on: the
 # programs that tests interrupt would never hear of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    locked = re.search(r"^torch==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert locked is not None
+    if Version(version("torch")) < Version(locked[1]):
+        for item in items:
+            if item.get_closest_marker("locked_torch"):
+                item.add_marker(pytest.mark.skip(f"of torch {locked[1]}"))
 
 
 def alive(folder: Path, pattern: str) -> list[Path]:
@@ -108,21 +121,7 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def cli() -> Cli:
     """Runs `pipeline ...` in a process of its own; `cwd` and `env` as subprocess.run has them."""
-
-    def call(
-        *arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-            cwd=cwd,
-            env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-
-    return call
+    return command.run
 
 
 def write_tiny(folder: Path, replacements: Sequence[tuple[str, str]] = ()) -> Path:

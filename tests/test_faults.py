@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from pipeline.workspace.folder import Workspace
 from pipeline.workspace.stage import STAGES
+from tests.command import Command
 from tests.conftest import PINNED, Cli, write_tiny
 
 pytestmark = pytest.mark.slow
@@ -43,14 +43,8 @@ def test_killed_again_and_again(tmp_path: Path, cli: Cli) -> None:
     rng = random.Random(5)
     reached = set()
     for _ in range(8):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", "run", "-c", str(folder)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(rng.uniform(1.5, 9))
-        process.kill()
-        process.wait()
+        with Command("run", "-c", folder):
+            time.sleep(rng.uniform(0.5, 8))
         reached.update(whole_or_absent(root))
     assert len(reached) > 2, "the kills came too early to mean anything"
     done = cli("run", "-c", folder)
@@ -126,20 +120,14 @@ def test_a_workspace_that_became_read_only_can_still_be_read(
 
 def test_no_process_outlives_a_killed_run(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "tiny", [("seconds = 0.05", "seconds = 20")])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "run", "-c", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     verify = folder / "runs" / "tiny" / "verify"
-    while not verify.exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    while not (children := _children(process.pid)):  # the process that is measured
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    with Command("run", "-c", folder) as command:
+        while not verify.exists():
+            assert command.returncode is None
+            time.sleep(0.05)
+        while not (children := _children(command.pid)):  # the process that is measured
+            assert command.returncode is None
+            time.sleep(0.05)
     deadline = time.monotonic() + 10
     while any(_alive(child) for child in children):
         assert time.monotonic() < deadline, "a measuring process goes on without its parent"

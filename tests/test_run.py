@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import Command
 from tests.conftest import PINNED, Cli, alive, write_tiny
 
 pytestmark = pytest.mark.slow
@@ -156,19 +158,13 @@ def test_a_second_run_at_the_same_time(copy: Path, cli: Cli) -> None:
 
 def test_sigterm_saves_and_the_next_run_goes_on(tmp_path: Path, finished: Path, cli: Cli) -> None:
     folder = write_tiny(tmp_path / "interrupted", [("epochs = 6", "epochs = 60")])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "train", "-c", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     scratch = folder / "runs" / "tiny" / ".scratch"
-    while not list(alive(scratch, "**/*.safetensors")):  # the first checkpoint
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.terminate()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    with Command("train", "-c", folder) as command:
+        while not list(alive(scratch, "**/*.safetensors")):  # the first checkpoint
+            assert command.returncode is None
+            time.sleep(0.02)
+        command.send(signal.SIGTERM)
+        assert command.wait(60) == 130, command.said()
     assert not (folder / "runs" / "tiny" / "train").exists()
     done = cli("train", "-c", folder)
     assert done.returncode == 0, done.stderr

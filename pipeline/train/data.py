@@ -235,6 +235,9 @@ class Loader:
             batch_size=None,  # a key stands for a whole batch
             sampler=self._keys,
             num_workers=train.workers,
+            # From Python 3.14 on they would come from a server that knows nothing of Stop: Ctrl-C
+            # would end one that has not got to `shield_worker` yet.
+            multiprocessing_context="fork" if train.workers else None,
             pin_memory=train.pin_memory and device.type == "cuda",
             persistent_workers=train.persistent_workers and train.workers > 0,
             worker_init_fn=shield_worker,

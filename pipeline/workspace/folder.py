@@ -184,7 +184,27 @@ class Workspace:
             file.write(f"process {os.getpid()} on {socket.gethostname()} ({command})\n")
             file.flush()
             self.recover()
-            yield
+            _locks.add(handle)
+            try:
+                yield
+            finally:
+                _locks.discard(handle)
+
+
+_locks: set[int] = set()
+
+
+def _let_go() -> None:
+    """In a process that was forked: it may outlive one that was killed, and is no holder of its
+    lock."""
+    for handle in _locks:
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, handle)
+        os.close(nothing)
+    _locks.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @dataclass

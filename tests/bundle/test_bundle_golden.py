@@ -58,6 +58,7 @@ def test_onnxruntime_answers_as_the_frozen_reference(name: str) -> None:
     check_answers(bundle, name, lambda x: session.run(None, {input_name: x})[0])
 
 
+@pytest.mark.locked_torch
 @pytest.mark.parametrize("name", ["torchscript-fp32", "torchscript-int8-static"])
 def test_torch_answers_as_the_frozen_reference(name: str) -> None:
     bundle = open_bundle(GOLDEN)

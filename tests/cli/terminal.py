@@ -6,7 +6,6 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyte
+
+from tests.command import Command
 
 LINES = 1000  # more than any command says, so that nothing scrolls away
 BAR = ("━", "╸", "╺")  # what bars are drawn with, and nothing else of ours
@@ -47,34 +48,52 @@ class Seen:
 
 
 def pipeline_in_terminal(columns: int, *arguments: str | Path, pipe_output: bool = False) -> Seen:
-    """Runs `pipeline ...`; its own output goes through a pipe if `pipe_output`."""
-    command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
-    return in_terminal(columns, command, pipe_output)
+    """Runs `pipeline ...`; its own output goes into a file if `pipe_output`."""
+    ours, theirs = _terminal(columns)
+    env = {**dict.fromkeys(UNSET), "TERM": "xterm-256color"}
+    name = os.ttyname(theirs)
+    with Command(*arguments, env=env, terminal=name, pipe_output=pipe_output) as command:
+        os.close(theirs)
+        try:
+            written = _read(ours)
+            code = command.wait(PATIENCE_S)
+        finally:
+            os.close(ours)
+        return _seen(columns, code, written, command.said()[0])
 
 
-def in_terminal(columns: int, command: Sequence[str], pipe_output: bool = False) -> Seen:
+def in_terminal(columns: int, command: Sequence[str]) -> Seen:
     """Runs a program with a terminal as its input, output and errors, and waits for its end."""
     environment = {key: value for key, value in os.environ.items() if key not in UNSET}
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    ours, theirs = _terminal(columns)
     with subprocess.Popen(
         command,
         stdin=theirs,
-        stdout=subprocess.PIPE if pipe_output else theirs,
+        stdout=theirs,
         stderr=theirs,
         env={**environment, "TERM": "xterm-256color"},
     ) as process:
         os.close(theirs)
         try:
-            written, piped = _read(ours, process.stdout.fileno() if process.stdout else None)
+            written = _read(ours)
             code = process.wait(PATIENCE_S)
         finally:
             process.kill()
             os.close(ours)
+    return _seen(columns, code, written)
+
+
+def _terminal(columns: int) -> tuple[int, int]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    return ours, theirs
+
+
+def _seen(columns: int, code: int, written: bytes, piped: str = "") -> Seen:
     screen = _Screen(columns)
     pyte.ByteStream(screen).feed(written)
     lines = "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
-    return Seen(code, written, piped.decode(), tuple(lines), tuple(screen.wrapped))
+    return Seen(code, written, piped, tuple(lines), tuple(screen.wrapped))
 
 
 class _Screen(pyte.Screen):
@@ -91,20 +110,12 @@ class _Screen(pyte.Screen):
             super().draw(letter)
 
 
-def _read(terminal: int, pipe: int | None) -> tuple[bytes, bytes]:
-    """Everything up to the end of both: a terminal ends with an error once nobody has it open."""
-    found: dict[int, bytearray] = {end: bytearray() for end in (terminal, pipe) if end is not None}
-    opened, until = set(found), time.monotonic() + PATIENCE_S
-    while opened:
-        ready, _, _ = select.select(opened, [], [], max(0.0, until - time.monotonic()))
-        if not ready:
-            raise TimeoutError(f"Nothing more within {PATIENCE_S} s:\n{found[terminal][-2000:]!r}")
-        for end in ready:
-            try:
-                piece = os.read(end, 1 << 16)
-            except OSError:
-                piece = b""
-            found[end] += piece
-            if not piece:
-                opened.remove(end)
-    return bytes(found[terminal]), bytes(found[pipe]) if pipe is not None else b""
+def _read(terminal: int) -> bytes:
+    """Everything up to the end: a terminal ends with an error once nobody has it open."""
+    found, until = bytearray(), time.monotonic() + PATIENCE_S
+    while select.select([terminal], [], [], max(0.0, until - time.monotonic()))[0]:
+        try:
+            found += os.read(terminal, 1 << 16)
+        except OSError:
+            return bytes(found)
+    raise TimeoutError(f"Nothing more within {PATIENCE_S} s:\n{found[-2000:]!r}")

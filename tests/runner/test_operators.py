@@ -35,6 +35,7 @@ def test_every_line_is_a_comment_or_of_a_part() -> None:
         assert re.fullmatch(r"(#.*|(allow|refuse|class|keyword) \S+)?", line), line
 
 
+@pytest.mark.locked_torch
 def test_every_method_of_aten_is_allowed_or_refused() -> None:
     allowed = {name.removeprefix("aten::") for name in _lines("allow") if "aten::" in name}
     refused = set(_lines("refuse"))
@@ -43,6 +44,7 @@ def test_every_method_of_aten_is_allowed_or_refused() -> None:
     assert _aten(methods=True) - allowed - refused == set()
 
 
+@pytest.mark.locked_torch
 def test_every_argument_by_name_that_is_written_into_is_refused() -> None:
     """`out`, and what else code could give by its name; no argument that is only read has such a
     name where it must be given by it."""

@@ -45,6 +45,7 @@ def test_same_code_as_python(case: dict[str, Any], tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.locked_torch
 def test_it_verifies_the_frozen_bundle() -> None:
     done = edge_runner("verify", GOLDEN, "--json")
     found = json.loads(done.stdout)

@@ -33,6 +33,7 @@ def opened(name: str, artifact: Artifact, threads: int = 1) -> Runner:
     return RUNTIMES[name].open(GOLDEN / artifact.file, asked)
 
 
+@pytest.mark.locked_torch
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("artifact", BUNDLE.manifest.artifacts, ids=lambda one: one.id)
 def test_the_same_bits_as_in_python(artifact: Artifact, threads: int) -> None:

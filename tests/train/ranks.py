@@ -1,6 +1,5 @@
 """Trainings on several processes, each forked from a server that has torch already."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -14,10 +13,8 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.system.progress import Silent
+from tests.command import SERVER
 from tests.train.conftest import Project
-
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.train.preloaded"])
 
 
 @dataclass

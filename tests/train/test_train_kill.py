@@ -1,5 +1,6 @@
 """Real `pipeline train` processes, ended from outside at many moments, against one left alone."""
 
+import multiprocessing
 import os
 import random
 import signal
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import SERVER, Command
 from tests.conftest import Cli, alive, write_tiny
-from tests.train.conftest import MakeProject
+from tests.train.conftest import MakeProject, Project
 
 ENDINGS = (
     (signal.SIGKILL, 0),
@@ -20,7 +22,7 @@ ENDINGS = (
     (signal.SIGTERM, 0),
     (signal.SIGINT, 2),
 )
-LONGER = [("epochs = 6", "epochs = 16\ncheckpoint_every = 4\naccumulate = 2")]
+LONGER = [("epochs = 6", "epochs = 60\ncheckpoint_every = 4\naccumulate = 2")]
 
 # Loads torch once and forks a training for each kill: a process that starts takes seconds, of
 # which only the last tenths are training.
@@ -81,6 +83,21 @@ def test_killed_again_and_again(project: MakeProject, workers: int) -> None:
         assert one.read_bytes() == other.read_bytes(), name
 
 
+def interrupted_at_birth(points: Project) -> None:
+    multiprocessing.set_start_method("forkserver", force=True)  # the default of Python 3.14
+    os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGINT))
+    points.train()
+
+
+def test_ctrl_c_does_not_end_a_worker_that_has_just_started(project: MakeProject) -> None:
+    """It goes to the whole group, and may come before a worker knows what to do with it."""
+    points = project("train.workers=2", "train.epochs=1")
+    process = SERVER.Process(target=interrupted_at_birth, args=(points,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+
+
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
     folder = write_tiny(tmp_path_factory.mktemp("calm") / "tiny", LONGER)
@@ -91,17 +108,6 @@ def calm(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
 
 def weights(folder: Path) -> bytes:
     return (folder / "runs" / "tiny" / "train" / "weights.safetensors").read_bytes()
-
-
-def begin(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """`pipeline train` in a process group of its own, as a terminal gives it one."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "train", "-c", str(folder), *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def checkpoints(folder: Path) -> set[str]:
@@ -116,16 +122,17 @@ def test_through_the_command_line(calm: Path, tmp_path: Path, cli: Cli) -> None:
     rng, said, codes = random.Random(3), "", []
     for number, workers in ENDINGS:
         known = checkpoints(folder)
-        process = begin(folder, "--set", f"train.workers={workers}")
-        while not checkpoints(folder) - known and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.03))
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does it
-        else:
-            process.send_signal(number)
-        said = process.communicate(timeout=120)[1]
-        codes.append(process.returncode)
+        with Command("train", "-c", folder, "--set", f"train.workers={workers}") as command:
+            while not checkpoints(folder) - known:
+                assert command.returncode is None, command.said()
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.03))
+            if number == signal.SIGINT:
+                os.killpg(command.pid, number)  # as a terminal does it
+            else:
+                command.send(number)
+            codes.append(command.wait(120))
+            said = command.said()[1]
         assert not (folder / "runs" / "tiny" / "train").exists(), said
     assert codes == [-number if number == signal.SIGKILL else 130 for number, _ in ENDINGS], said
     assert "Run the same command again" in said

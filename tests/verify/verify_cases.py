@@ -71,7 +71,7 @@ def picture_model(width=8):
     return nn.Sequential(
         nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
         nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
-        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(width, 3),
+        nn.MaxPool2d(8), nn.Flatten(), nn.Linear(width, 3),
     )
 
 

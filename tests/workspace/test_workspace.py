@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from pipeline.errors import SetupError
 from pipeline.workspace.folder import Workspace
 from pipeline.workspace.results.record import Ingredients
+from tests.command import SERVER
 
 MADE_OF: Ingredients = {"config": {"train": {"epochs": 3}}, "inputs": {}}
 
@@ -71,6 +73,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from pipeline.workspace.folder import Workspace
 workspace = Workspace(Path(sys.argv[1]))
@@ -161,3 +164,28 @@ def test_recover_puts_back_what_a_kill_moved_away(tmp_path: Path) -> None:
     workspace.stage("train").rename(tmp_path / ".train.old")  # killed between the two renames
     with workspace.lock("test"):
         assert workspace.status("train", MADE_OF).state == "fresh"
+
+
+def hold(root: Path, child: Connection) -> None:
+    with Workspace(root).lock("test"):
+        pid = os.fork()
+        if not pid:
+            time.sleep(60)
+            os._exit(0)
+        child.send(pid)
+        signal.pause()
+
+
+def test_what_a_killed_process_had_forked_does_not_hold_its_lock(tmp_path: Path) -> None:
+    """Workers that read data go on for some seconds."""
+    ours, theirs = SERVER.Pipe()
+    process = SERVER.Process(target=hold, args=(tmp_path, theirs))
+    process.start()
+    child = ours.recv()
+    process.kill()
+    process.join()
+    try:
+        with Workspace(tmp_path).lock("test"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)

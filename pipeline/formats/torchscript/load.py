@@ -24,6 +24,6 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     if not archive.plain:
         source = io.BytesIO(archive_bytes(archive.needed(), archive.version))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # "torch.jit.load is deprecated"
+        warnings.filterwarnings("ignore", r".*torch\.jit\.load. is deprecated")
         module: torch.jit.ScriptModule = torch.jit.load(source, map_location="cpu")  # type: ignore[no-untyped-call]
     return module

@@ -40,7 +40,7 @@ def save_clean(module: torch.jit.ScriptModule) -> bytes:
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # "torch.jit.save is deprecated"
+        warnings.filterwarnings("ignore", r".*torch\.jit\.save. is deprecated")
         torch.jit.save(module, buffer)
     buffer.seek(0)
     reader = torch._C.PyTorchFileReader(buffer)
