@@ -1,6 +1,7 @@
 """How a model is spread over the processes: DDP or FSDP2, both torch's own."""
 
 import contextlib
+import inspect
 import re
 import sys
 from contextlib import AbstractContextManager
@@ -14,6 +15,12 @@ from torch.nn.parallel import DistributedDataParallel
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.train.world import World
+
+# torch 2.15's name for it; the one before is deprecated there.
+_OF_DDP = inspect.signature(DistributedDataParallel).parameters
+_SYNCS_BUFFERS = (
+    "forward_sync_buffers" if "forward_sync_buffers" in _OF_DDP else "broadcast_buffers"
+)
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -54,7 +61,7 @@ def spread(config: Config, model: nn.Module, world: World, device: torch.device)
         find_unused_parameters=train.find_unused_parameters,
         static_graph=train.static_graph,
         gradient_as_bucket_view=True,
-        forward_sync_buffers=steps_read_buffers(model),
+        **{_SYNCS_BUFFERS: steps_read_buffers(model)},
     )
 
 

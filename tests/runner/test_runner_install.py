@@ -23,6 +23,7 @@ def run(*words: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.locked_torch
 @pytest.mark.slow
 def test_a_program_is_built_against_the_installed_library(tmp_path: Path) -> None:
     built, installed = program().parents[1], tmp_path / "an installation"
@@ -41,6 +42,7 @@ def test_a_program_is_built_against_the_installed_library(tmp_path: Path) -> Non
     assert found["verdict"] == "pass"
 
 
+@pytest.mark.locked_torch
 @pytest.mark.slow
 @pytest.mark.parametrize(("off", "works"), [("LIBTORCH", "onnx"), ("ONNXRUNTIME", "torchscript")])
 def test_one_backend_is_enough(off: str, works: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
     return folder
 
 
+@pytest.mark.locked_torch
 def test_a_table_and_a_plot(quantized: Path, cli: Cli) -> None:
     done = cli("verify", "-c", quantized, "--drift", "onnx-int8-static")
     assert done.returncode == 0, done.stderr
