@@ -61,7 +61,7 @@ def spread(config: Config, model: nn.Module, world: World, device: torch.device)
         find_unused_parameters=train.find_unused_parameters,
         static_graph=train.static_graph,
         gradient_as_bucket_view=True,
-        **{_SYNCS_BUFFERS: steps_read_buffers(model)},
+        **{_SYNCS_BUFFERS: steps_read_buffers(model)},  # type: ignore[arg-type]
     )
 
 
