@@ -4,7 +4,7 @@ An exporter sees one input; what it makes must answer for others. So the probe r
 at other batch sizes, other sizes of each dynamic axis and other values, and keeps its answers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.export.shapes import BATCH_AXIS, Axes, dynamic_axes, input_axes, o
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
 from pipeline.graph.wrap import Wrapped, flatten, output_names
+from pipeline.project.domain import Domain, domains
 from pipeline.project.entries import user_code
 from pipeline.project.samples import Samples
 
@@ -66,7 +67,8 @@ def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
     prober.check_repeatable(base, expected)
     first = Case("as exported", None, base, expected)
     rows = [prober.base_arrays(row) for row in samples.inputs]
-    cases = [first, *prober.size_cases(arrays), *prober.value_cases(arrays, rows)]
+    known = domains(samples, config.input.kind == "image")
+    cases = [first, *prober.size_cases(arrays), *prober.value_cases(arrays, rows, known)]
     signature = Signature(
         input_specs(config, model.input_names, prober.axes, base),
         output_specs(config, output_names(config, raw), [case.expected for case in cases]),
@@ -159,9 +161,13 @@ class _Prober:
             ) from refused
 
     def value_cases(
-        self, arrays: tuple[Array, ...], rows: list[tuple[Array, ...]]
+        self,
+        arrays: tuple[Array, ...],
+        rows: list[tuple[Array, ...]],
+        known: Sequence[Domain],
     ) -> Iterator[Case]:
-        """Other samples and extreme values: what a branch on the input may take another way at."""
+        """Other samples and extreme values: what a branch on the input may take another way at.
+        Values that no sample is like are no case."""
         for name, other in (
             ("other samples", rows[1:]),
             ("the smallest values", [tuple(np.full_like(a, a.min()) for a in arrays)]),
@@ -172,6 +178,8 @@ class _Prober:
         ):
             same_shape = [row for row in other if _shapes(row) == _shapes(arrays)]
             if not same_shape:
+                continue
+            if name != "other samples" and _outside(same_shape[0], known):
                 continue
             inputs = self.batch(
                 [tuple(np.asarray(a, order="C") for a in row) for row in same_shape]
@@ -206,6 +214,10 @@ class _Prober:
                     array = of_size(array, index, size)  # noqa: PLW2901
             resized.append(array)
         return tuple(resized)
+
+
+def _outside(row: tuple[Array, ...], known: Sequence[Domain]) -> bool:
+    return any(domain.outside(a) is not None for domain, a in zip(known, row, strict=True))
 
 
 def _largest(array: Array) -> Array:

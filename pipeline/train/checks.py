@@ -85,14 +85,19 @@ def check_outputs(config: Config, outputs: object, samples: int) -> None:
         )
 
 
+def _wide(tensor: Tensor) -> list[int]:
+    """Axes of a sample that are more than 1 long: [1] and [] are the same number."""
+    return [size for size in tensor.shape[1:] if size != 1]
+
+
 def check_targets(config: Config, batch: Batch, first: Tensor, loss: str, split: str) -> None:
     """The targets of a batch, on the CPU, against the shape of the model's first output."""
     targets = batch.targets
-    if loss in ELEMENTWISE and targets.shape[1:] != first.shape[1:]:
+    if loss in ELEMENTWISE and _wide(targets) != _wide(first):
         raise UsageError(
             f"{split}: the model gives {list(first.shape[1:])} for a sample, its target is "
             f"{list(targets.shape[1:])}; {loss} compares them element by element.",
-            "Make the shapes equal: a target [1] for an output [1], or squeeze the output.",
+            "Give each sample a target of the output's shape; an axis of 1 does not count.",
         )
     class_numbers = not targets.is_floating_point() and targets.ndim == first.ndim - 1
     if config.output.kind != "classification" or not class_numbers or first.shape[1] < 2:

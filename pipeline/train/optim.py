@@ -44,7 +44,7 @@ class Loss:
         """A scalar. Raises UsageError for anything else."""
         first = flatten(outputs)[0]
         if self.name in ELEMENTWISE:
-            targets = targets.to(first.dtype)  # whole numbers as well
+            targets = targets.to(first.dtype).reshape(first.shape)  # whole numbers; [batch] too
         value = self._function(first if self._first_only else outputs, targets)
         if not torch.is_tensor(value) or value.numel() != 1:
             shape = list(value.shape) if torch.is_tensor(value) else type(value).__name__
@@ -130,16 +130,14 @@ def build_scheduler(
 
 
 def build_loss(config: Config, device: torch.device) -> Loss:
-    name = config.train.loss or DEFAULT_LOSS.get(config.output.kind)
+    kind = config.output.kind
+    yes_or_no = kind == "classification" and config.activation == "sigmoid"
+    default = "BCEWithLogitsLoss" if yes_or_no else DEFAULT_LOSS.get(kind)
+    name = config.train.loss or default
     if name is None:
         raise UsageError(
-            f'train.loss is needed for [output] kind = "{config.output.kind}".',
+            f'train.loss is needed for [output] kind = "{kind}".',
             'Name a class of torch.nn ("MSELoss") or a function: "file.py:fn".',
-        )
-    if config.train.loss is None and config.activation == "sigmoid":
-        raise UsageError(
-            f'output.activation = "sigmoid" cannot be combined with {name}, the default loss.',
-            'Name it: [train] loss = "BCEWithLogitsLoss" for yes-or-no outputs.',
         )
     if ":" in name:
         function = load_entry(name, config.root, "train.loss")

@@ -4,13 +4,14 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.config import Config
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.project.domain import Domain, domains
 from pipeline.project.samples import Samples
 
 BATCHES = (1, 2, 7)  # one, the smallest real batch, and one that no stage uses
@@ -18,11 +19,13 @@ BATCHES = (1, 2, 7)  # one, the smallest real batch, and one that no stage uses
 
 @dataclass(frozen=True)
 class Edge:
-    """One case. `real` says that its inputs are real samples as they are."""
+    """One case. `real` says that its inputs are real samples as they are; `outside` why they are
+    nothing that the model was made for, so that the answers are shown and not judged."""
 
     case: str
     inputs: list[Array]
     real: bool = False
+    outside: str | None = None
 
     @property
     def key(self) -> str:
@@ -41,7 +44,9 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
     base = _commonest(samples)
     fixed = signature.inputs[0].shape[0]
     one = _stack([base[0]] * (fixed or 1))
-    ranges = [_Range(column) for column in zip(*samples.inputs, strict=True)]
+    known = domains(samples, config.input.kind == "image")
+    columns = zip(*samples.inputs, strict=True)
+    ranges = [_Range(column, domain) for column, domain in zip(columns, known, strict=True)]
     cases = [
         Edge("all zero", [np.zeros_like(array) for array in one]),
         Edge("all maximal", _each(one, ranges, lambda array, known: known.maximal(array))),
@@ -55,6 +60,8 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
                 _each(one, ranges, lambda array, known: known.beyond(array)),
             ),
         ]
+    names = [spec.name for spec in signature.inputs]
+    cases = [replace(edge, outside=_outside(names, known, edge.inputs)) for edge in cases]
     cases += [Edge(case, inputs) for case, inputs in _other_sizes(config, signature, one)]
     for size in [fixed] if fixed else BATCHES:
         rows = [base[index % len(base)] for index in range(size)]
@@ -62,10 +69,20 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
     return cases
 
 
+def _outside(names: Sequence[str], known: Sequence[Domain], inputs: Sequence[Array]) -> str | None:
+    """Why some input is not as samples show it: its name, and how it differs."""
+    for name, domain, array in zip(names, known, inputs, strict=True):
+        why = domain.outside(array)
+        if why:
+            return f"{name} {why}"
+    return None
+
+
 class _Range:
     """What was seen of one input: its smallest and largest value, mean and deviation."""
 
-    def __init__(self, arrays: Sequence[Array]) -> None:
+    def __init__(self, arrays: Sequence[Array], domain: Domain) -> None:
+        self.domain = domain
         self.low = float(min(array.min() for array in arrays if array.size))
         self.high = float(max(array.max() for array in arrays if array.size))
         self.mean = float(np.mean([array.mean(dtype=np.float64) for array in arrays]))
@@ -79,6 +96,9 @@ class _Range:
             return np.ones_like(like)
         if like.dtype.kind in "iu" and like.dtype.itemsize == 1:
             return np.full_like(like, np.iinfo(like.dtype).max)
+        if self.domain.columns:
+            highs = np.array([high for _, high in self.domain.columns], like.dtype)
+            return np.broadcast_to(highs, like.shape).copy()
         largest = max(abs(self.low), abs(self.high)) if like.dtype.kind == "f" else self.high
         return np.full_like(like, largest)
 
@@ -97,10 +117,15 @@ class _Range:
         return (10 * largest * signs).astype(like.dtype)
 
     def noise(self, like: Array) -> Array:
-        """Seeded: normal with the samples' mean and deviation, or uniform over the integers."""
+        """Seeded: rows of the samples where numbers of their own would make no input; else normal
+        with the samples' mean and deviation, or uniform over the integers."""
         rng = np.random.default_rng(zlib.crc32(b"noise"))
+        drawn = self.domain.drawn(like.shape, rng) if self.domain.structured else None
+        if drawn is not None:
+            return drawn
         if like.dtype.kind == "f":
-            return rng.normal(self.mean, self.deviation, like.shape).astype(like.dtype)
+            numbers = rng.normal(self.mean, self.deviation, like.shape).astype(like.dtype)
+            return np.abs(numbers) if self.domain.low >= 0 else numbers
         low, high = int(self.low), int(self.high)
         if like.dtype.kind == "b":
             low, high = 0, 1

@@ -111,6 +111,8 @@ def skipped_edge(precision: Precision, edge: EdgeComparison) -> str | None:
     """Why an edge case is not judged; None where it is."""
     if edge.refused:
         return f"not asked, the model itself refuses it: {edge.refused}"
+    if edge.edge.outside:
+        return f"not judged, no sample is like it: {edge.edge.outside}"
     if precision == "fp16" and not edge.edge.real and edge.scale > LARGEST_HALF:
         return f"not judged, the model itself answers {edge.scale:.2g} and float16 ends at 65504"
     return None

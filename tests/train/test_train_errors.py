@@ -212,7 +212,7 @@ def test_wrong_models(project: MakeProject, what: str, said: str) -> None:
             ["train.scheduler=OneCycleLR", "train.scheduler_args={total_steps = 2}"],
             "Tried to step 3 times",
         ),
-        (["output.activation=sigmoid"], "cannot be combined with CrossEntropyLoss"),
+        (["output.activation=sigmoid"], "BCEWithLogitsLoss compares them element by element"),
         (["output.kind=tensor"], "train.loss is needed"),
         (["output.metric=points.py:bad_metric"], "The metric bad_metric, given all outputs"),
         (['output.names=["a", "b"]'], "output.names has 2 names"),

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 
+from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.project.samples import Samples, load_samples
 from pipeline.verify.edge_cases import Edge, edges
@@ -74,3 +77,16 @@ def test_few_samples_are_repeated(pictures: Case) -> None:
     batch = cases(few)["batch of 7"].inputs[0]
     assert np.array_equal(batch[0], batch[3])
     assert not np.array_equal(batch[0], batch[1])
+
+
+def test_what_no_sample_is_like_is_asked_and_not_judged(tokens: Case) -> None:
+    samples = load_samples(tokens.config, "validation", 64)
+    rng = np.random.default_rng(0)
+    padded: list[tuple[Array, ...]] = []
+    for ids, _ in samples.inputs:
+        padded.append((ids, np.arange(len(ids)) < rng.integers(1, len(ids) + 1)))
+    found = cases(tokens, replace(samples, inputs=padded))
+    name = tokens.signature.inputs[1].name
+    assert found["all zero"].outside == f"{name} has a row of 0 alone"
+    assert found["noise"].outside is None
+    assert found["noise"].inputs[1].any(-1).all()  # rows as samples have them
