@@ -8,11 +8,12 @@ STAGES := tests/train tests/quantize tests/verify tests/bench
 # Without the backends: what includes torch takes half a minute a file.
 TIDIED = $(filter-out %/libtorch.cpp %/libtorch_guards.cpp %/onnxruntime.cpp, \
 	$(shell git ls-files 'cpp_runner/bundle/*.cpp' 'cpp_runner/runner/*.cpp' 'cpp_runner/tool/*.cpp'))
-# How long each parser of the C++ runner is fuzzed.
-FUZZ_SECONDS ?= 60
+# How long each parser of the C++ runner is fuzzed; make test-full does it longer, and tries four times
+# as many changes of bundles.
+FUZZ_SECONDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full \
+.PHONY: help setup setup-tests setup-arm64 setup-android runner jvm demo arm64 apk test test-full test-oldest \
 	test-fast test-fast-stages test-fast-others test-slow-stages test-slow-others test-runner \
 	test-android coverage check lock clean
 
@@ -54,10 +55,19 @@ test: check setup-tests setup-android runner ## the checks and tests
 		test-slow-others test-runner test-slow-stages test-fast-stages test-android test-fast-others
 	$(MAKE) coverage
 
-test-full: setup-tests arm64 test ## all tests, ThreadSanitizer, ARM64
+test-full: FUZZ_SECONDS = 300
+test-full: export EDGE_RUNNER_THOROUGH = 1
+test-full: setup-tests arm64 test test-oldest ## all tests, ThreadSanitizer, ARM64, the oldest versions
 	$(BIN)/python -m pytest -m full
 	cd cpp_runner && cmake --preset tsan >/dev/null
 	cd cpp_runner && cmake --build --preset tsan && ctest --preset tsan --quiet
+
+# Of what is committed, in a clone: the C++ runner is built for one torch at a time.
+test-oldest:    ## the tests in Python with the oldest versions that pyproject.toml allows
+	rm -rf build/oldest
+	git clone -q . build/oldest
+	LOCK=requirements.oldest.lock $(MAKE) -C build/oldest test-fast test-slow-stages
+	rm -rf build/oldest
 
 test-fast: test-fast-stages test-fast-others ## the tests in Python that take seconds
 
@@ -98,7 +108,7 @@ check: setup    ## format, lint, types, and the schemas in docs/json
 	$(BIN)/python scripts/json_schemas.py --check
 	$(BIN)/python scripts/versions.py --check
 
-lock: setup     ## write requirements.lock anew from pyproject.toml
+lock: setup     ## write the lock files anew from pyproject.toml
 	scripts/lock
 
 clean:          ## remove what the tools left and the C++ builds; .venv and runs/ stay

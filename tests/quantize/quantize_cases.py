@@ -99,6 +99,18 @@ def pairs():
     })
 
 
+class Tied(nn.Module):
+    """One square weight in two places."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.head = nn.Linear(12, 12), nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.layer(torch.relu(self.layer(x)))))
+
+
 class Branch(nn.Module):
     def __init__(self):
         super().__init__()
@@ -187,6 +199,7 @@ PROJECTS = {
     "attention": TENSOR.format(
         model="Attention", data="sentences", input='shapes = { tokens = ["batch", "length", 16] }'
     ),
+    "tied": TENSOR.format(model="Tied", data="rows", input=""),
     "two": TENSOR.format(model="Two", data="pairs", input=""),
     "branch": TENSOR.format(model="Branch", data="rows", input="")
     + '[export]\nformats = ["torchscript"]\n',

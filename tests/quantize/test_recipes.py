@@ -95,7 +95,7 @@ def test_another_size_and_batch_still_run(digits: Exported) -> None:
         assert np.abs(given - expected).max() < 0.25, id
 
 
-@pytest.mark.parametrize("name", ["mlp", "attention", "two", "recurrent"])
+@pytest.mark.parametrize("name", ["mlp", "attention", "two", "tied", "recurrent"])
 def test_other_models(project: Project, name: str) -> None:
     exported = project(name)
     recipes = ["onnx:int8-dynamic", "torchscript:int8-dynamic", "fp16"]

@@ -74,7 +74,7 @@ TEST(ValidateOnnx, RefusesOperators) {
   EXPECT_EQ(node("com.microsoft", "QLinearAdd"), kAccepted);
   EXPECT_PRED2(contains, node("", ""), "graph 'main'.node[1] 'n': it has no op_type");
   EXPECT_PRED2(contains, node("evil", "Conv"), "'Conv' is of the domain 'evil'");
-  EXPECT_PRED2(contains, node("com.microsoft", "EPContext"), "'EPContext' is none");
+  EXPECT_PRED2(contains, node("com.microsoft", "EPContext"), "'EPContext' is not one");
   EXPECT_PRED2(contains, node("ai.onnx.ml", "ZipMap"), "domain 'ai.onnx.ml'");
 }
 

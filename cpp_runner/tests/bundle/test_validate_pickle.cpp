@@ -65,7 +65,8 @@ TEST(ValidatePickle, RefusesFunctionsAndClassesThatTorchDoesNotNeed) {
   EXPECT_PRED2(contains, says("c__torch__\nOther\n)\x81}(ub"), "'__torch__.Other'");
   EXPECT_PRED2(contains, says("c__torch__.torch.classes.dist_c10d\nStore\n"), "Store");
   EXPECT_PRED2(contains, says("ctorch\nMystery\n"), "'torch.Mystery'");
-  EXPECT_PRED2(contains, says(byte(0) + byte(0) + "\x85R"), "calls what is no function");
+  EXPECT_PRED2(contains, says(byte(0) + byte(0) + "\x85R"),
+               "calls something that is not a function");
 }
 
 TEST(ValidatePickle, RefusesOpcodesThatTorchDoesNotWrite) {
@@ -87,10 +88,10 @@ TEST(ValidatePickle, RefusesWhatAnUnpicklerWouldTakeFromNowhere) {
   EXPECT_PRED2(contains, whole(kBegin + "q\0."s), "takes a value where there is none");
   EXPECT_PRED2(contains, whole(kBegin + "Q."), "a value where there is none");
   EXPECT_PRED2(contains, whole(kBegin + "R."), "a value where there is none");
-  EXPECT_PRED2(contains, says("h\7"), "recalls a value that it has not kept");
+  EXPECT_PRED2(contains, says("h\7"), "reads back a value that it has not stored");
   EXPECT_PRED2(contains, says("Nr\xff\xff\xff\xff"), "a number that is not the next");
-  EXPECT_PRED2(contains, says("}(Nu"), "half an entry");
-  EXPECT_PRED2(contains, says("](NNu"), "fills what is no list or dict");
+  EXPECT_PRED2(contains, says("}(Nu"), "a key without a value");
+  EXPECT_PRED2(contains, says("](NNu"), "fills something that is not a list or dict");
 }
 
 TEST(ValidatePickle, RefusesDepth) {
@@ -102,7 +103,7 @@ TEST(ValidatePickle, RefusesDepth) {
   EXPECT_PRED2(contains, says("]q\0h\0(Ne"s), "filled after it was used");
   const std::string type = "List" + std::string(65, '[');
   EXPECT_PRED2(contains, says("ctorch.jit._pickle\nrestore_type_tag\n]" + text(type) + "\x86R"),
-               "or is none");
+               "a type is malformed");
 }
 
 TEST(ValidatePickle, RefusesTensorsBeyondTheirStorage) {

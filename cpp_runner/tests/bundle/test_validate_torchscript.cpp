@@ -49,10 +49,10 @@ TEST(ValidateTorchScript, RefusesEndsThatAreNotTheOnlyOne) {
 TEST(ValidateTorchScript, RefusesHeadersThatDisagree) {
   Zip zip = good();
   zip.records[1].local_name = "code/__torch__.pz";
-  EXPECT_PRED2(contains, torchscript_says(zip), "is another in its own header");
+  EXPECT_PRED2(contains, torchscript_says(zip), "differs between its own header");
   zip = good();
   zip.records[1].crc = 1;
-  EXPECT_PRED2(contains, torchscript_says(zip), "has another CRC-32");
+  EXPECT_PRED2(contains, torchscript_says(zip), "has a CRC-32 other");
   zip = good();
   zip.records[1].behind = 1;
   EXPECT_PRED2(contains, torchscript_says(zip), "the size behind a record");

@@ -1,6 +1,7 @@
 // Bundles for the tests: the frozen one, and changed copies of it with a right digest.
 #pragma once
 
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,11 @@
 namespace edge_runner::test {
 
 std::filesystem::path golden();  // tests/golden/bundle-v1
+
+// How often something random is tried: a quarter of it, all where EDGE_RUNNER_THOROUGH is set.
+inline int rounds(int all) {
+  return std::getenv("EDGE_RUNNER_THOROUGH") != nullptr ? all : all / 4;
+}
 
 // A folder of its own that goes with it, under a name with a blank.
 class Scratch {

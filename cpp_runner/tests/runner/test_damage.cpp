@@ -81,7 +81,7 @@ TEST(Damage, NothingIsAcceptedThatAnswersDifferently) {
 
   std::mt19937 random(11);
   int same = 0;
-  for (int i = 0; i < 10000; ++i) {
+  for (int i = 0; i < test::rounds(10000); ++i) {
     const std::size_t at = i % 4 == 0 ? random() % files.size() : large[random() % large.size()];
     switch (random() % 8) {
       case 0:
@@ -129,7 +129,7 @@ TEST_P(Resealed, DoesNotCrash) {
   const std::string model = read(test::golden() / artifact.file);
   std::mt19937 random(5);
   int answered = 0;
-  for (int i = 0; i < 1500; ++i) {
+  for (int i = 0; i < test::rounds(1500); ++i) {
     const test::Scratch scratch;
     const fs::path folder = test::changed(scratch, [&](nlohmann::json&) {
       write(scratch.path() / "changed.bundle" / artifact.file, test::mutated(model, random));

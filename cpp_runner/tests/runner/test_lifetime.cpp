@@ -54,12 +54,16 @@ INSTANTIATE_TEST_SUITE_P(All, Lifetime,
                                          std::pair{Backend::libtorch, "torchscript-fp32"}),
                          [](const auto& test) { return std::string(to_string(test.param.first)); });
 
-TEST_P(Lifetime, AThousandTimesLeaveNothing) {
+TEST_P(Lifetime, ManyTimesLeaveNothing) {
   if (!test::has(GetParam().first)) GTEST_SKIP() << "no " << to_string(GetParam().first);
   open_ask_close(50);  // allocators take their time to settle
   const std::size_t files = open_files();
   [[maybe_unused]] const std::size_t before = resident_bytes();
+#ifdef EDGE_SANITIZED
+  open_ask_close(100);  // a sanitizer sees a leak the first time
+#else
   open_ask_close(1000);
+#endif
   EXPECT_EQ(open_files(), files);
 #ifndef EDGE_SANITIZED  // a sanitizer keeps what was freed
   const std::size_t after = resident_bytes();

@@ -62,7 +62,7 @@ class OnnxValidatorTest {
         assertSays(ACCEPTED, says("com.microsoft", "QLinearAdd"))
         assertSays("graph 'main'.node[1] 'n': it has no op_type", says("", ""))
         assertSays("'Conv' is of the domain 'evil'", says("evil", "Conv"))
-        assertSays("'EPContext' is none", says("com.microsoft", "EPContext"))
+        assertSays("'EPContext' is not one", says("com.microsoft", "EPContext"))
         assertSays("domain 'ai.onnx.ml'", says("ai.onnx.ml", "ZipMap"))
     }
 

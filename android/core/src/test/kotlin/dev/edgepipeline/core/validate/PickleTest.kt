@@ -53,7 +53,7 @@ class PickleTest {
         assertSays("'__torch__.Other'", attribute("c__torch__\nOther\n)\u0081}(ub"))
         assertSays("Store", attribute("c__torch__.torch.classes.dist_c10d\nStore\n"))
         assertSays("'torch.Mystery'", attribute("ctorch\nMystery\n"))
-        assertSays("calls what is no function", attribute(byte(0) + byte(0) + "\u0085R"))
+        assertSays("calls something that is not a function", attribute(byte(0) + byte(0) + "\u0085R"))
     }
 
     @Test
@@ -75,10 +75,10 @@ class PickleTest {
         for (opcodes in listOf("\u0085.", "(e.", "q\u0000.", "Q.", "R.")) {
             assertSays("a value where there is none", whole(BEGIN + opcodes), opcodes)
         }
-        assertSays("recalls a value that it has not kept", attribute("h\u0007"))
+        assertSays("reads back a value that it has not stored", attribute("h\u0007"))
         assertSays("a number that is not the next", attribute("Nr\u00ff\u00ff\u00ff\u00ff"))
-        assertSays("half an entry", attribute("}(Nu"))
-        assertSays("fills what is no list or dict", attribute("](NNu"))
+        assertSays("a key without a value", attribute("}(Nu"))
+        assertSays("fills something that is not a list or dict", attribute("](NNu"))
     }
 
     @Test
@@ -88,7 +88,7 @@ class PickleTest {
         assertSays("opcode 48", attribute("]q\u0000](h\u0000e0(Ne"))
         assertSays("filled after it was used", attribute("]q\u0000h\u0000(Ne"))
         val type = word("List" + "[".repeat(65))
-        assertSays("or is none", attribute("ctorch.jit._pickle\nrestore_type_tag\n]$type\u0086R"))
+        assertSays("a type is malformed", attribute("ctorch.jit._pickle\nrestore_type_tag\n]$type\u0086R"))
         assertSays("1,048,576 values", attribute("](" + "N".repeat(1 shl 20) + "e"))
     }
 

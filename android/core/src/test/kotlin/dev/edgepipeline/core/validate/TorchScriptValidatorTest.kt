@@ -35,8 +35,8 @@ class TorchScriptValidatorTest {
 
     @Test
     fun `headers that disagree`() {
-        assertSays("is another in its own header", changed { records[1].localName = "code/__torch__.pz" })
-        assertSays("has another CRC-32", changed { records[1].crc = 1 }.replace("the CRC behind", "has another CRC-32"))
+        assertSays("differs between its own header", changed { records[1].localName = "code/__torch__.pz" })
+        assertSays("has a CRC-32 other", changed { records[1].crc = 1 }.replace("the CRC behind", "has a CRC-32 other"))
         assertSays("the size behind a record", changed { records[1].behind = 1 })
         assertSays("is compressed", changed { records[1].method = 8 })
         assertSays("its padding hides data", changed { records[1].padding = "secret" })
