@@ -15,7 +15,7 @@ class ExportConfig(Section):
     for_: Annotated[Literal["any", "android-pytorch"], Field(alias="for")] = "any"
     """`android-pytorch`: refuse TorchScript that calls what PyTorch 1.13.1 for Android lacks."""
     formats: tuple[Format, ...] = ("torchscript", "onnx")
-    """What is exported."""
+    """What is exported. Without it, a format that the model has no file of is left out."""
     capture: Literal["auto", "trace", "script"] = "auto"
     """TorchScript: `auto` tries trace, checks it on other shapes, else goes to script."""
     exporter: Literal["auto", "dynamo", "legacy"] = "auto"

@@ -71,6 +71,28 @@ class Exporter:
         self.bar = bar
         self._captured: Captured | None = None
 
+    def every(self) -> list[Artifact]:
+        """Each format of the configuration. One that nobody asked for by name is left out where
+        the model has no such file, with a warning; raises UsageError where that leaves none."""
+        config = self.job.config
+        makers = {"torchscript": self.torchscript, "onnx": self.onnx}
+        by_name = "formats" in config.export.model_fields_set or config.export.for_ != "any"
+        artifacts, refused = [], []
+        for format in config.formats:
+            try:
+                artifacts.append(makers[format]())
+            except UsageError as error:
+                if by_name or len(config.formats) == 1:
+                    raise
+                (self.job.out / file_name(format, PRECISION)).unlink(missing_ok=True)
+                refused.append(error)
+        if not artifacts:
+            reasons = dict.fromkeys(refusal.message for refusal in refused)
+            raise UsageError("\n".join(reasons), refused[0].hint)
+        for refusal in refused:
+            self.job.report.warn(f"Left out: {refusal.message}")
+        return artifacts
+
     def captured(self) -> Captured:
         if self._captured is None:
             self.bar.advance(0, "TorchScript: capturing")
@@ -231,8 +253,7 @@ def export(job: Job) -> Summary:
             probed = probe(config, model, samples)
             bar.advance(1)
             exporter = Exporter(job, model, fresh, probed, bar)
-            makers = {"torchscript": exporter.torchscript, "onnx": exporter.onnx}
-            artifacts = [makers[format]() for format in config.formats]
+            artifacts = exporter.every()
     if config.model.onnx:
         job.report.note(f"TorchScript: left out, {config.model.onnx} is an ONNX file.")
         fixed = probed.signature.inputs[0].shape[0]

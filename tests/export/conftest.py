@@ -38,6 +38,17 @@ def cnn(classes=5, channels=3):
     )
 
 
+class Projected(nn.Module):
+    """Of ONNX no operator."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTM(4, 8, proj_size=3, batch_first=True)
+
+    def forward(self, x):
+        return self.cell(x[:, None])[0][:, 0]
+
+
 class Branch(nn.Module):
     """Answers by one of two layers, as the input has it."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.workspace.artifacts import read_json, sha256_of
 from tests.export.conftest import IMAGE, ROWS, export
 
@@ -95,3 +96,16 @@ def test_torchs_loggers_are_as_before(folder: Path) -> None:
     before = logger.handlers, logger.propagate, sys.stdout, sys.stderr
     export(folder, "twins", input={"shapes": {"x": ["batch", 64]}})
     assert (logger.handlers, logger.propagate, sys.stdout, sys.stderr) == before
+
+
+def test_a_format_that_nobody_named_is_left_out_with_its_reason(folder: Path) -> None:
+    result = export(folder, "Projected", input=ROWS)
+    assert list(result.artifacts) == ["torchscript"]
+    (warning,) = (text for text in result.report.warnings if text.startswith("Left out: ONNX"))
+    assert "LSTM" in warning or "lstm" in warning
+    assert not result.path("torchscript").with_suffix(".onnx").exists()
+
+
+def test_a_format_that_was_named_is_an_error(folder: Path) -> None:
+    with pytest.raises(UsageError, match="no exporter succeeds"):
+        export(folder, "Projected", input=ROWS, export={"formats": ["torchscript", "onnx"]})

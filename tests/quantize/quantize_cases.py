@@ -75,6 +75,12 @@ class Attention(nn.Module):
         return self.head(x.mean(1))
 
 
+def encoder():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    return nn.Sequential(layer, nn.Linear(16, 3))
+
+
 def sentences():
     return sets(lambda rng: rng.normal(size=(int(rng.integers(3, 7)), 16)).astype(np.float32))
 
@@ -198,6 +204,9 @@ PROJECTS = {
     "mlp": TENSOR.format(model="mlp", data="rows", input=""),
     "attention": TENSOR.format(
         model="Attention", data="sentences", input='shapes = { tokens = ["batch", "length", 16] }'
+    ),
+    "encoder": TENSOR.format(
+        model="encoder", data="sentences", input='shapes = { tokens = ["batch", "length", 16] }'
     ),
     "tied": TENSOR.format(model="Tied", data="rows", input=""),
     "two": TENSOR.format(model="Two", data="pairs", input=""),

@@ -3,10 +3,12 @@
 Convolutions stay float: quantizing their input at every call costs more than int8 saves.
 """
 
+from collections import Counter
 from collections.abc import Collection
 
+import numpy as np
 import onnx
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto, numpy_helper
 from onnxruntime.quantization import QuantizationMode, QuantType
 from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
 
@@ -34,6 +36,33 @@ def apply(task: Task) -> Quantized:
     return Quantized(data, task.target, details)
 
 
+def turn_shared(graph: GraphProto) -> None:
+    """Gives Gemms that share a weight with others one of their own kind, turned as a MatMul has it.
+
+    onnxruntime's quantizer turns a weight once for each Gemm that reads it, in place.
+    """
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    readers = Counter(name for node in graph.node for name in node.input)
+    turned: set[str] = set()
+    for node in graph.node:
+        weight = stored.get(node.input[1]) if node.op_type == "Gemm" else None
+        turns = [a for a in node.attribute if a.name == "transB" and a.i]
+        if weight is None or not turns or readers[weight.name] < 2:
+            continue
+        name = f"{weight.name}.turned"
+        if name not in turned:
+            values = np.ascontiguousarray(numpy_helper.to_array(weight).T)
+            graph.initializer.append(numpy_helper.from_array(values, name))
+            turned.add(name)
+        node.input[1] = name
+        node.attribute.remove(turns[0])
+    read = {name for node in graph.node for name in node.input}
+    for name in turned:
+        weight = stored[name.removesuffix(".turned")]
+        if weight.name not in read:
+            graph.initializer.remove(weight)
+
+
 def with_dynamic_layers(
     model: ModelProto, patterns: tuple[str, ...], reduced: bool, kept_float: Collection[str] = ()
 ) -> ModelProto:
@@ -48,6 +77,7 @@ def with_dynamic_layers(
         if node.op_type in SOURCES and node.name in weights and node.name not in kept
     ]
     if names:
+        turn_shared(model.graph)
         with quantizing("onnx:int8-dynamic"):
             quantizer = ONNXQuantizer(
                 model=model,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import onnx
@@ -33,7 +33,9 @@ def prepared(task: Task, path: Path) -> str | None:
     source = path.with_suffix(".source.onnx")
     onnx.save(model, source)
     note = None
-    with quiet():
+    # ONNX Runtime leaves sym_shape_infer_temp.onnx and its data where it was started.
+    source, path = source.resolve(), path.resolve()
+    with quiet(), chdir(task.scratch):
         try:
             quant_pre_process(source, path)
         except Exception as error:  # AssertionError, KeyError, TypeError ... from inside
