@@ -15,7 +15,10 @@ class ModelConfig(Section):
     args: dict[str, Any] = {}
     """Keyword arguments for the entry."""
     weights: str | None = None
-    """A .safetensors file or a state dict that `torch.load(weights_only=True)` reads."""
+    """A .safetensors file, or what `torch.load(weights_only=True)` reads: a state dict, or a
+    checkpoint with one in it. Prefixes such as `module.` are stripped."""
+    weights_key: str | None = None
+    """Which part of a checkpoint: `"ema.state_dict"`. Default: averaged weights before others."""
     torchscript: str | None = None
     """An existing TorchScript file, instead of `entry`."""
     onnx: str | None = None
@@ -32,6 +35,8 @@ class ModelConfig(Section):
         if len(given) != 1:
             said = " and ".join(given) or "none"
             raise ValueError(f"give exactly one of entry, torchscript, onnx; given: {said}")
+        if self.weights_key and not self.weights:
+            raise ValueError("weights_key goes with weights")
         if self.weights and not self.entry:
             raise ValueError("weights go with entry; a TorchScript or ONNX file has its own")
         return self

@@ -25,19 +25,38 @@ ZOOS = ("timm", "torchvision")  # entries such as timm:resnet18
 Prepare = Callable[["nn.Module"], None]
 
 
-def build_model(config: Config, prepare: Prepare | None = None) -> "nn.Module":
+def build_model(
+    config: Config, prepare: Prepare | None = None, tell: Callable[[str], None] | None = None
+) -> "nn.Module":
     """The user's model with its starting weights, in evaluation mode.
 
     A model that is a file: a TorchScript module, or an ONNX file behind a module's face. `prepare`
-    sees the model before its weights are loaded.
+    sees the model before its weights are loaded; `tell` is given a line about what was taken of a
+    file that holds more than them.
     Raises UsageError if it cannot be made, with the user's own traceback shortened.
     """
     model = _make_model(config)
     if prepare is not None:
         prepare(model)
     if config.model.weights:
-        load_weights(model, config.path(config.model.weights))
+        path = config.path(config.model.weights)
+        taken = load_weights(model, path, config.model.weights_key)
+        if taken and tell is not None:
+            tell(f"{path.name}: {taken}.")
     return model.eval()
+
+
+def _unwrapped(model: "nn.Module") -> "nn.Module":
+    """Without what torch.compile, DataParallel and DDP put around a model."""
+    from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+    while True:
+        if isinstance(model, DataParallel | DistributedDataParallel):
+            model = model.module
+        elif type(model).__name__ == "OptimizedModule":  # its class is in torch's compiler
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
 
 
 def _make_model(config: Config) -> "nn.Module":
@@ -61,7 +80,7 @@ def _make_model(config: Config) -> "nn.Module":
             f"{section.entry} returned a {type(model).__name__}, not a torch.nn.Module.",
             "[model] entry names a function that builds and returns the module.",
         )
-    return model
+    return _unwrapped(model)
 
 
 def build_datasets(config: Config) -> "Mapping[str, Dataset[Any]]":

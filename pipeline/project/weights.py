@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DamagedError, UsageError, brief
+from pipeline.project.checkpoints import Found, find, harmless, without_wrapper
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,19 +25,24 @@ def save_weights(module: "nn.Module", path: Path) -> None:
     path.write_bytes(save(_unshared(module)))
 
 
-def load_weights(module: "nn.Module", path: Path) -> None:
-    """Fills a module from a .safetensors file or a state dict saved by torch.
+def load_weights(module: "nn.Module", path: Path, key: str | None = None) -> str | None:
+    """Fills a module from a .safetensors file, or from what torch has saved: a state dict, or a
+    checkpoint with one in it (`key` names it). Gives a sentence about what was taken of the file,
+    None where that is all of it as it is.
 
     Raises UsageError that names the missing, unexpected and misshapen tensors, DamagedError if
     the file cannot be read.
     """
-    state = read_weights(path)
+    found = _read(path, key)
+    own = module.state_dict()
+    state, prefix, others = without_wrapper(found.tensors, own)
     shared = _aliases(module)
     for name, first in shared.items():
         if name not in state and first in state:
             state[name] = state[first]
-    own = module.state_dict()
-    missing = sorted(own.keys() - state.keys())
+    missing = sorted(
+        name for name in own.keys() - state.keys() if not name.endswith("num_batches_tracked")
+    )
     unexpected = sorted(state.keys() - own.keys())
     misshapen = [
         f"{name} is {tuple(state[name].shape)}, the model has {tuple(own[name].shape)}"
@@ -49,11 +55,24 @@ def load_weights(module: "nn.Module", path: Path) -> None:
             f"{path} does not fit the model: {'; '.join(part for part in parts if part)}.",
             "Check [model] entry and args: the weights were made by another architecture.",
         )
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=False)  # the names were compared above
+    floats = (tensor.dtype for tensor in state.values() if tensor.is_floating_point())
+    half = sorted({str(dtype).removeprefix("torch.") for dtype in floats if dtype.itemsize == 2})
+    parts = [
+        f"took {found.key}" if found.key else "",
+        f"stripped {prefix}" if prefix else "",
+        _some("left out", others),
+        f"{' and '.join(half)} taken as the model's own type" if half else "",
+    ]
+    return ", ".join(part for part in parts if part) or None
 
 
-def read_weights(path: Path) -> "dict[str, Tensor]":
+def read_weights(path: Path, key: str | None = None) -> "dict[str, Tensor]":
     """The tensors of a file by name, on the CPU. No pickled code is run."""
+    return _read(path, key).tensors
+
+
+def _read(path: Path, key: str | None) -> Found:
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -63,20 +82,15 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
     check_content(path)
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return Found(load_file(path))
         except (SafetensorError, OSError) as error:
             raise DamagedError(f"{path} is not a readable safetensors file: {error}.") from error
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with harmless():
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise DamagedError(f"{path} {_unreadable(path, error)}.", _SAVE_ALONE) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise UsageError(
-            f"{path} does not hold a state dict.",
-            "Save it with torch.save(model.state_dict(), path).",
-        )
-    return state
+    return find(content, key, str(path))
 
 
 def check_content(path: Path) -> None:

@@ -62,7 +62,7 @@ def prepared(job: Job, here: Machine, watch: Watch) -> Iterator[tuple[Setup, Lea
     rng.seed_all(config.train.seed)
     train_set, validation_set = load_splits(config, "train", "validation")
     rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
-    model = build_model(config, by_first_sample(config)).to(here.device)
+    model = build_model(config, by_first_sample(config), job.report.note).to(here.device)
     validation = Validation(config, model, validation_set, here)
     sizes = {"train": size_of(train_set), "validation": validation.size}
     check_same(config, world, {"train": train_set, "validation": validation_set})

@@ -25,7 +25,7 @@ def keep_weights(job: Job) -> Summary:
         rng.seed_all(config.train.seed)
         datasets = load_splits(config, "validation") if config.data.entry else []
         rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
-        model = build_model(config, by_first_sample(config)).to(here.device)
+        model = build_model(config, by_first_sample(config), job.report.note).to(here.device)
         validation = Validation(config, model, datasets[0], here) if datasets else None
         value = _score(job, model, validation) if validation else None
         if not foreign and here.world.first:

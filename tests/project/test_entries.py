@@ -162,3 +162,10 @@ def test_a_package_of_theirs_that_has_this_programs_name(tmp_path: Path) -> None
         build_model(config)
     assert 'entry = "pipeline/model.py:build"' in (caught.value.hint or "")
     assert callable(load_entry("pipeline/model.py:build", tmp_path, "model.entry"))  # the way out
+
+
+@pytest.mark.parametrize("wrapped", ["torch.compile(M())", "nn.DataParallel(M())"])
+def test_what_is_put_around_a_model_is_taken_off(tmp_path: Path, wrapped: str) -> None:
+    code = "import torch\nfrom torch import nn\nM = lambda: nn.Linear(2, 2)\n"
+    config = project(tmp_path, f"{code}build = lambda: {wrapped}\n")
+    assert type(build_model(config)) is nn.Linear
