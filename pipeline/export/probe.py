@@ -41,12 +41,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Probe:
-    """`cases[0]` holds the input that exporters see. `keys`: of an output that is a dict."""
+    """`cases[0]` holds the input that exporters see. `keys`: of an output that is a dict.
+    `has_softmax`: the model's own first output is probabilities already."""
 
     axes: Axes
     cases: tuple[Case, ...]
     signature: Signature
     keys: tuple[str, ...] | None
+    has_softmax: bool
 
     @property
     def base(self) -> Tensors:
@@ -74,7 +76,15 @@ def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
         output_specs(config, output_names(config, raw), [case.expected for case in cases]),
     )
     keys = tuple(str(key) for key in raw) if isinstance(raw, Mapping) else None
-    return Probe(prober.axes, tuple(cases), signature, keys)
+    return Probe(prober.axes, tuple(cases), signature, keys, _sums_to_one(flatten(raw)[0]))
+
+
+def _sums_to_one(scores: Tensor) -> bool:
+    """Whether every row of several numbers is none below 0 and 1 together."""
+    if not scores.is_floating_point() or scores.ndim < 1 or scores.shape[-1] < 2:
+        return False
+    sums = scores.detach().double().sum(-1)
+    return bool((scores >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
 
 
 class _Prober:

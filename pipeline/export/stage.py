@@ -21,7 +21,7 @@ from pipeline.formats.onnx.write import onnx_bytes
 from pipeline.formats.read_back import read_back
 from pipeline.formats.torchscript import android_pytorch
 from pipeline.formats.torchscript.write import save_clean
-from pipeline.graph.tracing import buffers_kept
+from pipeline.graph.tracing import buffers_kept, plain_attention
 from pipeline.graph.wrap import Wrapped
 from pipeline.project.onnx_model import OnnxModel
 from pipeline.project.samples import load_samples
@@ -51,6 +51,13 @@ ANDROID_HINT = (
 _NO_RUNNER = (
     "No runner takes such a file. Write the model with operators that only compute and give what "
     'they compute back, or leave TorchScript out: [export] formats = ["onnx"].'
+)
+
+
+_TWO_SOFTMAXES = (
+    "The model gives probabilities already (rows that sum to 1), and a softmax comes behind them: "
+    'set [output] activation = "none", and a loss that takes probabilities, or leave the softmax '
+    "out of the model."
 )
 
 
@@ -242,7 +249,7 @@ def export(job: Job) -> Summary:
     """Writes the artifacts, their index and the signature into `job.out`."""
     config = job.config
     samples = load_samples(config, "validation", SAMPLES)
-    with _threads(threads_or_all(config.export.threads)):
+    with _threads(threads_or_all(config.export.threads)), plain_attention():
 
         def fresh() -> Wrapped:
             return wrapped_model(config, job.inputs["train"], samples).requires_grad_(False)
@@ -252,6 +259,8 @@ def export(job: Job) -> Summary:
             bar.advance(0, "trying the model on other sizes")
             probed = probe(config, model, samples)
             bar.advance(1)
+            if probed.has_softmax and config.activation == "softmax":
+                job.report.warn(_TWO_SOFTMAXES)
             exporter = Exporter(job, model, fresh, probed, bar)
             artifacts = exporter.every()
     if config.model.onnx:
@@ -276,12 +285,9 @@ def export(job: Job) -> Summary:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Sets torch's threads and turns fused attention off, which exporters do not know."""
-    threads, fast = torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
+    threads = torch.get_num_threads()
     torch.set_num_threads(count)
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.backends.mha.set_fastpath_enabled(fast)

@@ -49,3 +49,15 @@ def _is_computed_number(tensor: Tensor) -> bool:
         return False
     kind: str = torch._C._get_value_trace(tensor).node().kind()  # type: ignore[attr-defined]
     return kind.startswith("aten::") or kind == "prim::NumToTensor"
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Without the fused attention of nn.TransformerEncoder, whose nested tensors neither exporters
+    nor those who look at every operator know."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

@@ -41,7 +41,11 @@ class TaskMetric:
         self._classes = classes
 
     def update(self, outputs: "Tensor", targets: "Tensor") -> None:
-        """`outputs` [batch, ...] and `targets` [batch, ...], or [batch] for classes."""
+        """`outputs` [batch, ...] and `targets` [batch, ...], or [batch] for classes. Shares of
+        classes, such as one-hot rows [batch, classes], stand for their largest."""
+        shares = targets.is_floating_point() and targets.shape == outputs.shape
+        if self._classes is not None and shares and targets.ndim > 1:
+            targets = targets.argmax(-1)
         self._check(targets)
         same = outputs.numel() == targets.numel()
         if isinstance(self._metric, _Gathered) or outputs.shape == targets.shape or not same:

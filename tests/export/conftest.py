@@ -38,6 +38,10 @@ def cnn(classes=5, channels=3):
     )
 
 
+def shares():
+    return nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
+
+
 class Projected(nn.Module):
     """Of ONNX no operator."""
 

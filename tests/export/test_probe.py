@@ -93,3 +93,11 @@ def test_the_signature_says_what_pixels_and_answers_mean(folder: Path) -> None:
     assert "RGB pixels" in pixels.meaning
     assert (scores.name, scores.shape) == ("probabilities", (None, 5))
     assert "probabilities" in scores.meaning
+
+
+@pytest.mark.parametrize(("activation", "warned"), [("auto", True), ("none", False)])
+def test_a_second_softmax_is_told_of(folder: Path, activation: str, warned: bool) -> None:
+    output = {"kind": "classification", "activation": activation}
+    result = export(folder, "shares", input=ROWS, output=output)
+    told = [text for text in result.report.warnings if "gives probabilities already" in text]
+    assert bool(told) == warned

@@ -73,6 +73,13 @@ def test_a_function_of_the_users(tmp_path: Path) -> None:
         broken.compute()
 
 
+def test_one_hot_targets_stand_for_their_class() -> None:
+    metric = built(config(kind="classification"), 3)
+    outputs = torch.tensor([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
+    metric.update(outputs, torch.eye(3)[[1, 0, 1]])
+    assert metric.compute() == pytest.approx(2 / 3)
+
+
 def test_targets_beyond_the_classes() -> None:
     metric = built(config(kind="classification"), 3)
     with pytest.raises(UsageError, match="A target is class 7; the model gives 3 classes"):

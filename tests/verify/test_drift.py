@@ -14,6 +14,7 @@ from pipeline import quantize
 from pipeline.project.samples import load_samples
 from pipeline.quantize.onnx.graph import excluded_nodes
 from pipeline.system.progress import Silent
+from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.run import drift, find, prepare
 from pipeline.workspace.results.drift import Drift, LayerRow
 from pipeline.workspace.stage import Job
@@ -193,3 +194,25 @@ def test_an_activation_that_overflows_fp16(pictures: Case) -> None:
     layer = culprit(found)
     assert (layer.path, layer.not_finite > 0) == ("model.3", True)
     assert "65504" in (found.remedy or "")
+
+
+def test_fused_attention_is_looked_into(self_attention: nn.Module) -> None:
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(2, 5, 16)).astype(np.float32), np.arange(5) >= [[3], [5]]]
+    taps = EagerSource(self_attention).taps(given)
+    assert {tap.path for tap in taps} >= {"encoder.layers.0.linear1", "encoder.layers.0.norm2"}
+
+
+@pytest.fixture
+def self_attention() -> nn.Module:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+            self.encoder = nn.TransformerEncoder(layer, 1)
+
+        def forward(self, x: torch.Tensor, pad: torch.Tensor) -> torch.Tensor:
+            answer: torch.Tensor = self.encoder(x, src_key_padding_mask=pad)
+            return answer
+
+    return Masked().eval()

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.formats.taps import HANDS_ON, Origins, Tap, inside_graph, tensors
 from pipeline.graph.array import Array
+from pipeline.graph.tracing import plain_attention
 
 # (index of the tap, its value)
 Visit = Callable[[int, Tensor], None]
@@ -32,7 +33,13 @@ class EagerSource:
 
     def _run(self, recorder: "_Recorder", inputs: list[Array]) -> None:
         arrays = [torch.from_numpy(array.copy()) for array in inputs]
-        with torch.no_grad(), _paths(self.model, recorder), inside_graph("The model"), recorder:
+        with (
+            torch.no_grad(),
+            plain_attention(),
+            _paths(self.model, recorder),
+            inside_graph("The model"),
+            recorder,
+        ):
             self.model(*arrays)
 
 
