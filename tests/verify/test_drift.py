@@ -199,8 +199,11 @@ def test_an_activation_that_overflows_fp16(pictures: Case) -> None:
 def test_fused_attention_is_looked_into(self_attention: nn.Module) -> None:
     rng = np.random.default_rng(0)
     given = [rng.normal(size=(2, 5, 16)).astype(np.float32), np.arange(5) >= [[3], [5]]]
-    taps = EagerSource(self_attention).taps(given)
-    assert {tap.path for tap in taps} >= {"encoder.layers.0.linear1", "encoder.layers.0.norm2"}
+    source, seen = EagerSource(self_attention), dict[int, np.ndarray]()
+    source.stream(given, lambda index, value: seen.update({index: value.numpy()}))
+    paths = {tap.path for tap in source.taps(given)}
+    assert paths >= {"encoder.layers.0.linear1", "encoder.layers.0.norm2"}
+    assert len(seen) == len(source.taps(given))
 
 
 @pytest.fixture
