@@ -61,7 +61,7 @@ def plan(
     searched: dict[Format, Artifact] = {}
     named: dict[Recipe, Plan] = {}
     skipped: list[Skipped] = []
-    for given, name, source in _asked(config, sources):
+    for given, name, source in _asked(config, sources, skipped):
         recipe = None if name == AUTO else _recipe(config, given, name, source, sources)
         if recipe is None and name != AUTO:
             continue  # another of the formats has it
@@ -110,11 +110,21 @@ def _named(recipe: Recipe, source: Artifact, strict: bool) -> Plan:
     return Plan(source, target, (candidate,), recipe, strict)
 
 
-def _asked(config: Config, sources: Sequence[Artifact]) -> Iterator[tuple[str, str, Artifact]]:
-    """What `[quantize] recipes` has, as it stands there, its name, and each export it is for."""
+def _asked(
+    config: Config, sources: Sequence[Artifact], skipped: list[Skipped]
+) -> Iterator[tuple[str, str, Artifact]]:
+    """What `[quantize] recipes` has, as it stands there, its name, and each export it is for.
+    What is for an export alone that was left out goes to `skipped`."""
+    exported = [source.format for source in sources]
+    missing = [format for format in config.formats if format not in exported]
     for given in config.quantize.recipes:
         format = _format_of(given)
         name = given.removeprefix(f"{format}:")
+        wanted = [format] if format else list(formats_of(name, config))
+        if wanted and not set(wanted) & set(exported) and set(wanted) & set(missing):
+            lacks = next(one for one in missing if one in wanted)
+            skipped.append(Skipped(name, lacks, "its export was left out"))
+            continue
         fitting = [source for source in sources if format in ("", source.format)]
         if format and not fitting:
             there = ", ".join(source.format for source in sources) or "nothing"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import Config
+from pipeline.config import Config, ExportConfig
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
 from pipeline.quantize.exclude_patterns import ancestors, check_patterns, excluded
@@ -57,9 +57,18 @@ def test_a_recipe_without_format_is_for_all_that_have_it() -> None:
     ],
 )
 def test_a_recipe_that_cannot_be(recipe: str, sources: list[Artifact], said: str) -> None:
+    formats = ExportConfig(formats=tuple(source.format for source in sources))
+    asked = config(recipe).model_copy(update={"export": formats})
     with pytest.raises(UsageError, match=said) as caught:
-        chosen(config(recipe), sources)
+        chosen(asked, sources)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("recipe", ["onnx:int8-static", "fp16"])
+def test_a_recipe_of_an_export_that_was_left_out(recipe: str) -> None:
+    plans, skipped = plan(config(recipe, "int8-dynamic"), BOTH[:1], no_layers)
+    assert [str(planned.named) for planned in plans] == ["torchscript:int8-dynamic"]
+    assert [(skip.format, skip.reason) for skip in skipped] == [("onnx", "its export was left out")]
 
 
 def test_a_torchscript_file_is_not_quantized_to_torchscript() -> None:
