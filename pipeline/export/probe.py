@@ -106,8 +106,22 @@ class _Prober:
         return tuple(tensor.detach().clone() for tensor in flatten(outputs))
 
     def check_repeatable(self, inputs: Tensors, expected: Tensors) -> None:
-        for one, other in zip(expected, self.answer(inputs, "the first sample"), strict=True):
+        before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        again = self.answer(inputs, "the first sample")
+        changed = [
+            name.removeprefix("model.")
+            for name, buffer in self.model.named_buffers()
+            if name in before and not torch.equal(buffer, before[name])
+        ]
+        for one, other in zip(expected, again, strict=True):
             if one.shape != other.shape or not torch.equal(one.nan_to_num(), other.nan_to_num()):
+                if changed:
+                    raise UsageError(
+                        "The model answers differently when it is run twice on the same input: its "
+                        f"forward changes {', '.join(changed[:3])}.",
+                        "An exported model keeps nothing between calls: take the state as an input "
+                        "and give it back as an output, or change it only `if self.training`.",
+                    )
                 raise UsageError(
                     "The model answers differently when it is run twice on the same input.",
                     "Switch randomness off in evaluation mode: its answers cannot be compared.",

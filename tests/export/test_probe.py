@@ -101,3 +101,9 @@ def test_a_second_softmax_is_told_of(folder: Path, activation: str, warned: bool
     result = export(folder, "shares", input=ROWS, output=output)
     told = [text for text in result.report.warnings if "gives probabilities already" in text]
     assert bool(told) == warned
+
+
+def test_a_buffer_that_forward_changes_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match="its forward changes calls") as wrong:
+        export(folder, "Counting", input=ROWS)
+    assert "if self.training" in str(wrong.value.hint)
