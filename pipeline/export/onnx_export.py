@@ -26,6 +26,7 @@ from pipeline.export.probe import Probe, Tensors
 from pipeline.export.shapes import BATCH_AXIS, Axes
 from pipeline.formats.onnx.clean import clean_onnx, inlined
 from pipeline.graph.wrap import Wrapped
+from pipeline.system.silence import silent_output
 
 Exporter = Literal["dynamo", "legacy"]
 NEWEST_LEGACY_OPSET = 20  # of the older exporter in torch 2.15
@@ -56,7 +57,7 @@ def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, prob
         inputs = (model.pre(*inputs),)
         axes, names = ((axes[0][0], *inputs[0].shape[1:]),), [PIXELS]
     buffer = io.BytesIO()
-    with collected() as diagnostics, _refusals():
+    with collected() as diagnostics, silent_output(), _refusals():
         torch.onnx.export(
             core,
             inputs,

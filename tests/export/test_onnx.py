@@ -123,3 +123,13 @@ def test_nodes_keep_the_modules_that_they_come_from(folder: Path) -> None:
     assert not model.producer_name
     assert not model.metadata_props
     assert not any(node.doc_string for node in model.graph.node)
+
+
+def test_a_graph_that_an_exporter_prints_is_dropped(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The older one prints it from C++ before it raises."""
+    free = {"shapes": {"x": ["batch", 3, "height", "width"]}}
+    with pytest.raises(UsageError, match="adaptive_avg_pool2d"):
+        export(folder, "pooled", input=free, export={**ONLY, "exporter": "legacy"})
+    assert capfd.readouterr().out == ""
