@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import multiprocessing
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -20,9 +21,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.preloaded"])
 
+HELPERS = re.compile(r"multiprocessing\.(forkserver|resource_tracker)")
 PLAIN = {"COLUMNS": "200", "NO_COLOR": "1"}
 
 
@@ -118,6 +122,13 @@ def run(
         code = command.wait(timeout)
         out, err = command.said()
         return subprocess.CompletedProcess(command.arguments, code, out, err)
+
+
+def children() -> set[psutil.Process]:
+    """What this process has started and is still there, but for the fork server and its helper."""
+    own = psutil.Process().children()
+    mine = [one for one in own if not HELPERS.search(" ".join(one.cmdline()))]
+    return {*mine, *(child for one in mine for child in one.children(recursive=True))}
 
 
 def _pipeline(

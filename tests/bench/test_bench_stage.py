@@ -27,6 +27,7 @@ from pipeline.measure.timing.percentiles import summary as percentiles
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import read_json, write_index
 from pipeline.workspace.stage import Job
+from tests.command import children
 
 
 def test_rows(job: Job, report: Silent) -> None:
@@ -85,7 +86,7 @@ def test_rows(job: Job, report: Silent) -> None:
     assert control["steady"] == (low <= control["ratio"]["ratio"] <= high) == (not found["void"])
     assert found["void"] == any("is void" in warning for warning in report.warnings)
     assert not list(job.scratch.iterdir())
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 def test_a_control_that_is_off_makes_the_run_void(job: Job) -> None:
@@ -148,7 +149,7 @@ def test_a_model_that_takes_too_long(line: Path, config: Config, inputs: Path) -
     found = worked(request(line, config, inputs, sleep=600), 8)
     assert time.monotonic() - start < 30
     assert found.error is not None and found.error.startswith("took more than 8 s")
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 def test_a_model_that_raises(line: Path, config: Config, inputs: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.bundle import open_bundle
 from pipeline.bundle.manifest import Artifact
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runtimes import RUNTIMES, Asked, Runner, Runtime
+from tests.command import children
 from tests.conftest import Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle-v1"
@@ -60,20 +61,16 @@ def first(format: str) -> Artifact:
     return next(one for one in BUNDLE.manifest.artifacts if one.format == format)
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
-
-
 def test_a_program_that_was_killed_is_said_and_leaves_nothing(runtime: Runtime) -> None:
-    before = set(children())
+    before = children()
     runner = opened(runtime.name, first(runtime.format))
-    (process,) = set(children()) - before
+    (process,) = children() - before
     process.send_signal(signal.SIGKILL)
     picture = np.zeros((1, 8, 8, 1), np.uint8)
     with pytest.raises(RuntimeError, match=r"^edge-runner was ended by SIGKILL$"):
         runner.run([picture])
     runner.close()
-    assert set(children()) <= before
+    assert children() <= before
     runner.close()  # again, without harm
     with pytest.raises(RuntimeError, match="closed"):
         runner.run([picture])

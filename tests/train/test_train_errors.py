@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import psutil
 import pytest
 
 from pipeline.errors import SetupError, UsageError
+from tests.command import children
 from tests.train.conftest import MakeProject
 
 # Each function of `data` changes one of the datasets; each of `model` is an entry.
@@ -146,12 +146,10 @@ def test_wrong_data(project: MakeProject, change: str, split: str, said: str, wo
 
 def test_a_worker_that_dies(project: MakeProject) -> None:
     points = project('data.entry="points.py:changed"', 'data.args={change="dies"}', code=WRONG_DATA)
-    before = psutil.Process().children(recursive=True)
     with pytest.raises(SetupError, match="A process that reads the data ended") as wrong:
         points.train("train.workers=2")
     assert "train.workers = 0" in str(wrong.value.hint)
-    left = set(psutil.Process().children(recursive=True)) - set(before)
-    assert not left  # nor the worker that did not die
+    assert not children()  # nor the worker that did not die
 
 
 def test_sets_that_are_missing_or_empty(project: MakeProject) -> None:
