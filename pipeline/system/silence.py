@@ -87,9 +87,14 @@ def silent_output() -> Iterator[None]:
     """Drops what anything in this process writes to standard output, C++ included: the older ONNX
     exporter its whole graph. Bars are drawn on standard error."""
     libc = ctypes.CDLL(None)
-    sys.stdout.flush()
     libc.fflush(None)
-    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed: nothing is written there anyway
+        yield
+        return
+    sys.stdout.flush()
+    nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.close(nothing)
     try:
