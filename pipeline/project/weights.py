@@ -60,7 +60,7 @@ def load_weights(module: "nn.Module", path: Path, key: str | None = None) -> str
     half = sorted({str(dtype).removeprefix("torch.") for dtype in floats if dtype.itemsize == 2})
     parts = [
         f"took {found.key}" if found.key else "",
-        f"stripped {prefix}" if prefix else "",
+        f"stripped '{prefix}'" if prefix else "",
         _some("left out", others),
         f"{' and '.join(half)} taken as the model's own type" if half else "",
     ]

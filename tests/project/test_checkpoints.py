@@ -42,10 +42,10 @@ def lightning(state: State) -> Any:
 
 KINDS: dict[str, tuple[Callable[[State], Any], str | None]] = {
     "a state dict": (lambda state: state, None),
-    "DDP": (prefixed("module."), "stripped module."),
-    "torch.compile": (prefixed("_orig_mod."), "stripped _orig_mod."),
-    "both": (prefixed("_orig_mod.module."), "stripped _orig_mod.module."),
-    "Lightning": (lightning, "took state_dict, stripped model., left out loss.weight"),
+    "DDP": (prefixed("module."), "stripped 'module.'"),
+    "torch.compile": (prefixed("_orig_mod."), "stripped '_orig_mod.'"),
+    "both": (prefixed("_orig_mod.module."), "stripped '_orig_mod.module.'"),
+    "Lightning": (lightning, "took state_dict, stripped 'model.', left out loss.weight"),
     "torchvision": (lambda s: {"model": s, "args": argparse.Namespace(lr=1)}, "took model"),
     "timm": (
         lambda s: {"epoch": 3, "state_dict": raw(s), "state_dict_ema": s, "best": np.float64(0.5)},
@@ -56,7 +56,7 @@ KINDS: dict[str, tuple[Callable[[State], Any], str | None]] = {
         "took model_state_dict",
     ),
     "one deeper": (lambda s: {"model": {"state_dict": s, "epoch": 1}}, "took model.state_dict"),
-    "AveragedModel": (averaged, "stripped module., left out n_averaged"),
+    "AveragedModel": (averaged, "stripped 'module.', left out n_averaged"),
     "without counters": (
         lambda s: {name: t for name, t in s.items() if "num_batches" not in name},
         None,
