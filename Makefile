@@ -8,6 +8,8 @@ STAGES := tests/train tests/quantize tests/verify tests/bench
 # Without the backends: what includes torch takes half a minute a file.
 TIDIED = $(filter-out %/libtorch.cpp %/libtorch_guards.cpp %/onnxruntime.cpp, \
 	$(shell git ls-files 'cpp_runner/bundle/*.cpp' 'cpp_runner/runner/*.cpp' 'cpp_runner/tool/*.cpp'))
+# What tests need; nothing where `make test` has made it, so that they start in the order given there.
+PREPARED = $(if $(READY),,setup-tests runner jvm)
 # How long each parser of the C++ runner is fuzzed; make test-full does it longer, and tries four times
 # as many changes of bundles.
 FUZZ_SECONDS ?= 20
@@ -50,8 +52,8 @@ apk: setup-android demo ## the Android app with the digits in it, signed with a 
 
 # Each waits a good deal on one core, so two share two, the longest from the start; each is printed
 # when it is done.
-test: check setup-tests setup-android runner ## the checks and tests
-	$(MAKE) --jobs=2 --output-sync=target \
+test: check setup-tests runner jvm ## the checks and tests
+	$(MAKE) READY=1 --jobs=2 --output-sync=target \
 		test-slow-others test-runner test-slow-stages test-fast-stages test-android test-fast-others
 	$(MAKE) coverage
 
@@ -71,10 +73,10 @@ test-oldest:    ## the tests in Python with the oldest versions that pyproject.t
 
 test-fast: test-fast-stages test-fast-others ## the tests in Python that take seconds
 
-test-fast-stages: setup-tests runner jvm
+test-fast-stages: $(PREPARED)
 	$(BIN)/coverage run --data-file=.coverage.stages -m pytest -m "not slow and not full" $(STAGES)
 
-test-fast-others: setup-tests runner jvm
+test-fast-others: $(PREPARED)
 	$(BIN)/coverage run --data-file=.coverage.others -m pytest -m "not slow and not full" \
 		$(STAGES:%=--ignore=%)
 
@@ -83,13 +85,13 @@ coverage:       ## what the fast tests reach, by branch; fails below the floor i
 	@echo "Branch coverage of the fast tests, in percent:"
 	@$(BIN)/coverage report --format=total
 
-test-slow-others: setup-tests runner jvm
+test-slow-others: $(PREPARED)
 	$(BIN)/python -m pytest -m "slow and not full" $(STAGES:%=--ignore=%)
 
-test-slow-stages: setup-tests runner jvm
+test-slow-stages: $(PREPARED)
 	$(BIN)/python -m pytest -m "slow and not full" $(STAGES)
 
-test-runner: setup-tests runner ## the tests in C++, under the sanitizers, and the parsers fuzzed
+test-runner: $(PREPARED) ## the tests in C++, under the sanitizers, and the parsers fuzzed
 	cd cpp_runner && cmake --preset asan -DEDGE_RUNNER_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 		-DEDGE_RUNNER_PYTHON=$(CURDIR)/$(BIN)/python >/dev/null
 	cd cpp_runner && cmake --build --preset asan && ctest --preset asan --quiet
