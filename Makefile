@@ -57,7 +57,7 @@ test: check setup-tests runner jvm ## the checks and tests
 		test-slow-others test-runner test-slow-stages test-fast-stages test-android test-fast-others
 	$(MAKE) coverage
 
-test-full: FUZZ_SECONDS = 300
+test-full: export FUZZ_SECONDS = 300
 test-full: export EDGE_RUNNER_THOROUGH = 1
 test-full: setup-tests arm64 test test-oldest ## all tests, ThreadSanitizer, ARM64, the oldest versions
 	$(BIN)/python -m pytest -m full

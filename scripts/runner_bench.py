@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 
 from pipeline.bundle import Bundle, open_bundle
 from pipeline.cli.console import Terminal
+from pipeline.formats.table import FORMATS
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.runner.headers import headers
@@ -31,7 +32,6 @@ from pipeline.runtimes.cpp_draft import write_draft
 SOURCES = Path(__file__).resolve().parents[1] / "cpp_runner"
 BUILT = SOURCES / "build" / "bench" / "bin"
 SECONDS = "1"
-BACKENDS = {"onnx": "onnxruntime", "torchscript": "libtorch"}
 SAME = Signature(
     (TensorSpec("x", "float32", (None, 16)),), (TensorSpec("y", "float32", (None, 16)),)
 )
@@ -100,7 +100,11 @@ def measure(bundle: Bundle, path: Path, number: int, pairs: int) -> list[tuple[F
         *("--json", "--seconds", SECONDS),
     ]
     bare: list[str | Path] = [
-        *(BUILT / f"bare_{BACKENDS[artifact.format]}", path / artifact.file, path / tensor.file),
+        *(
+            BUILT / f"bare_{FORMATS[artifact.format].backend}",
+            path / artifact.file,
+            path / tensor.file,
+        ),
         *(tensor.dtype, ",".join(map(str, tensor.shape)), SECONDS),
     ]
     return [(run(runner), run(bare)) for _ in range(pairs)]

@@ -18,7 +18,7 @@ from pipeline.export.shapes import BATCH_AXIS, Axes, dynamic_axes, input_axes, o
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
 from pipeline.graph.wrap import Wrapped, flatten, output_names
-from pipeline.project.domain import Domain, domains
+from pipeline.project.domain import Domain, domains, outside
 from pipeline.project.entries import user_code
 from pipeline.project.samples import Samples
 
@@ -203,7 +203,7 @@ class _Prober:
             same_shape = [row for row in other if _shapes(row) == _shapes(arrays)]
             if not same_shape:
                 continue
-            if name != "other samples" and _outside(same_shape[0], known):
+            if name != "other samples" and outside(known, self.model.input_names, same_shape[0]):
                 continue
             inputs = self.batch(
                 [tuple(np.asarray(a, order="C") for a in row) for row in same_shape]
@@ -238,10 +238,6 @@ class _Prober:
                     array = of_size(array, index, size)  # noqa: PLW2901
             resized.append(array)
         return tuple(resized)
-
-
-def _outside(row: tuple[Array, ...], known: Sequence[Domain]) -> bool:
-    return any(domain.outside(a) is not None for domain, a in zip(known, row, strict=True))
 
 
 def _largest(array: Array) -> Array:

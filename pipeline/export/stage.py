@@ -84,12 +84,13 @@ class Exporter:
         config = self.job.config
         makers = {"torchscript": self.torchscript, "onnx": self.onnx}
         by_name = "formats" in config.export.model_fields_set or config.export.for_ != "any"
+        needed = by_name or len(config.formats) == 1
         artifacts, refused = [], []
         for format in config.formats:
             try:
                 artifacts.append(makers[format]())
             except UsageError as error:
-                if by_name or len(config.formats) == 1:
+                if needed:
                     raise
                 (self.job.out / file_name(format, PRECISION)).unlink(missing_ok=True)
                 refused.append(error)

@@ -87,15 +87,24 @@ def domains(samples: Samples, pixels: bool) -> list[Domain]:
     return [domain(column) for column in columns]
 
 
+def outside(known: Sequence[Domain], names: Sequence[str], inputs: Sequence[Array]) -> str | None:
+    """Why some input is not as samples show it: its name, and how it differs."""
+    for one, name, array in zip(known, names, inputs, strict=True):
+        why = one.outside(array)
+        if why:
+            return f"{name} {why}"
+    return None
+
+
 def domain(arrays: Sequence[Array]) -> Domain:
     """Of the arrays that samples have for one input, without a batch axis."""
     arrays = [array for array in arrays if array.size]
     if not arrays:
         return UNKNOWN
-    low = float(min(array.min() for array in arrays))
-    high = float(max(array.max() for array in arrays))
     if arrays[0].dtype.kind in "iu" and arrays[0].dtype.itemsize == 1:
         return UNKNOWN  # measurements of 8 bits, such as pixels
+    low = float(min(array.min() for array in arrays))
+    high = float(max(array.max() for array in arrays))
     whole = arrays[0].dtype.kind == "f" and all((a == np.round(a)).all() for a in arrays)
     lasts = {array.shape[-1] if array.ndim else 1 for array in arrays}
     one_length = len(lasts) == 1 and arrays[0].ndim > 0

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.config import Config
 from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature, TensorSpec
-from pipeline.project.domain import Domain, domains
+from pipeline.project.domain import Domain, domains, outside
 from pipeline.project.samples import Samples
 
 BATCHES = (1, 2, 7)  # one, the smallest real batch, and one that no stage uses
@@ -61,21 +61,12 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
             ),
         ]
     names = [spec.name for spec in signature.inputs]
-    cases = [replace(edge, outside=_outside(names, known, edge.inputs)) for edge in cases]
+    cases = [replace(edge, outside=outside(known, names, edge.inputs)) for edge in cases]
     cases += [Edge(case, inputs) for case, inputs in _other_sizes(config, signature, one)]
     for size in [fixed] if fixed else BATCHES:
         rows = [base[index % len(base)] for index in range(size)]
         cases.append(Edge(f"batch of {size}", _stack(rows), real=True))
     return cases
-
-
-def _outside(names: Sequence[str], known: Sequence[Domain], inputs: Sequence[Array]) -> str | None:
-    """Why some input is not as samples show it: its name, and how it differs."""
-    for name, domain, array in zip(names, known, inputs, strict=True):
-        why = domain.outside(array)
-        if why:
-            return f"{name} {why}"
-    return None
 
 
 class _Range:
