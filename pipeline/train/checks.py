@@ -11,7 +11,7 @@ from pipeline.config import Config
 from pipeline.errors import SetupError, UsageError, brief
 from pipeline.graph.wrap import flatten, output_names
 from pipeline.project.entries import user_code
-from pipeline.train.data import Batch, worker_died
+from pipeline.train.data import Batch
 from pipeline.train.optim import ELEMENTWISE
 from pipeline.train.world import LostPeersError, is_lost
 
@@ -20,7 +20,7 @@ from pipeline.train.world import LostPeersError, is_lost
 def explained(config: Config, what: str) -> Iterator[None]:
     """As `user_code`, with a remedy for what torch raises most.
 
-    Raises SetupError where memory, a compiler or a worker process is what is missing.
+    Raises SetupError where memory or a compiler is what is missing.
     """
     try:
         with user_code(what, config.root):
@@ -45,9 +45,6 @@ def _with_remedy(
             f"Halve train.batch_size and double train.accumulate (now {train.accumulate}): "
             "the same steps in less memory.",
         )
-    died = worker_died(cause)
-    if died:
-        return died
     if "Expected more than 1 value per channel" in text:
         return UsageError(
             f"{what}: batch norm cannot train on a batch of one sample.",

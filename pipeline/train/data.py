@@ -18,6 +18,7 @@ from pipeline.project.entries import user_code
 from pipeline.project.samples import pair, to_arrays
 from pipeline.train import rng
 from pipeline.train.stop import shield_worker
+from pipeline.train.worker_deaths import deaths
 from pipeline.train.world import World
 
 # Pictures that are resized at once hold at most so many pixels: 64 MB in float32 RGB, about.
@@ -253,32 +254,34 @@ class Loader:
         """
         assert self._loader is not None
         self._keys.keys = [(epoch, share) for share in shares]
+        iterator = None
         try:
-            for made in self._loader:
+            with deaths:
+                iterator = iter(self._loader)
+            while True:
+                with deaths:
+                    made = next(iterator, None)
+                if made is None:
+                    return
                 if isinstance(made, Failure):
                     raise UsageError(made.message, made.hint)
                 yield made
-            return
         except RuntimeError as error:
-            died = worker_died(error)
-            if died is None:
+            if "DataLoader worker" not in str(error):
                 raise
-        # Not from torch's error: its frames hold the iterator, and that the workers still alive.
-        raise died
+            died = first_line(error)
+        # Nothing that the error holds may keep the workers that still live: neither torch's error
+        # nor this frame.
+        del iterator
+        raise SetupError(
+            f"A process that reads the data ended: {died}",
+            "Memory or /dev/shm may be full. Set train.workers = 0 (or lower), or give it more.",
+        )
 
     def close(self) -> None:
         """Ends the workers."""
         self._loader = None
-
-
-def worker_died(error: BaseException) -> SetupError | None:
-    """The SetupError for an error that says that a worker process ended; None for another."""
-    if "DataLoader worker" not in str(error):
-        return None
-    return SetupError(
-        f"A process that reads the data ended: {first_line(error)}",
-        "Memory or /dev/shm may be full. Set train.workers = 0 (or lower), or give it more.",
-    )
+        deaths.forget()
 
 
 class _Keys(Sampler[Key]):

@@ -1,10 +1,19 @@
 """What can be wrong with data, model, loss and settings: a sentence that names it, and a remedy."""
 
+import os
+import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
 import pytest
+import torch
+from torch.utils.data import Dataset
 
 from pipeline.errors import SetupError, UsageError
+from pipeline.train.data import Loader, Share
 from tests.command import children
 from tests.train.conftest import MakeProject
 
@@ -150,6 +159,33 @@ def test_a_worker_that_dies(project: MakeProject) -> None:
         points.train("train.workers=2")
     assert "train.workers = 0" in str(wrong.value.hint)
     assert not children()  # nor the worker that did not die
+
+
+class Dies(Dataset[Any]):
+    def __init__(self, when: Path) -> None:
+        self.when = when
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        if index == 1:
+            while not self.when.exists():
+                time.sleep(0.02)
+            os._exit(3)
+        return np.zeros(4, np.float32), 0
+
+
+def test_a_death_is_told_by_the_next_read(project: MakeProject, tmp_path: Path) -> None:
+    config, when = project().job("train.workers=1").config, tmp_path / "now"
+    with closing(Loader(config, Dies(when), "train", torch.device("cpu"))) as loader:
+        batches = loader.batches(0, [Share([index], 1, 1) for index in range(2)])
+        next(batches)
+        worker = max(children(), key=lambda child: child.pid)
+        when.touch()
+        deadline = time.monotonic() + 60
+        while worker.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # torch would raise in one of these lines
+        with pytest.raises(SetupError, match=r"A process that reads the data ended.* code 3"):
+            next(batches)
 
 
 def test_sets_that_are_missing_or_empty(project: MakeProject) -> None:
