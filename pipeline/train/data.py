@@ -270,9 +270,10 @@ class Loader:
             if "DataLoader worker" not in str(error):
                 raise
             died = first_line(error)
-        # Nothing that the error holds may keep the workers that still live: neither torch's error
-        # nor this frame.
-        del iterator
+        finally:
+            # An error's traceback holds this frame, which would hold the workers that still live.
+            iterator = None
+        # Not from torch's error, whose traceback holds the iterator as well.
         raise SetupError(
             f"A process that reads the data ended: {died}",
             "Memory or /dev/shm may be full. Set train.workers = 0 (or lower), or give it more.",
