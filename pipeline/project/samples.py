@@ -122,8 +122,16 @@ def to_arrays(config: Config, sample: object, where: str) -> tuple[Array, ...]:
     else:
         parts = sample if isinstance(sample, tuple | list) else (sample,)
     arrays = []
-    names = _given_names(config) or tuple(f"input_{index}" for index in range(len(parts)))
+    names = _given_names(config)
+    if not names:
+        keys = sample if isinstance(sample, Mapping) else range(len(parts))
+        names = tuple(f"input_{key}" if isinstance(key, int) else str(key) for key in keys)
     for name, part in zip(names, parts, strict=False):
+        if part is None:
+            raise UsageError(
+                f"{where}: {name} is None; an exported model takes a tensor for each input.",
+                f"Leave {name} out of every sample if the model has a default for it.",
+            )
         array = np.asarray(part)
         if array.dtype == np.float64 and name not in config.input.dtypes:
             array = array.astype(np.float32)

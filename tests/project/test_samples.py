@@ -22,6 +22,9 @@ def data(kind):
         "tuple": [((np.ones(3), np.arange(i % 2 + 1)), 0.5) for i in range(4)],
         "dict": [({"a": np.ones(3, np.float32), "b": 1}, 0.5) for i in range(4)],
         "nan": [(np.array([1.0, np.nan]), 0)],
+        "nan in a dict": [({"a": 1.0, "b": np.array([np.nan])}, 0)],
+        "none in a dict": [({"a": 1.0, "scale": None}, 0)],
+        "none": [((1.0, None), 0)],
         "empty": [],
         "flat": [np.ones(3)],
         "raises": Raises(),
@@ -51,6 +54,19 @@ def test_pictures_of_different_sizes_are_batched_apart(tmp_path: Path) -> None:
         assert stacked.dtype == np.uint8
         for row, index in zip(stacked, indices, strict=True):
             assert np.array_equal(row, samples.inputs[index][0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("nan in a dict", "validation sample 0: b holds NaN"),
+        ("none in a dict", "validation sample 0: scale is None; an exported model takes a tensor"),
+        ("none", "validation sample 0: input_1 is None"),
+    ],
+)
+def test_an_input_is_named_as_the_sample_names_it(tmp_path: Path, kind: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load_samples(config(tmp_path, kind, kind="tensor"), "validation", 1)
 
 
 def test_the_choice_is_seeded(tmp_path: Path) -> None:
