@@ -62,7 +62,7 @@ def load_samples(config: Config, split: Split, count: int) -> Samples:
     keywords, named, inputs, targets = False, None, [], []
     for sample, arrays, target in _chosen(config, split, count):
         keywords = isinstance(sample, Mapping)
-        named = tuple(str(key) for key in sample) if isinstance(sample, Mapping) else None
+        named = keys(sample)
         inputs.append(arrays)
         targets.append(np.asarray(target))
     return Samples(named or _given_names(config), keywords, inputs, targets)
@@ -113,6 +113,11 @@ def pair(item: object, split: str, index: int) -> tuple[Any, Any]:
     )
 
 
+def keys(sample: object) -> tuple[str, ...] | None:
+    """What a sample that is a dict calls its inputs; None for others."""
+    return tuple(str(key) for key in sample) if isinstance(sample, Mapping) else None
+
+
 def to_arrays(config: Config, sample: object, where: str) -> tuple[Array, ...]:
     """The input of one sample as arrays, checked against `[input]`."""
     if config.input.kind == "image":
@@ -122,10 +127,8 @@ def to_arrays(config: Config, sample: object, where: str) -> tuple[Array, ...]:
     else:
         parts = sample if isinstance(sample, tuple | list) else (sample,)
     arrays = []
-    names = _given_names(config)
-    if not names:
-        keys = sample if isinstance(sample, Mapping) else range(len(parts))
-        names = tuple(f"input_{key}" if isinstance(key, int) else str(key) for key in keys)
+    positions = (f"input_{index}" for index in range(len(parts)))
+    names = _given_names(config) or keys(sample) or positions
     for name, part in zip(names, parts, strict=False):
         if part is None:
             raise UsageError(

@@ -1,7 +1,7 @@
 """Batches: which samples, in what order, prepared as the exported graph prepares them."""
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError, SetupError, UsageError, first_line
 from pipeline.graph.array import Array
 from pipeline.graph.wrap import Preprocess
 from pipeline.project.entries import user_code
-from pipeline.project.samples import pair, to_arrays
+from pipeline.project.samples import keys, pair, to_arrays
 from pipeline.train import rng
 from pipeline.train.stop import shield_worker
 from pipeline.train.worker_deaths import deaths
@@ -146,8 +146,7 @@ class BatchMaker(Dataset[Batch | Failure]):
             with user_code(f"{self.config.data.entry}, {where}", self.config.root):
                 raise
         inputs, target = pair(item, self.split, index)
-        keys = tuple(str(key) for key in inputs) if isinstance(inputs, Mapping) else None
-        return to_arrays(self.config, inputs, where), self._target(target, where), keys
+        return to_arrays(self.config, inputs, where), self._target(target, where), keys(inputs)
 
     def _target(self, target: object, where: str) -> Array:
         array = np.asarray(target)

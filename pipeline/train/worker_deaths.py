@@ -22,15 +22,14 @@ class Deaths:
 
     def __enter__(self) -> None:
         """Around a read: torch's RuntimeError for a worker that ended, now or since the last."""
-        self._awaited = True
         message, self._message = self._message, None
         if message:
-            self._awaited = False
             raise RuntimeError(message)
+        self._awaited = True
 
     def __exit__(self, *_: object) -> None:
-        self._hold_back()
         self._awaited = False
+        self._hold_back()
 
     def forget(self) -> None:
         """What ended has no reader any more."""
