@@ -10,7 +10,7 @@ import inspect
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -43,7 +43,11 @@ def page() -> str:
     for name, field in config.Config.model_fields.items():
         model = section_of(field)
         if model:
-            parts += [*table(f"`[{name}]`", model, list(model.model_fields))]
+            title = f"`[{name}.NAME]`" if tables_of(field) else f"`[{name}]`"
+            parts += [*table(title, model, list(model.model_fields))]
+        if model is config.NamedInputConfig:
+            inner = config.ValuesConfig
+            parts += [*table("`[inputs.NAME.values]`", inner, list(inner.model_fields))]
         if model is config.VerifyConfig:
             inner = config.Tolerances
             title = "`[verify.tolerances.fp32]`, `fp16`, `int8`, `int4`"
@@ -61,8 +65,30 @@ def own_keys(model: type[BaseModel]) -> list[str]:
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
+    """The model of a section, or of each table of a section of tables."""
+    kind = tables_of(field) or field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def tables_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of tables that have names of the user's."""
+    if get_origin(field.annotation) is not dict:
+        return None
+    kind = get_args(field.annotation)[1]
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def config_models() -> set[type[BaseModel]]:
+    """Every class of pipeline/config/ that says something of its keys."""
+    found, left = set(), [config.Config, config.Tolerances]
+    while left:
+        model = left.pop()
+        found |= {one for one in model.__mro__ if one.__module__.startswith(config.__name__)}
+        for field in model.model_fields.values():
+            for kind in (field.annotation, *get_args(field.annotation)):
+                if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
+                    left.append(kind)
+    return found
 
 
 def table(title: str, model: type[BaseModel], names: list[str]) -> list[str]:
@@ -79,13 +105,14 @@ def table(title: str, model: type[BaseModel], names: list[str]) -> list[str]:
 
 
 def docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The string behind each field. Raises ValueError for a field without one."""
-    (tree,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(tree, ast.ClassDef)
+    """The string behind each field, its own or inherited. Raises ValueError for one without."""
     found: dict[str, str] = {}
-    for node, behind in zip(tree.body, tree.body[1:], strict=False):
-        if isinstance(node, ast.AnnAssign) and isinstance(behind, ast.Expr):
-            found[ast.unparse(node.target)] = " ".join(ast.literal_eval(behind.value).split())
+    for base in reversed([one for one in model.__mro__ if one in config_models()]):
+        (tree,) = ast.parse(inspect.getsource(base)).body
+        assert isinstance(tree, ast.ClassDef)
+        for node, behind in zip(tree.body, tree.body[1:], strict=False):
+            if isinstance(node, ast.AnnAssign) and isinstance(behind, ast.Expr):
+                found[ast.unparse(node.target)] = " ".join(ast.literal_eval(behind.value).split())
     sections = {name for name, field in model.model_fields.items() if section_of(field)}
     silent = model.model_fields.keys() - found.keys() - sections - {"root"}
     if silent:
@@ -102,6 +129,8 @@ def words(spec: dict[str, Any]) -> str:
     """A JSON schema in words."""
     if "anyOf" in spec:
         return " or ".join(words(kind) for kind in spec["anyOf"] if kind != {"type": "null"})
+    if "$ref" in spec:
+        return "table"
     if "enum" in spec:
         return ", ".join(code(value) for value in spec["enum"])
     if spec["type"] == "array":

@@ -52,6 +52,17 @@ void check_thresholds(const Manifest& manifest) {
   }
 }
 
+void check_batch_axes(const Manifest& manifest) {
+  for (const auto* ports : {&manifest.inputs, &manifest.outputs}) {
+    for (const Port& port : *ports) {
+      if (port.batch_axis && *port.batch_axis >= port.shape.size()) {
+        contradicts(edge_runner::quoted(port.name) + " has no axis " +
+                    std::to_string(*port.batch_axis) + " to count samples");
+      }
+    }
+  }
+}
+
 void check_verdicts(const Manifest& manifest) {
   const bool all_pass = manifest.verdict == Verdict::pass &&
                         std::all_of(manifest.artifacts.begin(), manifest.artifacts.end(),
@@ -113,6 +124,7 @@ void check_consistency(const Manifest& manifest) {
   check_names_are_distinct("outputs", manifest.outputs, port_name);
   check_names_are_distinct("artifacts", manifest.artifacts,
                            [](const Artifact& a) -> std::string_view { return a.id; });
+  check_batch_axes(manifest);
   check_thresholds(manifest);
   for (const Artifact& artifact : manifest.artifacts) {
     const std::size_t count = artifact.tolerances.size();

@@ -32,7 +32,7 @@ std::vector<Node> axes_of(const Node& shape) {
 }
 
 // The keys that inputs and outputs share.
-Port read_port(const Node& node) {
+Port read_port(const Node& node, int schema) {
   Port port;
   port.name = node["name"].name();
   port.dtype = read_dtype(node["dtype"]);
@@ -46,20 +46,42 @@ Port read_port(const Node& node) {
     port.shape.emplace_back(sizes.back());
   }
   static_cast<void>(tensor_bytes(port.dtype, sizes));
+  if (schema > 1 && !node["batch_axis"].is_null()) {
+    port.batch_axis = static_cast<std::size_t>(node["batch_axis"].integer(0, kMaxRank - 1));
+  }
   port.meaning = node["meaning"].line();
   return port;
 }
 
-Port read_input(const Node& node) {
-  node.has_exactly({"name", "dtype", "shape", "meaning", "kind"});
-  Port port = read_port(node);
+// The keys of a port; in schema 1 the axis of the batch is no key.
+void has_keys(const Node& node, int schema, std::vector<std::string_view> keys) {
+  if (schema > 1) keys.emplace_back("batch_axis");
+  node.has_exactly(keys);
+}
+
+// What schema 1 says of it: the first axis counts samples where it may have any size, or has that
+// of the first input's.
+void imply_batch_axes(Manifest& manifest) {
+  const auto first = manifest.inputs.front().shape;
+  for (auto* ports : {&manifest.inputs, &manifest.outputs}) {
+    for (Port& port : *ports) {
+      if (port.shape.empty()) continue;
+      const auto& rows = port.shape.front();
+      if (!rows || (!first.empty() && rows == first.front())) port.batch_axis = 0;
+    }
+  }
+}
+
+Port read_input(const Node& node, int schema) {
+  has_keys(node, schema, {"name", "dtype", "shape", "meaning", "kind"});
+  Port port = read_port(node, schema);
   port.kind = node["kind"].one_of({"image", "tensor"}) == 0 ? "image" : "tensor";
   return port;
 }
 
-Port read_output(const Node& node) {
-  node.has_exactly({"name", "dtype", "shape", "meaning", "kind", "labels", "threshold"});
-  Port port = read_port(node);
+Port read_output(const Node& node, int schema) {
+  has_keys(node, schema, {"name", "dtype", "shape", "meaning", "kind", "labels", "threshold"});
+  Port port = read_port(node, schema);
   constexpr const char* kinds[] = {"classification", "regression", "tensor"};
   port.kind = kinds[node["kind"].one_of({"classification", "regression", "tensor"})];
   port.labels = node["labels"].optional(&Node::file);
@@ -178,20 +200,20 @@ auto read_some(const Node& node, Read read) {
   return values;
 }
 
-void check_schema(const Json& json) {
+int read_schema(const Json& json) {
   const auto* object = std::get_if<JsonObject>(&json.value);
   if (object == nullptr) Node(json, "").refuse("not an object");
   for (const auto& [key, value] : *object) {
     if (key != "schema") continue;
     const auto* schema = std::get_if<std::int64_t>(&value.value);
-    if (schema != nullptr && *schema == 1) return;
+    if (schema != nullptr && (*schema == 1 || *schema == 2)) return static_cast<int>(*schema);
     fail(Code::unsupported_schema,
-         "manifest.json says another schema than 1, the one that this reader knows.");
+         "manifest.json says another schema than 1 and 2, those that this reader knows.");
   }
   fail(Code::missing_key, "manifest.json lacks the key \"schema\".");
 }
 
-Manifest read_manifest(const Node& node) {
+Manifest read_manifest(const Node& node, int schema) {
   node.has_exactly({"schema", "name", "version", "description", "license", "verdict",
                     "allow_failed", "inputs", "outputs", "artifacts", "verified", "golden", "files",
                     "producer", "digest"});
@@ -203,8 +225,11 @@ Manifest read_manifest(const Node& node) {
   manifest.license = node["license"].line();
   manifest.verdict = read_verdict(node["verdict"]);
   manifest.allow_failed = node["allow_failed"].boolean();
-  manifest.inputs = read_some(node["inputs"], read_input);
-  manifest.outputs = read_some(node["outputs"], read_output);
+  const auto input = [&](const Node& port) { return read_input(port, schema); };
+  const auto output = [&](const Node& port) { return read_output(port, schema); };
+  manifest.inputs = read_some(node["inputs"], input);
+  manifest.outputs = read_some(node["outputs"], output);
+  if (schema == 1) imply_batch_axes(manifest);
   manifest.artifacts = read_some(node["artifacts"], read_artifact);
   manifest.verified = read_verified(node["verified"]);
   manifest.golden = node["golden"].each(read_sample);
@@ -250,8 +275,8 @@ Manifest parse_manifest(std::span<const std::byte> text) {
          "manifest.json has " + std::to_string(text.size()) + " bytes; at most 1 MiB is read.");
   }
   const Json json = parse_json(text);
-  check_schema(json);
-  Manifest manifest = read_manifest(Node(json, ""));
+  const int schema = read_schema(json);
+  Manifest manifest = read_manifest(Node(json, ""), schema);
   check_consistency(manifest);
   check_digest(text, manifest.digest);
   return manifest;

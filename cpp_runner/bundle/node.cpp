@@ -28,7 +28,7 @@ void Node::refuse(const std::string& why) const {
   fail(Code::bad_value, "manifest.json: " + (path_.empty() ? "" : path_ + ": ") + why + ".");
 }
 
-void Node::has_exactly(std::initializer_list<std::string_view> keys) const {
+void Node::has_exactly(const std::vector<std::string_view>& keys) const {
   const auto* object = std::get_if<JsonObject>(&json_->value);
   if (object == nullptr) refuse("not an object");
   const auto has = [&](std::string_view key) {

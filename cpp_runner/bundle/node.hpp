@@ -21,7 +21,7 @@ class Node {
   [[noreturn]] void refuse(const std::string& why) const;  // bad_value
 
   // An object with these keys and no others.
-  void has_exactly(std::initializer_list<std::string_view> keys) const;
+  void has_exactly(const std::vector<std::string_view>& keys) const;
   // A key of an object that has it.
   [[nodiscard]] Node operator[](std::string_view key) const;
   [[nodiscard]] std::vector<std::pair<std::string, Node>> members() const;

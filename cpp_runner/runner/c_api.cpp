@@ -80,7 +80,9 @@ std::vector<edge_runner::Shape> shapes_of(const std::vector<edge_runner::Port>& 
 }
 
 edge_port port_of(const edge_runner::Port& port, const edge_runner::Shape& shape) {
-  return {port.name.c_str(), static_cast<edge_dtype>(port.dtype), shape.data(), shape.size()};
+  const auto batch = port.batch_axis ? static_cast<std::int64_t>(*port.batch_axis) : -1;
+  return {port.name.c_str(), static_cast<edge_dtype>(port.dtype), shape.data(), shape.size(),
+          batch};
 }
 
 // Null where a pointer is missing for what is to be there.

@@ -76,7 +76,7 @@ Result<Done> check_input(const Port& port, const Tensor& tensor) {
     return bad(port, std::to_string(tensor.data.size()) + " bytes given, which are not those of " +
                          describe(tensor.dtype, tensor.shape));
   }
-  if (!tensor.shape.empty() && tensor.shape[0] == 0) {
+  if (port.batch_axis && tensor.shape[*port.batch_axis] == 0) {
     return bad(port, "an empty batch; give at least one sample");
   }
   if (port.kind == "image" && tensor.data.empty()) {
@@ -93,8 +93,8 @@ Error wrong_number(Code code, std::string_view what, std::size_t got, std::size_
                     std::to_string(wanted)};
 }
 
-// The first axis is the batch's where it may have any size; a constant among the outputs has none.
-bool counts_rows(const Port& port) { return !port.shape.empty() && !port.shape.front(); }
+// An axis of fixed size has been compared already.
+bool counts_samples(const Port& port) { return port.batch_axis && !port.shape[*port.batch_axis]; }
 
 }  // namespace
 
@@ -106,8 +106,8 @@ Result<std::int64_t> check_inputs(std::span<const Port> ports, std::span<const T
   for (std::size_t i = 0; i < ports.size(); ++i) {
     const auto checked = check_input(ports[i], tensors[i]);
     if (!checked) return checked.error();
-    if (!counts_rows(ports[i])) continue;
-    const std::int64_t rows = tensors[i].shape[0];
+    if (!counts_samples(ports[i])) continue;
+    const std::int64_t rows = tensors[i].shape[*ports[i].batch_axis];
     if (batch.value_or(rows) != rows) {
       return bad(ports[i], "a batch of " + std::to_string(rows) + " beside one of " +
                                std::to_string(*batch) + "; all inputs have the same");
@@ -126,7 +126,7 @@ Result<Done> check_outputs(std::span<const Port> ports, std::span<const Tensor> 
     const Port& port = ports[i];
     const Tensor& tensor = tensors[i];
     if (!fits(port, tensor)) return misfit(Code::bad_output, port, tensor, "the model gave");
-    if (counts_rows(port) && tensor.shape[0] != batch) {
+    if (counts_samples(port) && tensor.shape[*port.batch_axis] != batch) {
       return Error{Code::bad_output, port.name + ": the model gave " +
                                          describe(tensor.dtype, tensor.shape) + " for a batch of " +
                                          std::to_string(batch)};

@@ -5,14 +5,17 @@ namespace {
 
 class NullModel final : public Model {
  public:
-  NullModel(std::vector<Port> outputs, int threads)
-      : outputs_(std::move(outputs)), threads_(threads) {}
+  NullModel(std::vector<Port> inputs, std::vector<Port> outputs, int threads)
+      : inputs_(std::move(inputs)), outputs_(std::move(outputs)), threads_(threads) {}
 
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) override {
-    const Shape& first = inputs.front().shape;
+    std::int64_t batch = 1;
+    for (std::size_t i = inputs_.size(); i-- > 0;) {
+      if (inputs_[i].batch_axis) batch = inputs[i].shape[*inputs_[i].batch_axis];
+    }
     std::vector<Tensor> answers;
     answers.reserve(outputs_.size());
-    for (const Port& port : outputs_) answers.push_back(zeros(port, first.empty() ? 1 : first[0]));
+    for (const Port& port : outputs_) answers.push_back(zeros(port, batch));
     return answers;
   }
 
@@ -21,19 +24,19 @@ class NullModel final : public Model {
   }
 
  private:
-  // An axis of any size is the batch if it is the first, else 1.
+  // An axis of any size is 1 long, but for that of the batch.
   static Tensor zeros(const Port& port, std::int64_t batch) {
     Tensor tensor{port.dtype, {}, {}};
     std::size_t bytes = size_of(port.dtype);
     for (std::size_t axis = 0; axis < port.shape.size(); ++axis) {
-      tensor.shape.push_back(port.shape[axis].value_or(axis == 0 ? batch : 1));
+      tensor.shape.push_back(port.shape[axis].value_or(axis == port.batch_axis ? batch : 1));
       bytes *= static_cast<std::size_t>(tensor.shape.back());
     }
     tensor.data.resize(bytes);
     return tensor;
   }
 
-  std::vector<Port> outputs_;
+  std::vector<Port> inputs_, outputs_;
   int threads_;
 };
 
@@ -41,7 +44,7 @@ class NullModel final : public Model {
 
 Result<std::unique_ptr<Model>> open_null(const Request& request) {
   return std::unique_ptr<Model>(
-      std::make_unique<NullModel>(request.manifest.outputs, request.threads));
+      std::make_unique<NullModel>(request.manifest.inputs, request.manifest.outputs, request.threads));
 }
 
 }  // namespace edge_runner

@@ -67,18 +67,33 @@ Result<std::vector<Batch>> samples_of(const Bundle& bundle) {
   return samples;
 }
 
+// Those that can stand in one batch with the first.
+std::vector<Batch> alike(const std::vector<Port>& ports, const std::vector<Batch>& samples) {
+  std::vector<Batch> found;
+  for (const Batch& sample : samples) {
+    bool fits = true;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      fits = fits && stackable(samples.front()[i], sample[i], ports[i].batch_axis);
+    }
+    if (fits) found.push_back(sample);
+  }
+  return found;
+}
+
 // As many batches as there are samples; batch k begins with sample k.
-std::vector<Batch> batches_of(const std::vector<Batch>& samples, std::size_t size) {
-  if (size == 1) return samples;
+std::vector<Batch> batches_of(const std::vector<Port>& ports, const std::vector<Batch>& all,
+                              std::size_t size) {
+  if (size == 1) return all;
+  const std::vector<Batch> samples = alike(ports, all);
   std::vector<Batch> batches;
   for (std::size_t first = 0; first < samples.size(); ++first) {
     Batch& batch = batches.emplace_back();
-    for (std::size_t input = 0; input < samples.front().size(); ++input) {
+    for (std::size_t input = 0; input < ports.size(); ++input) {
       std::vector<const Tensor*> parts;
       for (std::size_t i = 0; i < size; ++i) {
         parts.push_back(&samples[(first + i) % samples.size()][input]);
       }
-      batch.push_back(stacked(parts));
+      batch.push_back(stacked(parts, ports[input].batch_axis));
     }
   }
   return batches;
@@ -103,7 +118,7 @@ Result<Done> measure_all(const Bundle& bundle, double opened_ms, const Common& c
   const double library_ms = ms_since(start);
   const auto samples = samples_of(bundle);
   if (!samples) return samples.error();
-  const auto stacks = batches_of(*samples, asked.batch);
+  const auto stacks = batches_of(bundle.manifest().inputs, *samples, asked.batch);
   const Drawn batches{stacks, asked.seed};
   reset_peak();
   const std::uint64_t baseline = peak_bytes();

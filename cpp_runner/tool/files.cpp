@@ -27,15 +27,15 @@ std::string ending(const fs::path& path) {
 }
 
 Result<Tensor> with_batch(Result<Tensor> tensor, const Port& port) {
-  if (tensor && tensor->shape.size() + 1 == port.shape.size()) {
-    tensor->shape.insert(tensor->shape.begin(), 1);
+  if (tensor && port.batch_axis && tensor->shape.size() + 1 == port.shape.size()) {
+    tensor->shape.insert(tensor->shape.begin() + static_cast<std::ptrdiff_t>(*port.batch_axis), 1);
   }
   return tensor;
 }
 
 Result<Tensor> raw(const Port& port, Bytes data, Shape shape, const std::string& file) {
   for (std::size_t axis = 0; shape.size() < port.shape.size(); ++axis) {
-    if (axis > 0 && !port.shape[axis]) {
+    if (axis != port.batch_axis && !port.shape[axis]) {
       return Error{Code::bad_input, file + ": raw numbers for " + port.name + ", which is " +
                                         describe(port) + "; give their --shape"};
     }

@@ -1,5 +1,6 @@
 #include "tool/numbers.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace edge_runner::tool {
@@ -30,6 +31,13 @@ double from_half(std::uint16_t bits) {
     value = std::ldexp(fraction + 1024, exponent - 25);
   }
   return (bits & 0x8000) != 0 ? -value : value;
+}
+
+// How many blocks lie before the axis: 1 for the first. Never 0, since it divides.
+std::size_t outer_of(const Tensor& tensor, std::size_t axis) {
+  std::size_t count = 1;
+  for (std::size_t i = 0; i < axis; ++i) count *= static_cast<std::size_t>(tensor.shape[i]);
+  return std::max<std::size_t>(count, 1);
 }
 
 std::vector<double> halves(const Tensor& tensor) {
@@ -67,22 +75,47 @@ std::vector<double> numbers(const Tensor& tensor) {
   return {};
 }
 
-Tensor stacked(const std::vector<const Tensor*>& tensors) {
+std::size_t samples_of(const Tensor& tensor, BatchAxis axis) {
+  if (!axis || *axis >= tensor.shape.size()) return 1;
+  return static_cast<std::size_t>(std::max<std::int64_t>(tensor.shape[*axis], 0));
+}
+
+bool stackable(const Tensor& a, const Tensor& b, BatchAxis axis) {
+  if (a.dtype != b.dtype || a.shape.size() != b.shape.size()) return false;
+  for (std::size_t i = 0; i < a.shape.size(); ++i) {
+    if (i != axis && a.shape[i] != b.shape[i]) return false;
+  }
+  return axis || a.data == b.data;
+}
+
+Tensor stacked(const std::vector<const Tensor*>& tensors, BatchAxis axis) {
   Tensor all = *tensors.front();
-  for (std::size_t i = 1; i < tensors.size(); ++i) {
-    const Bytes& data = tensors[i]->data;
-    all.data.insert(all.data.end(), data.begin(), data.end());
-    if (!all.shape.empty()) all.shape[0] += tensors[i]->shape[0];
+  if (!axis || tensors.size() == 1) return all;
+  const std::size_t outer = outer_of(all, *axis);
+  all.data.clear();
+  all.shape[*axis] = 0;
+  for (const Tensor* tensor : tensors) all.shape[*axis] += tensor->shape[*axis];
+  for (std::size_t i = 0; i < outer; ++i) {
+    for (const Tensor* tensor : tensors) {
+      const std::size_t chunk = tensor->data.size() / outer;
+      const auto begin = tensor->data.begin() + static_cast<std::ptrdiff_t>(i * chunk);
+      all.data.insert(all.data.end(), begin, begin + static_cast<std::ptrdiff_t>(chunk));
+    }
   }
   return all;
 }
 
-Tensor rows(const Tensor& tensor, std::size_t first, std::size_t count) {
-  if (tensor.shape.empty()) return tensor;
-  const std::size_t row = tensor.data.size() / static_cast<std::size_t>(tensor.shape[0]);
-  const auto* begin = tensor.data.data() + first * row;
-  Tensor some{tensor.dtype, tensor.shape, Bytes(begin, begin + count * row)};
-  some.shape[0] = static_cast<std::int64_t>(count);
+Tensor rows(const Tensor& tensor, BatchAxis axis, std::size_t first, std::size_t count) {
+  const std::size_t samples = samples_of(tensor, axis);
+  if (!axis || samples == 0) return tensor;
+  const std::size_t outer = outer_of(tensor, *axis), chunk = tensor.data.size() / outer;
+  const std::size_t row = chunk / samples;
+  Tensor some{tensor.dtype, tensor.shape, {}};
+  some.shape[*axis] = static_cast<std::int64_t>(count);
+  for (std::size_t i = 0; i < outer; ++i) {
+    const auto begin = tensor.data.begin() + static_cast<std::ptrdiff_t>(i * chunk + first * row);
+    some.data.insert(some.data.end(), begin, begin + static_cast<std::ptrdiff_t>(count * row));
+  }
   return some;
 }
 

@@ -54,6 +54,7 @@ Json to_json(const Port& port) {
   return {{"name", port.name},
           {"dtype", to_string(port.dtype)},
           {"shape", shape},
+          {"batch_axis", port.batch_axis ? Json(*port.batch_axis) : Json(nullptr)},
           {"kind", port.kind},
           {"meaning", port.meaning}};
 }

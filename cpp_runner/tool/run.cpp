@@ -112,10 +112,10 @@ class Session {
   Result<Done> flush() {
     if (waiting_.empty()) return Done{};
     std::vector<Tensor> inputs;
-    for (std::size_t i = 0; i < waiting_.front().inputs.size(); ++i) {
+    for (std::size_t i = 0; i < ports().size(); ++i) {
       std::vector<const Tensor*> parts;
       for (const Sample& sample : waiting_) parts.push_back(&sample.inputs[i]);
-      inputs.push_back(stacked(parts));
+      inputs.push_back(stacked(parts, ports()[i].batch_axis));
     }
     const auto answers = runner_.run(inputs);
     if (!answers) {
@@ -140,20 +140,26 @@ class Session {
   }
 
  private:
-  static std::size_t rows_of(const Sample& sample) {
-    const Shape& shape = sample.inputs.front().shape;
-    return shape.empty() ? 1 : static_cast<std::size_t>(std::max<std::int64_t>(shape[0], 0));
+  [[nodiscard]] const std::vector<Port>& ports() const {
+    return runner_.bundle().manifest().inputs;
+  }
+
+  [[nodiscard]] std::size_t rows_of(const Sample& sample) const {
+    for (std::size_t i = 0; i < ports().size(); ++i) {
+      if (ports()[i].batch_axis) return samples_of(sample.inputs[i], ports()[i].batch_axis);
+    }
+    return 1;
   }
 
   // Whether it can stand in one batch with what is waiting.
   [[nodiscard]] bool alike(const Sample& sample) const {
-    const auto& others = waiting_.front().inputs;
-    return std::equal(others.begin(), others.end(), sample.inputs.begin(), sample.inputs.end(),
-                      [](const Tensor& a, const Tensor& b) {
-                        return a.dtype == b.dtype && a.shape.size() == b.shape.size() &&
-                               !a.shape.empty() &&
-                               std::equal(a.shape.begin() + 1, a.shape.end(), b.shape.begin() + 1);
-                      });
+    bool batched = false;
+    for (std::size_t i = 0; i < ports().size(); ++i) {
+      const auto axis = ports()[i].batch_axis;
+      if (!stackable(waiting_.front().inputs[i], sample.inputs[i], axis)) return false;
+      batched = batched || axis;
+    }
+    return batched;
   }
 
   Result<Done> show(const Sample& sample, const std::vector<Tensor>& answers, std::size_t first) {
@@ -164,7 +170,7 @@ class Session {
       Json outputs = Json::array();
       std::string text;
       for (std::size_t o = 0; o < outputs_.size(); ++o) {
-        const Tensor row = rows(answers[o], first + i, 1);
+        const Tensor row = rows(answers[o], outputs_[o].port.batch_axis, first + i, 1);
         if (json_) outputs.push_back(output_json(outputs_[o], row, asked_.top));
         else text += "  " + output_text(outputs_[o], row, asked_.top);
       }
@@ -181,7 +187,8 @@ class Session {
       const std::string base = std::filesystem::path(sample.name).filename().string();
       const auto path =
           std::filesystem::path(asked_.out) / (base + "." + std::to_string(o) + ".npy");
-      const auto written = write_file(path, to_npy(rows(answers[o], first, rows_of(sample))));
+      const Tensor own = rows(answers[o], outputs_[o].port.batch_axis, first, rows_of(sample));
+      const auto written = write_file(path, to_npy(own));
       if (!written) return written;
     }
     return Done{};

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.graph.array import Array
+from pipeline.graph.array import Array, Row
+from pipeline.graph.signature import Signature
 from pipeline.project.samples import Samples
 
-Row = tuple[Array, ...]
 SAMPLES = 64  # different inputs at least, so that no cache knows the answer
 
 
@@ -31,25 +31,20 @@ def load(path: Path) -> list[Row]:
     return [tuple(rows[i][p] for p in sorted(rows[i])) for i in sorted(rows)]
 
 
-def batches_of(rows: list[Row], size: int) -> list[list[Array]]:
-    """Batches that hold every sample at least once, each of samples of one shape.
+def batches_of(signature: Signature, rows: list[Row], size: int) -> list[list[Array]]:
+    """Batches that hold every sample at least once, each of samples that may share a call.
 
     One at a time all shapes have their turn; larger batches are of the commonest shape, and repeat
     samples where there are too few.
     """
     if size == 1:
-        return [[array[None] for array in row] for row in rows]
+        return [signature.batched([row]) for row in rows]
     shapes = [tuple(array.shape for array in row) for row in rows]
     commonest = Counter(shapes).most_common(1)[0][0]
-    alike = [row for row, shape in zip(rows, shapes, strict=True) if shape == commonest]
+    first = rows[shapes.index(commonest)]
+    alike = [row for row in rows if signature.may_share(first, row)]
     count = -(-len(alike) // size)
     return [
-        [
-            np.stack(column)
-            for column in zip(
-                *(alike[(number * size + offset) % len(alike)] for offset in range(size)),
-                strict=True,
-            )
-        ]
+        signature.batched([alike[(number * size + at) % len(alike)] for at in range(size)])
         for number in range(count)
     ]

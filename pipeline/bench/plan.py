@@ -82,7 +82,7 @@ def request(
         threads=bench.threads,
         inputs=str(folder / "inputs.npz"),
         folder=str(folder),
-        fixed_batch=signature.inputs[0].shape[0],
+        fixed_batch=signature.fixed_batch,
         warmup_runs=bench.warmup_runs,
         runs=-(-bench.runs // bench.rounds),
         seconds=bench.seconds / bench.rounds,

@@ -41,7 +41,7 @@ class ProgramTurns:
             RUNTIMES[request.runtime].format,
             request.asked.signature,
             request.made_for,
-            _alike(batches_of(rows, request.batch)),
+            _alike(batches_of(request.asked.signature, rows, request.batch)),
         )
 
     def __call__(self, turn: Turn) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.bench.inputs import Row, batches_of, load
+from pipeline.bench.inputs import batches_of, load
 from pipeline.bench.memory import peak_bytes, reset_peak
 from pipeline.bench.peers import PEERS
 from pipeline.bench.request import Eager, Request, Turn
+from pipeline.graph.array import Row
 from pipeline.measure.timing.draw import draw
 from pipeline.measure.timing.loop import measure, warm_up
 from pipeline.runtimes import RUNTIMES, Runner, failure
@@ -53,14 +54,21 @@ class SessionTurns:
 
     def _rate(self, runner: Runner, turn: Turn, size: int) -> float:
         """Samples per second."""
-        call = _drawing(self._request, runner, batches_of(self._rows, size), turn.seed)
+        call = _drawing(
+            self._request,
+            runner,
+            batches_of(self._request.asked.signature, self._rows, size),
+            turn.seed,
+        )
         warm_up(call, 2, 0)
         latencies = measure(call, THROUGHPUT_RUNS, self._request.batch_seconds)
         return size * len(latencies) / (sum(latencies) / 1e9)
 
 
 def _latency(request: Request, turn: Turn, runner: Runner, rows: list[Row]) -> dict[str, Any]:
-    call = _drawing(request, runner, batches_of(rows, request.batch), turn.seed)
+    call = _drawing(
+        request, runner, batches_of(request.asked.signature, rows, request.batch), turn.seed
+    )
     (first,) = measure(call, 1, 0)
     warm = warm_up(call, request.warmup_runs, turn.warm_seconds)
     gc.freeze()  # what exists by now is not looked through again: a pause of Python's, not a run's

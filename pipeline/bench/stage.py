@@ -122,7 +122,7 @@ def _tell_before(job: Job, signature: Signature, samples: Samples) -> None:
             f"The validation set has {len(samples)} samples; {SAMPLES} different ones are "
             "asked for, so that no cache knows the answer."
         )
-    fixed = signature.inputs[0].shape[0]
+    fixed = signature.fixed_batch
     if fixed and set(job.config.bench.batch_sizes) != {fixed}:
         job.report.warn(f"The artifacts take batches of {fixed} only; nothing else is measured.")
 

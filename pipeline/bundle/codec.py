@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from pipeline.bundle.manifest import Manifest
+from pipeline.bundle.manifest import Manifest, implied_batch_axis
 from pipeline.bundle.names import MANIFEST
 from pipeline.bundle.refusal import Refusal, Refused
 from pipeline.bundle.values import MAX_INTEGER
 
-SCHEMA = 1
+SCHEMAS = (1, 2)
 MAX_BYTES = 1 << 20
 MAX_NESTING = 16
 MAX_DIGITS = 32  # of an integer, before it is made one
@@ -27,7 +27,11 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 def serialize(manifest: Manifest) -> bytes:
     """The one spelling of a manifest. May be longer than a reader takes: see MAX_BYTES."""
-    data = {**manifest.model_dump(mode="json", by_alias=True), "digest": ZEROS}
+    schema = manifest.schema_version
+    data = {"schema": schema, **manifest.model_dump(mode="json"), "digest": ZEROS}
+    if schema == 1:
+        for tensor in (*data["inputs"], *data["outputs"]):
+            del tensor["batch_axis"]
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     head, _, tail = text.rpartition(ZEROS)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -35,7 +39,8 @@ def serialize(manifest: Manifest) -> bytes:
 
 
 def parse(content: bytes) -> Manifest:
-    """Raises Refused for anything but a valid manifest of schema 1 with the right digest."""
+    """Raises Refused for anything but a valid manifest of a schema that it knows, with the right
+    digest."""
     return parse_sealed(content)[0]
 
 
@@ -49,7 +54,9 @@ def parse_sealed(content: bytes) -> tuple[Manifest, str]:
         detail = f"byte {error.start}, {error.reason}"
         raise Refused(Refusal.NOT_UTF8, MANIFEST, detail) from None
     data = _load_json(text)
-    digest = _take_digest(data)
+    schema, digest = _take_ends(data)
+    if schema == 1:
+        _add_batch_axes(data)
     try:
         manifest = Manifest.model_validate_json(json.dumps(data))
     except ValidationError as error:
@@ -125,20 +132,41 @@ def _check_text(text: str) -> None:
         raise Refused(Refusal.NOT_JSON, MANIFEST, f"{text[:40]!r} has half a surrogate pair")
 
 
-def _take_digest(data: Any) -> str:
-    """Removes the digest, after the schema has shown that it can be looked for."""
+def _take_ends(data: Any) -> tuple[int, str]:
+    """Removes the schema, and the digest once the schema has shown that it can be looked for."""
     if not isinstance(data, dict):
         detail = f"a {type(data).__name__} instead of an object"
         raise Refused(Refusal.BAD_VALUE, MANIFEST, detail)
     for key in ("schema", "digest"):
         if key not in data:
             raise Refused(Refusal.MISSING_KEY, MANIFEST, repr(key))
-        if key == "schema" and (type(data[key]) is not int or data[key] != SCHEMA):
+        if key == "schema" and (type(data[key]) is not int or data[key] not in SCHEMAS):
             raise Refused(Refusal.UNSUPPORTED_SCHEMA, MANIFEST, json.dumps(data[key])[:40])
-    digest = data.pop("digest")
+    schema, digest = data.pop("schema"), data.pop("digest")
     if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
         raise Refused(Refusal.BAD_VALUE, MANIFEST, "digest: not 64 hexadecimal digits")
-    return digest
+    return schema, digest
+
+
+def _add_batch_axes(data: dict[str, Any]) -> None:
+    """What schema 1 implies. What is no tensor's description is left to the validation."""
+    tensors = [
+        tensor
+        for key in ("inputs", "outputs")
+        if isinstance(data.get(key), list)
+        for tensor in data[key]
+        if isinstance(tensor, dict)
+    ]
+    for tensor in tensors:
+        if "batch_axis" in tensor:
+            raise Refused(Refusal.UNKNOWN_KEY, MANIFEST, "'batch_axis'")
+    shapes = [_list(tensor.get("shape")) for tensor in tensors]
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        tensor["batch_axis"] = implied_batch_axis(shapes[0], shape)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _explain(error: ValidationError) -> Refused:

@@ -1,4 +1,4 @@
-"""`manifest.json`, schema 1, as frozen values. docs/bundle-format.md is the normative text.
+"""`manifest.json`, schemas 1 and 2, as frozen values. docs/bundle-format.md is the normative text.
 
 No validator reads a file or changes a value: a manifest is what it says, or is refused.
 """
@@ -14,7 +14,6 @@ from pipeline.bundle.values import (
     MAX_RANK,
     Axis,
     Count,
-    Dtype,
     FileName,
     Identifier,
     Line,
@@ -29,6 +28,7 @@ from pipeline.bundle.values import (
     refuse,
     tensor_bytes,
 )
+from pipeline.config.base import Dtype
 from pipeline.config.export import Format
 from pipeline.workspace.artifacts import Precision
 
@@ -40,16 +40,21 @@ class Part(BaseModel):
 
 
 class Tensor(Part):
-    """An input or output; `shape` has the batch axis first, None for an axis of any size."""
+    """An input or output; an axis of None may have any size. `batch_axis` counts samples: None for
+    what all samples of a batch share."""
 
     name: Name
     dtype: Dtype
     shape: Annotated[tuple[Axis | None, ...], Field(max_length=MAX_RANK)]
+    batch_axis: Annotated[int, Field(ge=0, lt=MAX_RANK)] | None
     meaning: Line
 
     @model_validator(mode="after")
     def _addressable(self) -> Self:
         tensor_bytes(self.dtype, [axis or 1 for axis in self.shape])
+        if self.batch_axis is not None and self.batch_axis >= len(self.shape):
+            detail = f"{self.name} has no axis {self.batch_axis} to count samples"
+            raise refuse(Refusal.INCONSISTENT, detail)
         return self
 
 
@@ -187,7 +192,6 @@ class Producer(Part):
 class Manifest(Part):
     """The whole file, but for the `digest` that `codec.py` puts behind it."""
 
-    schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     name: Identifier
     version: Identifier
     description: Text
@@ -202,6 +206,16 @@ class Manifest(Part):
     golden: tuple[Golden, ...]
     files: tuple[File, ...]
     producer: Producer
+
+    @property
+    def schema_version(self) -> Literal[1, 2]:
+        """The oldest that says all of it: readers of schema 1 take what they always took."""
+        first = self.inputs[0].shape
+        implied = all(
+            tensor.batch_axis == implied_batch_axis(first, tensor.shape)
+            for tensor in (*self.inputs, *self.outputs)
+        )
+        return 1 if implied else 2
 
     @property
     def listed(self) -> dict[str, File | Artifact]:
@@ -273,6 +287,14 @@ class Manifest(Part):
             _check_golden(sample.inputs, self.inputs, sizes, f"{where}, inputs")
             _check_golden(sample.outputs, self.outputs, sizes, f"{where}, outputs")
         return self
+
+
+def implied_batch_axis(
+    first_input: Sequence[int | None], shape: Sequence[int | None]
+) -> int | None:
+    """What schema 1, which lacks the key, says: the first axis counts samples where it may have any
+    size, or has the size of the first input's."""
+    return 0 if shape and shape[0] in (None, *first_input[:1]) else None
 
 
 def _check_golden(

@@ -53,7 +53,7 @@ MESSAGES = {
     Refusal.NOT_JSON: "{name} is not JSON: {detail}.",
     Refusal.NESTED_TOO_DEEP: "{name} is nested more than {detail} levels deep.",
     Refusal.DUPLICATE_KEY: "{name} has the key {detail} twice in one object.",
-    Refusal.UNSUPPORTED_SCHEMA: "{name} says schema {detail}; this reader knows schema 1.",
+    Refusal.UNSUPPORTED_SCHEMA: "{name} says schema {detail}; this reader knows schemas 1 and 2.",
     Refusal.UNKNOWN_KEY: "{name} has the unknown key {detail}.",
     Refusal.MISSING_KEY: "{name} lacks the key {detail}.",
     Refusal.BAD_VALUE: "{name}: {detail}.",

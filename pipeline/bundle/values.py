@@ -15,7 +15,6 @@ MAX_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps exactly
 MAX_RANK = 8
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-Dtype = Literal["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
 ITEM_BYTES: dict[str, int] = {
     "bool": 1,
     "uint8": 1,

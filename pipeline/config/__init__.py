@@ -1,6 +1,8 @@
 """`pipeline.toml`: every key, its meaning and its default stand here, once, a file a section."""
 
 import re
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,24 +14,43 @@ from pipeline.config.export import ExportConfig, Format
 from pipeline.config.model import DataConfig, ModelConfig
 from pipeline.config.package import PackageConfig
 from pipeline.config.quantize import QuantizeConfig
-from pipeline.config.signature import InputConfig, OutputConfig
+from pipeline.config.signature import (
+    BATCH_AXIS,
+    Axes,
+    ImageConfig,
+    InputConfig,
+    ModelInput,
+    NamedInputConfig,
+    NamedOutputConfig,
+    OutputConfig,
+    ValuesConfig,
+    inputs_of_short_form,
+    inputs_of_tables,
+)
 from pipeline.config.train import NO_WEIGHT_DEPENDS_ON, TrainConfig
 from pipeline.config.verify import Tolerances, VerifyConfig
 from pipeline.errors import UsageError
 
 __all__ = [
+    "BATCH_AXIS",
     "NO_WEIGHT_DEPENDS_ON",
+    "Axes",
     "BenchConfig",
     "Config",
     "DataConfig",
     "ExportConfig",
+    "ImageConfig",
     "InputConfig",
     "ModelConfig",
+    "ModelInput",
+    "NamedInputConfig",
+    "NamedOutputConfig",
     "OutputConfig",
     "PackageConfig",
     "QuantizeConfig",
     "Tolerances",
     "TrainConfig",
+    "ValuesConfig",
     "VerifyConfig",
     "threads_or_all",
 ]
@@ -48,7 +69,13 @@ class Config(Section):
     model: ModelConfig
     data: DataConfig = DataConfig()
     input: InputConfig = InputConfig()
+    inputs: dict[str, NamedInputConfig] = {}
+    """Several inputs by name, each of its own kind, instead of `[input]`; in the order of the
+    model's parameters."""
     output: OutputConfig = OutputConfig()
+    outputs: dict[str, NamedOutputConfig] = {}
+    """Outputs by name, where the model alone does not show which axis is the batch's, or which
+    depend on the data."""
     train: TrainConfig = TrainConfig()
     export: ExportConfig = ExportConfig()
     quantize: QuantizeConfig = QuantizeConfig()
@@ -78,15 +105,38 @@ class Config(Section):
             raise ValueError(
                 f'export.formats: {self.model.onnx} cannot become TorchScript; give ["onnx"]'
             )
+        if self.inputs and self.input.model_fields_set:
+            raise ValueError("[input] and [inputs] are two ways to say one thing; give one of them")
         if self.output.labels is not None and self.output.kind != "classification":
             raise ValueError('output.labels belong to output.kind = "classification"')
         return self
 
+    @cached_property
+    def named_inputs(self) -> Mapping[str, ModelInput]:
+        """What is said of each input, in order; nothing where the samples say all."""
+        return inputs_of_tables(self.inputs) if self.inputs else inputs_of_short_form(self.input)
+
+    @property
+    def images(self) -> bool:
+        """Whether an input is a picture."""
+        return any(one.image for one in self.named_inputs.values())
+
+    def input_named(self, name: str) -> ModelInput:
+        known = self.named_inputs.get(name)
+        return known or ModelInput(name, dtype=self.input.dtypes.get(name))
+
     @property
     def epochs(self) -> int:
-        """Epochs that are really trained: 0 for a model that is a file, or without data."""
+        """Epochs that are really trained: 0 for a model that is a file, without data, or where
+        nothing says by what to train."""
         trainable = self.model.entry is not None and self.data.entry is not None
-        return self.train.epochs + self.quantize.qat_epochs if trainable else 0
+        return self.train.epochs + self.quantize.qat_epochs if trainable and self.has_loss else 0
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether a loss is named or follows from the outputs, or epochs are asked for."""
+        asked = "epochs" in self.train.model_fields_set or self.quantize.qat_epochs > 0
+        return self.output.kind != "tensor" or self.train.loss is not None or asked
 
     @property
     def formats(self) -> tuple[Format, ...]:

@@ -2,12 +2,14 @@
 
 import os
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 # `file.py:function`, `package.module:function`, `timm:NAME`, `torchvision:NAME`.
 ENTRY = re.compile(r"^[^:]+:[^:]+$")
+Dtype = Literal["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+"""Element types that every runtime knows."""
 Count = Annotated[int, Field(ge=0)]
 Drop = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -95,9 +95,13 @@ def _lower_first(message: str) -> str:
 def _known(sections: Iterable[str]) -> list[str]:
     """The keys of a section, the top level for none."""
     model: type[BaseModel] = Config
-    for section in sections:
+    left = iter(sections)
+    for section in left:
         field = model.model_fields.get(section)
         inner = field.annotation if field else None
+        if get_origin(inner) is dict:  # tables by name
+            inner = get_args(inner)[1]
+            next(left, None)
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return sorted(Tolerances.model_fields) if model is VerifyConfig else []
         model = inner

@@ -8,7 +8,7 @@ from onnx.compose import merge_models
 
 from pipeline.config import Config
 from pipeline.errors import UsageError, brief
-from pipeline.export.shapes import Axes
+from pipeline.export.shapes import InputAxes
 from pipeline.formats.onnx.clean import clean_onnx, inlined, tidy
 from pipeline.formats.onnx.graphs import graphs_of, opset_of
 from pipeline.formats.onnx.load import load_onnx
@@ -18,8 +18,8 @@ from pipeline.project.onnx_model import OnnxModel
 _PREFIX = "preprocessing/"
 
 
-def join(before: ModelProto, model: ModelProto) -> ModelProto:
-    """The preprocessing's output becomes the model's only input; opsets and IR versions meet.
+def join(before: ModelProto, model: ModelProto, index: int) -> ModelProto:
+    """The preprocessing's output becomes input `index` of the model; opsets and IR versions meet.
 
     Raises UsageError where a graph cannot be brought to the other's opset.
     """
@@ -28,17 +28,22 @@ def join(before: ModelProto, model: ModelProto) -> ModelProto:
     opset = max(opset_of(before), opset_of(model))
     before, model = _with_opset(before, opset), _with_opset(model, opset)
     before.ir_version = model.ir_version = max(before.ir_version, model.ir_version)
-    inner = _inputs(model.graph)[0]
+    inner = _inputs(model.graph)[index]
+    prefix = _PREFIX if len(_inputs(model.graph)) == 1 else f"{_PREFIX}{index}/"
     outside = before.graph.input[0].name
     _rename(model.graph, {outside: f"{outside}.model"} if outside != inner else {})
     output = before.graph.output[0].name
-    joined = merge_models(before, model, io_map=[(output, inner)], prefix1=_PREFIX)
+    joined = merge_models(before, model, io_map=[(output, inner)], prefix1=prefix)
     tidy(joined)  # it has the imports of both
-    _rename(joined.graph, {_PREFIX + outside: outside})
+    _rename(joined.graph, {prefix + outside: outside})
+    first = joined.graph.input.pop(0)  # where merging puts it
+    joined.graph.input.insert(index, first)
     return joined
 
 
-def graph_of_file(config: Config, model: Wrapped, axes: Axes, outputs: Sequence[str]) -> ModelProto:
+def graph_of_file(
+    config: Config, model: Wrapped, axes: Sequence[InputAxes], outputs: Sequence[str]
+) -> ModelProto:
     """A user's ONNX file with its data inlined, its ports named as signed, the activation behind.
 
     The preprocessing is not yet before it. Raises UsageError if a name is taken twice.
@@ -52,8 +57,7 @@ def graph_of_file(config: Config, model: Wrapped, axes: Axes, outputs: Sequence[
     weights = [value for value in graph.input if value.name not in own]
     for value in weights:  # older files list weights as inputs that a caller may replace
         graph.input.remove(value)
-    if model.pre is None:
-        _name_axes(graph, axes)
+    _name_axes(graph, axes, set(model.images))
     scores = [value.name for value in graph.output]
     if config.activation != "none":
         _append_activation(graph, config.activation)
@@ -85,13 +89,16 @@ def _append_activation(graph: GraphProto, activation: str) -> None:
     graph.node.append(node)
 
 
-def _name_axes(graph: GraphProto, axes: Axes) -> None:
-    """The file's own names of dynamic input axes become the signature's, everywhere."""
+def _name_axes(graph: GraphProto, axes: Sequence[InputAxes], images: set[int]) -> None:
+    """The file's own names of dynamic input axes become the signature's, everywhere; pictures have
+    others outside the preprocessing."""
     own = _inputs(graph)
     new_names = {}
     for value in graph.input:
-        shape = axes[own.index(value.name)]
-        for dim, axis in zip(value.type.tensor_type.shape.dim, shape, strict=True):
+        index = own.index(value.name)
+        if index in images:
+            continue
+        for dim, axis in zip(value.type.tensor_type.shape.dim, axes[index].sizes, strict=True):
             if isinstance(axis, str):
                 if dim.dim_param:
                     new_names[dim.dim_param] = axis

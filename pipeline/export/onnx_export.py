@@ -18,14 +18,14 @@ from onnx import ModelProto
 from torch import nn
 from torch.export import Dim
 
-from pipeline.config import Config
+from pipeline.config import BATCH_AXIS, Config
 from pipeline.errors import UsageError
 from pipeline.export.diagnostics import Diagnostics, ExportFailedError, collected, first_sentence
 from pipeline.export.join import join
 from pipeline.export.probe import Probe, Tensors
-from pipeline.export.shapes import BATCH_AXIS, Axes
+from pipeline.export.shapes import InputAxes
 from pipeline.formats.onnx.clean import clean_onnx, inlined
-from pipeline.graph.wrap import Wrapped
+from pipeline.graph.wrap import Wrapped, prepared
 from pipeline.system.silence import silent_output
 
 Exporter = Literal["dynamo", "legacy"]
@@ -51,11 +51,12 @@ def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, prob
     `core` has been compared with the reference: the older exporter follows it and would export a
     wrong trace without a word. Raises ExportFailedError.
     """
-    inputs = probe.base
-    axes, names = probe.axes, list(model.input_names)
-    if model.pre is not None:
-        inputs = (model.pre(*inputs),)
-        axes, names = ((axes[0][0], *inputs[0].shape[1:]),), [PIXELS]
+    images = model.images
+    inputs = prepared(images, probe.base)
+    axes, names = list(probe.axes), list(model.input_names)
+    for index in images:
+        axes[index] = InputAxes((axes[index].sizes[0], *inputs[index].shape[1:]), 0)
+        names[index] = _pixels(names[index], len(names))
     buffer = io.BytesIO()
     with collected() as diagnostics, silent_output(), _refusals():
         torch.onnx.export(
@@ -69,22 +70,32 @@ def by_legacy(config: Config, model: Wrapped, core: torch.jit.ScriptModule, prob
             dynamic_axes=_dynamic_names(names, axes, probe),
         )
     exported = onnx.load_from_string(buffer.getvalue())
-    if model.pre is None:
-        return Graph(exported, diagnostics)
-    return Graph(join(preprocessing(config, model.pre, probe), exported), diagnostics)
+    return Graph(behind_preprocessing(config, model, exported, probe), diagnostics)
 
 
-def preprocessing(config: Config, pre: nn.Module, probe: Probe) -> ModelProto:
-    """The preprocessing alone: the caller's image → `pixels`."""
-    names = [spec.name for spec in probe.signature.inputs]
-    return _dynamo(config, pre, probe.base, probe.axes, names, [PIXELS]).model
+def behind_preprocessing(
+    config: Config, model: Wrapped, graph: ModelProto, probe: Probe
+) -> ModelProto:
+    """A graph of the user's model with what prepares its pictures in front of it."""
+    for index, image in model.images.items():
+        name, axes = model.input_names[index], probe.axes[index]
+        pixels = _pixels(name, len(model.input_names))
+        inputs = (probe.base[index],)
+        before = _dynamo(config, image, inputs, [axes], [name], [pixels]).model
+        graph = join(before, graph, index)
+    return graph
+
+
+def _pixels(name: str, inputs: int) -> str:
+    """What the preprocessing of an input, one of so many, hands to the model."""
+    return PIXELS if inputs == 1 else f"{name}.{PIXELS}"
 
 
 def _dynamo(
     config: Config,
     module: nn.Module,
     inputs: Tensors,
-    axes: Axes,
+    axes: Sequence[InputAxes],
     input_names: Sequence[str],
     output_names: Sequence[str],
 ) -> Graph:
@@ -107,26 +118,23 @@ def _dynamo(
     return Graph(exported, diagnostics)
 
 
-def _dynamic_shapes(axes: Axes) -> tuple[dict[int, Any], ...]:
+def _dynamic_shapes(axes: Sequence[InputAxes]) -> tuple[dict[int, Any], ...]:
     """torch.export's own description; an axis of the same name is the same everywhere."""
-    names = dict.fromkeys(axis for shape in axes for axis in shape if isinstance(axis, str))
+    names = dict.fromkeys(axis for one in axes for axis in one.named.values())
     dims = {name: Dim(re.sub(r"\W", "_", name), min=1) for name in names}
-    return tuple(
-        {index: dims[axis] for index, axis in enumerate(shape) if isinstance(axis, str)}
-        for shape in axes
-    )
+    return tuple({index: dims[axis] for index, axis in one.named.items()} for one in axes)
 
 
-def _dynamic_names(names: Sequence[str], axes: Axes, probe: Probe) -> dict[str, dict[int, str]]:
+def _dynamic_names(
+    names: Sequence[str], axes: Sequence[InputAxes], probe: Probe
+) -> dict[str, dict[int, str]]:
     """The older exporter's description, outputs included."""
-    described = {
-        name: {index: axis for index, axis in enumerate(shape) if isinstance(axis, str)}
-        for name, shape in zip(names, axes, strict=True)
-    }
+    described = {name: one.named for name, one in zip(names, axes, strict=True)}
     for spec in probe.signature.outputs:
         moving = [index for index, size in enumerate(spec.shape) if size is None]
         described[spec.name] = {
-            index: f"{spec.name}_{index}" if index else BATCH_AXIS for index in moving
+            index: BATCH_AXIS if index == spec.batch_axis else f"{spec.name}_{index}"
+            for index in moving
         }
     return described
 

@@ -11,12 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.config import Config
+from pipeline.config import BATCH_AXIS, Config
 from pipeline.errors import PipelineError, UsageError
-from pipeline.export.describe import input_specs, output_specs
-from pipeline.export.shapes import BATCH_AXIS, Axes, dynamic_axes, input_axes, of_size
-from pipeline.graph.array import Array
-from pipeline.graph.signature import Signature
+from pipeline.export.describe import Answer, input_specs, output_specs
+from pipeline.export.shapes import (
+    InputAxes,
+    dynamic_axes,
+    input_axes,
+    of_size,
+    size_in,
+    with_size,
+)
+from pipeline.graph.array import Array, Row
+from pipeline.graph.signature import Signature, stacked
 from pipeline.graph.wrap import Wrapped, flatten, output_names
 from pipeline.project.domain import Domain, domains, outside
 from pipeline.project.entries import user_code
@@ -26,7 +33,7 @@ Tensors = tuple[Tensor, ...]
 
 BATCH = 2  # of the input that exporters see: torch.export takes 0 and 1 for constants
 OTHER_BATCHES = (1, 7)
-LARGEST = 320  # of a dynamic axis; a larger first sample only makes probing slower
+LARGEST = 320  # of a picture; a larger first sample only makes probing slower
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Probe:
     """`cases[0]` holds the input that exporters see. `keys`: of an output that is a dict.
     `has_softmax`: the model's own first output is probabilities already."""
 
-    axes: Axes
+    axes: tuple[InputAxes, ...]
     cases: tuple[Case, ...]
     signature: Signature
     keys: tuple[str, ...] | None
@@ -69,11 +76,11 @@ def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
     prober.check_repeatable(base, expected)
     first = Case("as exported", None, base, expected)
     rows = [prober.base_arrays(row) for row in samples.inputs]
-    known = domains(samples, config.input.kind == "image")
+    known = domains(config, model.input_names, samples)
     cases = [first, *prober.size_cases(arrays), *prober.value_cases(arrays, rows, known)]
     signature = Signature(
         input_specs(config, model.input_names, prober.axes, base),
-        output_specs(config, output_names(config, raw), [case.expected for case in cases]),
+        output_specs(config, output_names(config, raw), [prober.counted(case) for case in cases]),
     )
     keys = tuple(str(key) for key in raw) if isinstance(raw, Mapping) else None
     return Probe(prober.axes, tuple(cases), signature, keys, _sums_to_one(flatten(raw)[0]))
@@ -90,7 +97,7 @@ def _sums_to_one(scores: Tensor) -> bool:
 class _Prober:
     """Makes inputs of any size out of samples, and runs the reference on them."""
 
-    def __init__(self, config: Config, model: Wrapped, axes: Axes) -> None:
+    def __init__(self, config: Config, model: Wrapped, axes: tuple[InputAxes, ...]) -> None:
         self.config = config
         self.model = model
         self.axes = axes
@@ -127,29 +134,38 @@ class _Prober:
                     "Switch randomness off in evaluation mode: its answers cannot be compared.",
                 )
 
-    def base_arrays(self, row: tuple[Array, ...]) -> tuple[Array, ...]:
+    def base_arrays(self, row: Row) -> Row:
         """A sample of moderate size; torch.export takes an axis of 1 for a constant."""
         sizes: dict[str, int] = {}
         resized = []
-        for array, axes in zip(row, self.axes, strict=True):
-            for index, axis in enumerate(axes[1:]):
+        for number, (array, axes) in enumerate(zip(row, self.axes, strict=True)):
+            most = LARGEST if number in self.model.images else array.size
+            for index, axis in enumerate(axes.of_sample):
                 if isinstance(axis, int):
                     continue
-                size = sizes.setdefault(axis, min(max(array.shape[index], 2), LARGEST))
+                size = sizes.setdefault(axis, max(2, min(array.shape[index], most)))
                 array = of_size(array, index, size)  # noqa: PLW2901
             resized.append(array)
         return tuple(resized)
 
-    def batch(self, rows: list[tuple[Array, ...]], count: int = BATCH) -> Tensors:
+    def batch(self, rows: list[Row], count: int = BATCH) -> Tensors:
         """Rows, repeated to `count`, or to as many as an input of a fixed batch size takes."""
         tensors = []
         for index, axes in enumerate(self.axes):
-            size = axes[0] if isinstance(axes[0], int) else count
-            column = [rows[row % len(rows)][index] for row in range(size)]
-            tensors.append(torch.from_numpy(np.stack(column)))
+            column = [rows[row % len(rows)][index] for row in range(axes.fixed_batch or count)]
+            tensors.append(torch.from_numpy(np.asarray(stacked(column, axes.batch), order="C")))
         return tuple(tensors)
 
-    def size_cases(self, arrays: tuple[Array, ...]) -> Iterator[Case]:
+    def counted(self, case: Case) -> Answer:
+        """What it answered, and to how many samples; none where no axis counts them."""
+        counts = [
+            int(tensor.shape[axes.batch])
+            for tensor, axes in zip(case.inputs, self.axes, strict=True)
+            if axes.batch is not None
+        ]
+        return Answer(case.expected, counts[0] if counts else None)
+
+    def size_cases(self, arrays: Row) -> Iterator[Case]:
         """Other batch sizes, which the model must take, and other sizes of each dynamic axis."""
         for axis in dynamic_axes(self.axes):
             if axis == BATCH_AXIS:
@@ -160,19 +176,26 @@ class _Prober:
             else:
                 yield from self._axis_cases(arrays, axis)
 
-    def _axis_cases(self, arrays: tuple[Array, ...], axis: str) -> Iterator[Case]:
-        """Sizes that the model takes, of some that are larger, smaller, odd and even."""
-        size = self._size_of(arrays, axis)
+    def _axis_cases(self, arrays: Row, axis: str) -> Iterator[Case]:
+        """Sizes that the model takes, of those that are configured, else of some that are larger,
+        smaller, odd and even."""
+        size = size_in(arrays, self.axes, axis)
+        configured = self._configured(axis)
         refused: PipelineError | None = None
         taken = 0
-        for other in dict.fromkeys((2 * size, size + 3, size - 1, size // 2)):
+        for other in configured or dict.fromkeys((2 * size, size + 3, size - 1, size // 2)):
             if other < 1 or other == size:
                 continue
-            inputs = self.batch([self._with_size(arrays, axis, other)])
+            inputs = self.batch([with_size(arrays, self.axes, axis, other)])
             name = f"{axis} {other}"
             try:
                 expected = self.answer(inputs, name)
             except PipelineError as error:
+                if configured:
+                    raise UsageError(
+                        f"The model itself does not take {axis} = {other}: {error.message}",
+                        "Change sizes of [inputs], which says that it does.",
+                    ) from error
                 refused = error
                 continue
             taken += 1
@@ -181,13 +204,22 @@ class _Prober:
             raise UsageError(
                 f"The axis {axis!r} is to be of any size, but the model takes only {size}: "
                 f"{refused.message}",
-                f"Give [input] shapes the number {size} instead of {axis!r}.",
+                f"Give the shape the number {size} instead of {axis!r}, or say which sizes it "
+                "takes: [inputs.NAME] sizes.",
             ) from refused
+
+    def _configured(self, axis: str) -> tuple[int, ...]:
+        """The sizes that `[inputs]` says of an axis."""
+        for name in self.model.input_names:
+            sizes = (self.config.input_named(name).sizes or {}).get(axis)
+            if sizes:
+                return sizes
+        return ()
 
     def value_cases(
         self,
-        arrays: tuple[Array, ...],
-        rows: list[tuple[Array, ...]],
+        arrays: Row,
+        rows: list[Row],
         known: Sequence[Domain],
     ) -> Iterator[Case]:
         """Other samples and extreme values: what a branch on the input may take another way at.
@@ -223,22 +255,6 @@ class _Prober:
                 "or set [export] dynamic_batch = false.",
             ) from error
 
-    def _size_of(self, arrays: tuple[Array, ...], axis: str) -> int:
-        return next(
-            int(array.shape[axes.index(axis) - 1])
-            for array, axes in zip(arrays, self.axes, strict=True)
-            if axis in axes
-        )
-
-    def _with_size(self, arrays: tuple[Array, ...], axis: str, size: int) -> tuple[Array, ...]:
-        resized = []
-        for array, axes in zip(arrays, self.axes, strict=True):
-            for index, name in enumerate(axes[1:]):
-                if name == axis:
-                    array = of_size(array, index, size)  # noqa: PLW2901
-            resized.append(array)
-        return tuple(resized)
-
 
 def _largest(array: Array) -> Array:
     """255 for pixels; of other inputs the largest value that the sample has."""
@@ -250,5 +266,5 @@ def _zeros(array: Array) -> Array:
     return np.zeros_like(array) if array.dtype.kind in "fu" else np.full_like(array, array.min())
 
 
-def _shapes(row: tuple[Array, ...]) -> list[tuple[int, ...]]:
+def _shapes(row: Row) -> list[tuple[int, ...]]:
     return [array.shape for array in row]

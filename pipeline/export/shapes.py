@@ -1,20 +1,43 @@
-"""Which axes of the inputs are of any size, and how samples are brought to another size."""
+"""The axes of the inputs: which are of any size, and which counts samples."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.config import Config
+from pipeline.config import BATCH_AXIS, Axes, Config, ModelInput
 from pipeline.errors import UsageError
-from pipeline.graph.array import Array
+from pipeline.graph.array import Array, Row
 from pipeline.graph.wrap import Wrapped
 from pipeline.project.onnx_model import OnnxModel
 from pipeline.project.samples import Samples
 
-BATCH_AXIS = "batch"
-Axes = tuple[tuple[int | str, ...], ...]
-"""For each input, for each axis: its size, or a name where it is of any size. Batch first."""
+
+@dataclass(frozen=True)
+class InputAxes:
+    """Of one input: for each axis its size, or a name where it is of any size; `batch` is the one
+    that counts samples, None where there is none."""
+
+    sizes: Axes
+    batch: int | None
+
+    @property
+    def of_sample(self) -> Axes:
+        """Those of a sample's array: without that of the batch."""
+        return tuple(axis for index, axis in enumerate(self.sizes) if index != self.batch)
+
+    @property
+    def fixed_batch(self) -> int | None:
+        size = None if self.batch is None else self.sizes[self.batch]
+        return size if isinstance(size, int) else None
+
+    @property
+    def named(self) -> dict[int, str]:
+        """The axes of any size."""
+        return {index: axis for index, axis in enumerate(self.sizes) if isinstance(axis, str)}
 
 
-def input_axes(config: Config, model: Wrapped, samples: Samples) -> Axes:
+def input_axes(config: Config, model: Wrapped, samples: Samples) -> tuple[InputAxes, ...]:
     """The axes of every input, from the configuration, the samples, and the file of a model.
 
     Raises UsageError where samples do not fit `[input]`.
@@ -24,13 +47,13 @@ def input_axes(config: Config, model: Wrapped, samples: Samples) -> Axes:
         raise UsageError(
             f"A sample has {len(rows[0])} inputs; the model is called with "
             f"{len(model.input_names)}: {', '.join(model.input_names)}.",
-            "Check [input] shapes and what [data] entry yields.",
+            "Check [inputs] or [input] shapes, and what [data] entry yields.",
         )
-    axes = []
-    for index, name in enumerate(model.input_names):
-        shapes = [row[index].shape for row in rows]
-        axes.append(_axes_of(config, name, shapes))
-    return _with_file(config, model, tuple(axes))
+    axes = tuple(
+        _axes_of(config, config.input_named(name), [row[index].shape for row in rows])
+        for index, name in enumerate(model.input_names)
+    )
+    return _with_file(model, axes)
 
 
 def of_size(array: Array, axis: int, size: int) -> Array:
@@ -39,71 +62,100 @@ def of_size(array: Array, axis: int, size: int) -> Array:
     return picked
 
 
-def dynamic_axes(axes: Axes) -> list[str]:
-    """The names of the dynamic axes, each once, batch first."""
-    names = [axis for shape in axes for axis in shape if isinstance(axis, str)]
-    return list(dict.fromkeys(names))
+def with_size(row: Row, axes: Sequence[InputAxes], name: str, size: int) -> Row:
+    """A sample in which every axis of that name has another size."""
+    resized = []
+    for array, one in zip(row, axes, strict=True):
+        for index, axis in enumerate(one.of_sample):
+            if axis == name:
+                array = of_size(array, index, size)  # noqa: PLW2901
+        resized.append(array)
+    return tuple(resized)
 
 
-def _axes_of(config: Config, name: str, shapes: list[tuple[int, ...]]) -> tuple[int | str, ...]:
+def size_in(row: Row, axes: Sequence[InputAxes], name: str) -> int:
+    """The size of the axis of that name in a sample."""
+    return next(
+        int(array.shape[one.of_sample.index(name)])
+        for array, one in zip(row, axes, strict=True)
+        if name in one.of_sample
+    )
+
+
+def dynamic_axes(axes: Sequence[InputAxes]) -> list[str]:
+    """The names of the dynamic axes, each once, that of the batch first."""
+    names = dict.fromkeys(axis for one in axes for axis in one.named.values())
+    return sorted(names, key=lambda name: name != BATCH_AXIS)
+
+
+def _axes_of(config: Config, known: ModelInput, shapes: list[tuple[int, ...]]) -> InputAxes:
     batch: int | str = BATCH_AXIS if config.export.dynamic_batch else 1
-    if config.input.kind == "image" and config.export.dynamic_size:
-        return (batch, "height", "width", config.input.channels)
+    if known.image and config.export.dynamic_size:
+        return InputAxes((batch, "height", "width", known.image.channels), 0)
+    if known.axes is not None:
+        for shape in shapes:
+            _check_shape(known, shape)
+        sizes = tuple(batch if axis == BATCH_AXIS else axis for axis in known.axes)
+        return InputAxes(sizes, known.batch_axis)
     first = shapes[0]
-    axes = config.input.shapes.get(name)
-    if axes is None:
-        odd = next((shape for shape in shapes if shape != first), None)
-        if odd is not None:
-            raise UsageError(
-                f"Samples of {name} differ in shape: {list(first)} and {list(odd)}.",
-                "Set [export] dynamic_size = true, or bring the pictures to one size."
-                if config.input.kind == "image"
-                else f'Name the axis that varies: [input] shapes = {{ {name} = ["batch", "length"'
-                ", ...] }.",
-            )
-        return (batch, *first)
-    for shape in shapes:
-        _check_shape(name, axes, shape)
-    # Whatever the batch axis is called in the file, here it is "batch".
-    own = axes[0]
-    renamed = tuple(batch if axis == own and isinstance(own, str) else axis for axis in axes[1:])
-    return (batch if isinstance(own, str) else own, *renamed)
+    odd = next((shape for shape in shapes if shape != first), None)
+    if odd is not None:
+        raise UsageError(
+            f"Samples of {known.name} differ in shape: {list(first)} and {list(odd)}.",
+            "Set [export] dynamic_size = true, or bring the pictures to one size."
+            if known.image
+            else f'Name the axis that varies: [inputs.{known.name}] shape = ["batch", "length", '
+            "...].",
+        )
+    return InputAxes((batch, *first), 0)
 
 
-def _check_shape(name: str, axes: tuple[int | str, ...], shape: tuple[int, ...]) -> None:
-    fits = len(axes) == len(shape) + 1 and all(
-        isinstance(axis, str) or axis == size for axis, size in zip(axes[1:], shape, strict=True)
+def _check_shape(known: ModelInput, shape: tuple[int, ...]) -> None:
+    axes = known.sample_axes or ()
+    fits = len(axes) == len(shape) and all(
+        isinstance(axis, str) or axis == size for axis, size in zip(axes, shape, strict=True)
     )
     if not fits:
-        listed = ", ".join(str(axis) for axis in axes)
+        listed = ", ".join(str(axis) for axis in known.axes or ())
+        without = ", without the batch axis," if known.batch_axis is not None else ""
         raise UsageError(
-            f"input.shapes.{name} is [{listed}]; a sample, without the batch axis, {list(shape)}.",
-            "Write the batch axis first, and a name for every axis that varies.",
+            f"The shape of {known.name} is [{listed}] by the configuration; a sample{without} has "
+            f"{list(shape)}.",
+            f'Write "{BATCH_AXIS}" for the axis that counts samples, which a sample lacks, and a '
+            "name for every axis that varies.",
         )
 
 
-def _with_file(config: Config, model: Wrapped, axes: Axes) -> Axes:
+def _with_file(model: Wrapped, axes: tuple[InputAxes, ...]) -> tuple[InputAxes, ...]:
     """Axes that an ONNX file of the user's has fixed stay fixed."""
     source = model.model
     if not isinstance(source, OnnxModel):
         return axes
-    if config.input.kind == "image":
-        batch = source.shapes[source.names[0]][0]
-        return axes if batch is None else ((batch, *axes[0][1:]),)
-    if list(model.input_names) != source.names:
+    if list(model.input_names) != source.names and not model.images:
         raise UsageError(
             f"{source.path.name} has the inputs {', '.join(source.names)}; "
             f"the configuration and the data give {', '.join(model.input_names)}.",
-            "Give [input] shapes the names of the file, in its order.",
+            "Give the configuration the names of the file, in its order.",
         )
-    fixed = []
-    for name, shape in zip(source.names, axes, strict=True):
-        own = source.shapes[name]
-        if len(own) != len(shape):
-            raise UsageError(
-                f"{source.path.name}: {name} has {len(own)} axes; a batch of samples {len(shape)}.",
-                "Check [input] shapes: the batch axis comes first.",
-            )
-        pairs = zip(own, shape, strict=True)
-        fixed.append(tuple(axis if size is None else size for size, axis in pairs))
-    return tuple(fixed)
+    return tuple(
+        _as_in_file(source, name, one, index in model.images)
+        for index, (name, one) in enumerate(zip(source.names, axes, strict=True))
+    )
+
+
+def _as_in_file(source: OnnxModel, name: str, axes: InputAxes, image: bool) -> InputAxes:
+    own = source.shapes[name]
+    if image:  # of which the file sees what comes out of the preprocessing
+        return axes if own[0] is None else replace(axes, sizes=(own[0], *axes.sizes[1:]))
+    if len(own) != len(axes.sizes):
+        raise UsageError(
+            f"{source.path.name}: {name} has {len(own)} axes; a batch of samples has "
+            f"{len(axes.sizes)}.",
+            f"Say which axes it has: [inputs.{name}] shape.",
+        )
+    return replace(axes, sizes=tuple(_fixed(own, axes.sizes)))
+
+
+def _fixed(own: Sequence[int | None], sizes: Axes) -> Iterator[int | str]:
+    for known, axis in zip(own, sizes, strict=True):
+        yield axis if known is None else known

@@ -13,8 +13,8 @@ from pipeline.config.export import Format
 from pipeline.errors import UsageError, brief
 from pipeline.export.agree import OTHER_KERNELS, SAME_KERNELS, Agreement, compare
 from pipeline.export.diagnostics import ExportFailedError, warn_about
-from pipeline.export.join import graph_of_file, join
-from pipeline.export.onnx_export import Graph, by_dynamo, by_legacy, preprocessing
+from pipeline.export.join import graph_of_file
+from pipeline.export.onnx_export import Graph, behind_preprocessing, by_dynamo, by_legacy
 from pipeline.export.probe import Probe, Tensors, probe
 from pipeline.export.torchscript import Captured, capture
 from pipeline.formats.onnx.write import onnx_bytes
@@ -172,9 +172,7 @@ class Exporter:
                 return by_legacy(config, self.model, core, self.probe)
         names = [spec.name for spec in self.probe.signature.outputs]
         graph = graph_of_file(config, self.model, self.probe.axes, names)
-        if self.model.pre is None:
-            return Graph(graph)
-        return Graph(join(preprocessing(config, self.model.pre, self.probe), graph))
+        return Graph(behind_preprocessing(config, self.model, graph, self.probe))
 
     def _write(self, format: Format, data: bytes) -> Path:
         path = self.job.out / file_name(format, PRECISION)
@@ -266,7 +264,7 @@ def export(job: Job) -> Summary:
             artifacts = exporter.every()
     if config.model.onnx:
         job.report.note(f"TorchScript: left out, {config.model.onnx} is an ONNX file.")
-        fixed = probed.signature.inputs[0].shape[0]
+        fixed = probed.signature.inputs[0].fixed_batch
         if config.export.dynamic_batch and fixed is not None:
             job.report.warn(
                 f"{config.model.onnx} takes batches of {fixed} alone, and so do the artifacts; "

@@ -10,7 +10,7 @@ The shell is written in TorchScript itself, because torch.jit.script takes no `*
 import inspect
 import keyword
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from pipeline.export.diagnostics import Diagnostics, ExportFailedError, collecte
 from pipeline.export.probe import Case, Probe, Tensors
 from pipeline.graph.inline import inlined_functions, python_calls
 from pipeline.graph.tracing import buffers_kept, sizes_as_keys
-from pipeline.graph.wrap import Preprocess, Wrapped
+from pipeline.graph.wrap import Wrapped, pre_attribute, prepared
 
 CaptureMethod = Literal["trace", "script", "file"]
 
@@ -52,11 +52,13 @@ class Exported(torch.jit.ScriptModule):
 
     __constants__ = ("source",)
 
-    def __init__(self, pre: nn.Module | None, model: torch.jit.ScriptModule, source: str) -> None:
+    def __init__(
+        self, images: Mapping[str, nn.Module], model: torch.jit.ScriptModule, source: str
+    ) -> None:
         super().__init__()
         self.source = source
-        if pre is not None:
-            self.pre = torch.jit.script(pre)
+        for attribute, image in images.items():
+            setattr(self, attribute, torch.jit.script(image))
         self.model = model
 
 
@@ -111,8 +113,8 @@ def _attempt(method: CaptureMethod, model: Wrapped, probe: Probe) -> Captured | 
     with buffers_kept(model):
         try:
             body = _trace(model, probe) if method == "trace" else _script(model)
-            shell = _shell(method, model, body, probe, pre=True)
-            core = _shell(method, model, body, probe, pre=False)
+            shell = _shell(method, model, body, probe, model.images)
+            core = _shell(method, model, body, probe, {})
         except (ExportFailedError, UsageError) as error:
             return str(error)
         if calls := python_calls(core):
@@ -126,8 +128,8 @@ def _attempt(method: CaptureMethod, model: Wrapped, probe: Probe) -> Captured | 
 def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
     with collected() as diagnostics:
         try:
-            shell = _shell("file", model, model.model, probe, pre=True)
-            core = _shell("file", model, model.model, probe, pre=False)
+            shell = _shell("file", model, model.model, probe, model.images)
+            core = _shell("file", model, model.model, probe, {})
         except (ExportFailedError, UsageError) as error:
             raise UsageError(
                 f"{config.model.torchscript} cannot be joined to the preprocessing: {error}",
@@ -177,9 +179,7 @@ class _ByName(nn.Module):
 
 
 def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
-    inputs: Tensors = tuple(tensor.clone() for tensor in probe.base)
-    if model.pre is not None:
-        inputs = (model.pre(*inputs),)
+    inputs: Tensors = prepared(model.images, [tensor.clone() for tensor in probe.base])
     order = _order(model)
     target = model.model
     if order is None:
@@ -216,13 +216,18 @@ def _order(model: Wrapped) -> list[int] | None:
 
 
 def _shell(
-    method: CaptureMethod, model: Wrapped, body: nn.Module, probe: Probe, *, pre: bool
+    method: CaptureMethod,
+    model: Wrapped,
+    body: nn.Module,
+    probe: Probe,
+    images: Mapping[int, nn.Module],
 ) -> torch.jit.ScriptModule:
+    """`images` prepare the inputs of their number."""
     assert isinstance(body, torch.jit.ScriptModule)
-    before = model.pre if pre else None
-    source = _source(method, model, body, probe, before)
+    attributes = {index: pre_attribute(index, len(model.input_names)) for index in images}
+    source = _source(method, model, body, probe, attributes)
     with _refusals():
-        shell = Exported(before, body, source)
+        shell = Exported({attributes[i]: image for i, image in images.items()}, body, source)
         if not hasattr(shell, "forward"):
             shell.define(source)
     return shell.eval()
@@ -233,11 +238,14 @@ def _source(
     model: Wrapped,
     body: torch.jit.ScriptModule,
     probe: Probe,
-    before: nn.Module | None,
+    images: Mapping[int, str],
 ) -> str:
     """TorchScript of the forward: preprocessing, call, flattening, activation."""
     names = [argument_name(name, index) for index, name in enumerate(model.input_names)]
-    passed = ["self.pre(" + names[0] + ")"] if isinstance(before, Preprocess) else list(names)
+    passed = [
+        f"self.{images[index]}({name})" if index in images else name
+        for index, name in enumerate(names)
+    ]
     if model.keywords and method == "trace":
         order = _order(model)
         passed = [passed[index] for index in order] if order is not None else passed

@@ -7,11 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from pipeline.config import Config, InputConfig
+from pipeline.config import Config, ImageConfig
 from pipeline.errors import UsageError
-
-IMAGE = "image"
-
 
 Named = TypeVar("Named")
 
@@ -72,7 +69,7 @@ class Preprocess(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: InputConfig) -> None:
+    def __init__(self, config: ImageConfig) -> None:
         super().__init__()
         self.height, self.width = config.size
         self.crop = config.fit == "crop"
@@ -113,19 +110,35 @@ class Wrapped(nn.Module):
 
     Takes tensors in the order of `input_names`; gives one Tensor, or a tuple of them where the
     model has several outputs (a dict's values in its order). `keywords` says that the model is
-    called by name, because its samples are dicts.
+    called by name, because its samples are dicts. `images` are the modules that prepare pictures,
+    by the number of the input.
     """
 
     def __init__(
         self, config: Config, model: nn.Module, input_names: Sequence[str], keywords: bool = False
     ) -> None:
         super().__init__()
-        image = config.input.kind == "image"
-        self.pre: nn.Module | None = Preprocess(config.input) if image else None
+        self._images: dict[int, str] = {}
+        for index, name in enumerate(input_names):
+            if image := config.input_named(name).image:
+                self._images[index] = pre_attribute(index, len(input_names))
+                self.add_module(self._images[index], Preprocess(image))
         self.model = model
         self.post = Postprocess(config.activation)
         self.input_names = tuple(input_names)
         self.keywords = keywords
+
+    @property
+    def images(self) -> dict[int, nn.Module]:
+        return {index: getattr(self, name) for index, name in self._images.items()}
+
+    def take_images(self) -> dict[int, nn.Module]:
+        """`images`, which are no longer part of it: it then takes what comes out of them."""
+        taken = self.images
+        for name in self._images.values():
+            delattr(self, name)
+        self._images = {}
+        return taken
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         scores = flatten(self.call(*inputs))
@@ -134,11 +147,22 @@ class Wrapped(nn.Module):
 
     def call(self, *inputs: Tensor) -> object:
         """What the user's model gives for the caller's inputs, as it gives it."""
-        if self.pre is not None:
-            inputs = (self.pre(*inputs),)
+        inputs = prepared(self.images, inputs)
         if self.keywords:
             return self.model(**dict(zip(self.input_names, inputs, strict=True)))
         return self.model(*inputs)
+
+
+def prepared(images: Mapping[int, nn.Module], inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What the model takes: pictures prepared, the other inputs as they are."""
+    return tuple(
+        images[index](tensor) if index in images else tensor for index, tensor in enumerate(inputs)
+    )
+
+
+def pre_attribute(index: int, inputs: int) -> str:
+    """What a graph calls the module that prepares input `index` of so many."""
+    return "pre" if inputs == 1 else f"pre_{index}"
 
 
 def flatten(given: object) -> tuple[Tensor, ...]:

@@ -228,7 +228,9 @@ ELSEWHERE = (
 def _own_input(tensor: Input) -> str:
     """How to put an input of one's own in the sample's place."""
     if tensor.kind != "image":
-        return "or yours, with a batch axis"
+        if tensor.batch_axis is None:
+            return "or yours"
+        return f"or yours, with a batch axis{f', axis {a}' if (a := tensor.batch_axis) else ''}"
     grey = tensor.shape[-1] == 1
     pixels = 'np.asarray(Image.open(path).convert("L"))[None, :, :, None]'
     return f"or: [{pixels}]" if grey else 'or: [np.asarray(Image.open(path).convert("RGB"))[None]]'

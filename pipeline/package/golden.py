@@ -9,7 +9,7 @@ from pipeline.bundle import write_tensor
 from pipeline.bundle.manifest import File, Golden, GoldenTensor
 from pipeline.config import Config
 from pipeline.graph.array import Array
-from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.graph.signature import Signature
 from pipeline.project.samples import Samples, load_samples
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
 
@@ -60,7 +60,7 @@ def choose(config: Config, signature: Signature, samples: Samples) -> list[Chose
     if _any_size(config, signature) and len(rows) > 1 and len({r[0].shape for r in rows}) == 1:
         rows[-1] = (resized(rows[-1][0]),)
     return [
-        Chosen(_batched(row, signature.inputs), labels[index])
+        Chosen(signature.batched([row]), labels[index])
         for row, index in zip(rows, taken, strict=True)
     ]
 
@@ -88,15 +88,8 @@ def _labels(config: Config, samples: Samples) -> list[int | None]:
 
 
 def _any_size(config: Config, signature: Signature) -> bool:
-    return config.input.kind == "image" and signature.inputs[0].shape[1:3] == (None, None)
-
-
-def _batched(row: tuple[Array, ...], specs: tuple[TensorSpec, ...]) -> list[Array]:
-    """With a batch axis of 1, or of as many copies as a model of fixed batch size takes."""
-    return [
-        np.repeat(array[None], spec.shape[0] or 1, axis=0)
-        for array, spec in zip(row, specs, strict=True)
-    ]
+    only_picture = config.images and len(signature.inputs) == 1
+    return only_picture and signature.inputs[0].shape[1:3] == (None, None)
 
 
 def _write(

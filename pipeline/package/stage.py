@@ -213,8 +213,10 @@ def _not_all_pass(verdict: str, artifacts: tuple[parts.Artifact, ...]) -> bool:
 
 
 def _inputs(config: Config, signature: Signature) -> tuple[parts.Input, ...]:
-    kind = config.input.kind
-    return tuple(parts.Input(**vars(spec), kind=kind) for spec in signature.inputs)
+    return tuple(
+        parts.Input(**vars(spec), kind="image" if config.input_named(spec.name).image else "tensor")
+        for spec in signature.inputs
+    )
 
 
 def _outputs(config: Config, signature: Signature, labels: str | None) -> tuple[parts.Output, ...]:

@@ -6,13 +6,15 @@ box that ends before it begins make good models answer nonsense, and two kernels
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
+from pipeline.config import Config, ValuesConfig
 from pipeline.graph.array import Array
 from pipeline.project.samples import Samples
+from pipeline.project.values import reasons_outside, within
 
 FEW = 8  # different values: what has no more of them is a mask or a choice, not a measurement
 COLUMNS = 16  # of the last axis: those of a box or a range, not a spectrum
@@ -27,6 +29,7 @@ class Domain:
     `ordered`: columns (i, j) of the last axis, of which i is below j in every row. `rows` are
     some of the samples' own, [rows, last axis], None where these have several lengths. `columns`:
     the smallest and largest of each column, where integers count different things in each.
+    `given` is what the configuration says; what the samples show is no matter then.
     """
 
     low: float
@@ -37,10 +40,15 @@ class Domain:
     ordered: tuple[tuple[int, int], ...] = ()
     columns: tuple[tuple[int, int], ...] = ()
     rows: Array | None = None
+    given: ValuesConfig | None = None
 
-    def drawn(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array | None:
-        """Rows of the samples in another order; None where they do not fit the shape."""
-        if self.rows is None or not shape or shape[-1] != self.rows.shape[1]:
+    def drawn(self, like: Array, rng: np.random.Generator) -> Array | None:
+        """Random numbers that are in it, of an array's shape and dtype: as the configuration says,
+        or rows of the samples in another order; None where neither is known."""
+        if self.given is not None:
+            return within(self.given, like.dtype, like.shape, rng)
+        shape = like.shape
+        if not self.structured or self.rows is None or not shape or shape[-1] != self.rows.shape[1]:
             return None
         count = int(np.prod(shape[:-1]))
         chosen: Array = self.rows[rng.integers(0, len(self.rows), count)].reshape(shape)
@@ -48,7 +56,7 @@ class Domain:
 
     @property
     def structured(self) -> bool:
-        """Whether numbers that are drawn one by one would leave it."""
+        """Whether numbers that are drawn one by one would leave what the samples show."""
         return bool(self.whole or self.values is not None or self.ordered or self.columns)
 
     def outside(self, array: Array) -> str | None:
@@ -56,6 +64,9 @@ class Domain:
         return next(self._reasons(array), None) if array.size else None
 
     def _reasons(self, array: Array) -> Iterator[str]:
+        if self.given is not None:
+            yield from reasons_outside(self.given, array)
+            return
         rows = _as_rows(array)
         if array.dtype.kind != "f" and (array.min() < self.low or array.max() > self.high):
             yield f"has values outside {self.low:g} to {self.high:g}"
@@ -79,12 +90,18 @@ class Domain:
 UNKNOWN = Domain(-np.inf, np.inf)
 
 
-def domains(samples: Samples, pixels: bool) -> list[Domain]:
+def domains(config: Config, names: Sequence[str], samples: Samples) -> list[Domain]:
     """One for each input. Pixels may be anything, and so may what is made without real data."""
-    columns = list(zip(*samples.inputs, strict=True))
-    if pixels or samples.synthetic:
-        return [UNKNOWN] * len(columns)
-    return [domain(column) for column in columns]
+    known = []
+    for name, column in zip(names, zip(*samples.inputs, strict=True), strict=True):
+        one = config.input_named(name)
+        if one.values is not None:
+            known.append(replace(UNKNOWN, given=one.values))
+        elif one.image or samples.synthetic:
+            known.append(UNKNOWN)
+        else:
+            known.append(domain(column))
+    return known
 
 
 def outside(known: Sequence[Domain], names: Sequence[str], inputs: Sequence[Array]) -> str | None:

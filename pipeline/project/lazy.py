@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.graph.wrap import Preprocess
+from pipeline.graph.signature import stacked
+from pipeline.graph.wrap import Wrapped, parameter_names
 from pipeline.project.entries import Prepare, user_code
 from pipeline.project.samples import load_samples
 
@@ -36,15 +37,17 @@ def _run_once(config: Config, model: "nn.Module") -> None:
 
     with torch.random.fork_rng(devices=[]):  # weights do not depend on what the data draws
         samples = load_samples(config, "validation", 1)
-    inputs = [torch.from_numpy(array)[None] for array in samples.inputs[0]]
-    if config.input.kind == "image":
-        inputs = [Preprocess(config.input)(*inputs)]
+    names = samples.names or parameter_names(model, len(samples.inputs[0]))
+    known = [config.input_named(name) for name in names]
+    inputs = [
+        torch.from_numpy(stacked([array], one.batch_axis))
+        for one, array in zip(known, samples.inputs[0], strict=True)
+    ]
     training = model.training
     model.eval()
-    named = dict(zip(samples.names or (), inputs, strict=False)) if samples.keywords else {}
     what = "The model, with its lazy modules, on a first sample"
     with user_code(what, config.root), torch.no_grad():
-        model(**named) if named else model(*inputs)
+        Wrapped(config, model, names, samples.keywords).call(*inputs)
     model.train(training)
 
 

@@ -8,18 +8,16 @@ A dataset of the user's yields `(input, target)`. The input is what the exported
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.config import Config
+from pipeline.config import Config, ImageConfig, ModelInput
 from pipeline.errors import UsageError
-from pipeline.graph.array import Array
-from pipeline.graph.signature import DTYPES
+from pipeline.graph.array import Array, Row
+from pipeline.graph.signature import DTYPES, Signature
 from pipeline.project.entries import load_splits, user_code
-
-if TYPE_CHECKING:
-    pass
+from pipeline.project.values import within
 
 Split = Literal["train", "validation", "calibration"]
 
@@ -40,7 +38,7 @@ class Samples:
 
     names: tuple[str, ...] | None
     keywords: bool
-    inputs: list[tuple[Array, ...]]
+    inputs: list[Row]
     targets: list[Array] | None
 
     @property
@@ -56,41 +54,27 @@ def load_samples(config: Config, split: Split, count: int) -> Samples:
 
     Without `[data] entry`: seeded noise. Raises UsageError for an empty or misshapen split.
     """
+    names = tuple(config.named_inputs) or None
     if config.data.entry is None:
-        names = ("image",) if config.input.kind == "image" else tuple(config.input.shapes)
         return Samples(names, False, list(_synthetic(config, split, count)), None)
     keywords, named, inputs, targets = False, None, [], []
     for sample, arrays, target in _chosen(config, split, count):
         keywords = isinstance(sample, Mapping)
-        named = keys(sample)
+        named = keys(config, sample)
         inputs.append(arrays)
         targets.append(np.asarray(target))
-    return Samples(named or _given_names(config), keywords, inputs, targets)
+    return Samples(names or named, keywords, inputs, targets)
 
 
-def stream_batches(config: Config, split: Split, count: int, size: int) -> Iterator[list[Array]]:
-    """The inputs of `load_samples` as `batches` stacks them, holding no more than one batch."""
+def stream_samples(config: Config, split: Split, count: int) -> Iterator[Row]:
+    """The inputs of `load_samples`, holding no more than one."""
     if config.data.entry is None:
-        inputs = _synthetic(config, split, count)
+        yield from _synthetic(config, split, count)
     else:
-        inputs = (arrays for _, arrays, _ in _chosen(config, split, count))
-    rows: list[tuple[Array, ...]] = []
-    for row in inputs:
-        if rows and (len(rows) == size or _shapes(row) != _shapes(rows[0])):
-            yield [np.stack(column) for column in zip(*rows, strict=True)]
-            rows = []
-        rows.append(row)
-    if rows:
-        yield [np.stack(column) for column in zip(*rows, strict=True)]
+        yield from (arrays for _, arrays, _ in _chosen(config, split, count))
 
 
-def _shapes(row: tuple[Array, ...]) -> list[tuple[int, ...]]:
-    return [array.shape for array in row]
-
-
-def _chosen(
-    config: Config, split: Split, count: int
-) -> Iterator[tuple[object, tuple[Array, ...], object]]:
+def _chosen(config: Config, split: Split, count: int) -> Iterator[tuple[object, Row, object]]:
     """(input as given, its arrays, target) of the samples that a seed chooses, one by one."""
     (dataset,) = load_splits(config, split)
     size = len(dataset)  # type: ignore[arg-type]
@@ -113,70 +97,81 @@ def pair(item: object, split: str, index: int) -> tuple[Any, Any]:
     )
 
 
-def keys(sample: object) -> tuple[str, ...] | None:
-    """What a sample that is a dict calls its inputs; None for others."""
-    return tuple(str(key) for key in sample) if isinstance(sample, Mapping) else None
+def keys(config: Config, sample: object) -> tuple[str, ...] | None:
+    """What a dict sample calls its inputs, in the order of `to_arrays`; None for others."""
+    if not isinstance(sample, Mapping):
+        return None
+    return tuple(config.named_inputs) or tuple(str(key) for key in sample)
 
 
-def to_arrays(config: Config, sample: object, where: str) -> tuple[Array, ...]:
-    """The input of one sample as arrays, checked against `[input]`."""
-    if config.input.kind == "image":
-        return (_to_pixels(config, sample, where),)
+def to_arrays(config: Config, sample: object, where: str) -> Row:
+    """The input of one sample as arrays, in the order of `[inputs]`, checked against it."""
+    named = config.named_inputs
     if isinstance(sample, Mapping):
-        parts: Sequence[object] = list(sample.values())
+        names, parts = _by_name(config, sample, where)
     else:
         parts = sample if isinstance(sample, tuple | list) else (sample,)
-    arrays = []
-    positions = (f"input_{index}" for index in range(len(parts)))
-    names = _given_names(config) or keys(sample) or positions
-    for name, part in zip(names, parts, strict=False):
-        if part is None:
-            raise UsageError(
-                f"{where}: {name} is None; an exported model takes a tensor for each input.",
-                f"Leave {name} out of every sample if the model has a default for it.",
-            )
-        array = np.asarray(part)
-        if array.dtype == np.float64 and name not in config.input.dtypes:
-            array = array.astype(np.float32)
-        if name in config.input.dtypes:
-            array = array.astype(config.input.dtypes[name])
-        if array.dtype not in _TAKEN and array.dtype.name not in DTYPES:
-            raise UsageError(f"{where}: {name} is {array.dtype}, which no runtime supports.")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UsageError(
-                f"{where}: {name} holds NaN or infinity.", "Clean the data; [data] entry makes it."
-            )
-        arrays.append(array)
-    return tuple(arrays)
+        names = tuple(named) or tuple(f"input_{index}" for index in range(len(parts)))
+    return tuple(
+        _to_array(config, config.input_named(name), part, where)
+        for name, part in zip(names, parts, strict=False)
+    )
 
 
-def batches(samples: Samples, size: int) -> Iterator[tuple[list[int], list[Array]]]:
-    """Indices and stacked inputs of at most `size` neighbours of the same shape."""
+def _by_name(
+    config: Config, sample: Mapping[Any, object], where: str
+) -> tuple[tuple[str, ...], Sequence[object]]:
+    """Names and values of a dict, in the order of the configuration where that has one."""
+    named = config.named_inputs
+    if not named:
+        return tuple(str(key) for key in sample), list(sample.values())
+    if sample.keys() != named.keys():
+        what = '[input] kind = "image" takes the picture alone.'
+        if config.inputs or not config.images:
+            what = f"the configuration has {', '.join(named)}."
+        raise UsageError(
+            f"{where} is a dict of {', '.join(map(str, sample)) or 'nothing'}; {what}",
+            "Say what each input is, in a table of its own: [inputs.NAME] with its kind.",
+        )
+    return tuple(named), [sample[name] for name in named]
+
+
+def _to_array(config: Config, known: ModelInput, part: object, where: str) -> Array:
+    name = known.name
+    if part is None:
+        raise UsageError(
+            f"{where}: {name} is None; an exported model takes a tensor for each input.",
+            f"Leave {name} out of every sample if the model has a default for it.",
+        )
+    if known.image:
+        return _to_pixels(known.image, part, f"{where}: {name}" if config.inputs else where)
+    array = np.asarray(part)
+    if known.dtype is not None:
+        array = array.astype(known.dtype)
+    elif array.dtype == np.float64:
+        array = array.astype(np.float32)
+    if array.dtype not in _TAKEN and array.dtype.name not in DTYPES:
+        raise UsageError(f"{where}: {name} is {array.dtype}, which no runtime supports.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UsageError(
+            f"{where}: {name} holds NaN or infinity.", "Clean the data; [data] entry makes it."
+        )
+    return array
+
+
+def batches(
+    samples: Samples, signature: Signature, size: int
+) -> Iterator[tuple[list[int], list[Array]]]:
+    """Indices and inputs of at most `size` neighbours that may share a call, in which a batch of
+    fixed size is filled up."""
     start = 0
-    while start < len(samples):
-        shapes = [array.shape for array in samples.inputs[start]]
-        end = start + 1
-        while (
-            end < len(samples)
-            and end - start < size
-            and [array.shape for array in samples.inputs[end]] == shapes
-        ):
-            end += 1
-        rows = samples.inputs[start:end]
-        yield list(range(start, end)), [np.stack(column) for column in zip(*rows, strict=True)]
-        start = end
+    for rows in signature.grouped(samples.inputs, size):
+        yield list(range(start, start + len(rows))), signature.batched(rows)
+        start += len(rows)
 
 
-def filled(inputs: list[Array], size: int | None) -> list[Array]:
-    """A batch with its last rows repeated up to `size`, where a signature fixes that."""
-    missing = (size or 0) - len(inputs[0])
-    if missing <= 0:
-        return inputs
-    return [np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) for array in inputs]
-
-
-def _to_pixels(config: Config, picture: object, where: str) -> Array:
-    channels = config.input.channels
+def _to_pixels(image: ImageConfig, picture: object, where: str) -> Array:
+    channels = image.channels
     if hasattr(picture, "convert") and hasattr(picture, "getbands"):  # a PIL image
         picture = picture.convert("L" if channels == 1 else "RGB")
     array = np.asarray(picture)
@@ -185,41 +180,44 @@ def _to_pixels(config: Config, picture: object, where: str) -> Array:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != channels:
         raise UsageError(
             f"{where} is {array.dtype}{list(array.shape)}; "
-            f'[input] kind = "image" takes uint8[height, width, {channels}].',
+            f'kind = "image" takes uint8[height, width, {channels}].',
             "Hand over raw pixels: resizing and normalising happen inside the graph.",
         )
     return array
-
-
-def _given_names(config: Config) -> tuple[str, ...] | None:
-    if config.input.kind == "image":
-        return ("image",)
-    return tuple(config.input.shapes) or None
 
 
 def _seed(split: str) -> int:
     return zlib.crc32(split.encode())
 
 
-def _synthetic(config: Config, split: Split, count: int) -> Iterator[tuple[Array, ...]]:
+def _synthetic(config: Config, split: Split, count: int) -> Iterator[Row]:
     rng = np.random.default_rng(_seed(split))
-    if config.input.kind == "image":
-        for _ in range(count):
-            yield (_blurred(rng, (*config.input.size, config.input.channels)),)
-        return
-    if not config.input.shapes:
+    named = config.named_inputs.values()
+    unknown = next((one.name for one in named if not one.image and one.axes is None), None)
+    if unknown is not None or not named:
         raise UsageError(
-            "Neither [data] entry nor [input] shapes is given: the model's input is unknown.",
-            'Give shapes: [input] shapes = { x = ["batch", 30] }',
+            "Neither [data] entry nor a shape is given: what the model takes is unknown"
+            f"{f' of {unknown}' if unknown else ''}.",
+            f'Give it: [inputs.{unknown or "x"}] shape = ["batch", 30]',
         )
     for _ in range(count):
-        row = []
-        for name, axes in config.input.shapes.items():
-            sizes = [axis if isinstance(axis, int) else SYNTHETIC_AXIS for axis in axes[1:]]
-            dtype = np.dtype(config.input.dtypes.get(name, "float32"))
-            noise = rng.normal(size=sizes) if dtype.kind == "f" else rng.integers(0, 2, sizes)
-            row.append(noise.astype(dtype))
-        yield tuple(row)
+        yield tuple(_noise(one, rng) for one in named)
+
+
+def _noise(one: ModelInput, rng: np.random.Generator) -> Array:
+    """Inside `values`; without them normal, or integers that any model takes: 0 and 1."""
+    if one.image:
+        return _blurred(rng, (*one.image.size, one.image.channels))
+    tried = one.sizes or {}
+    shape = [
+        axis if isinstance(axis, int) else tried.get(axis, (SYNTHETIC_AXIS,))[0]
+        for axis in one.sample_axes or ()
+    ]
+    dtype = np.dtype(one.dtype or "float32")
+    if one.values is not None:
+        return within(one.values, dtype, shape, rng)
+    drawn = rng.normal(size=shape) if dtype.kind == "f" else rng.integers(0, 2, shape)
+    return np.asarray(drawn).astype(dtype)
 
 
 def _blurred(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -25,7 +25,7 @@ def warn_of_samples(job: Job) -> None:
     settings = job.config.quantize
     if job.config.data.entry is None:
         job.report.warn("Without [data] entry int8 ranges are taken from noise, not from samples.")
-    elif all_alike(job.config, settings.calibration_samples, settings.batch_size):
+    elif all_alike(job.config, settings.calibration_samples):
         job.report.warn(
             "The calibration samples are all the same: int8 ranges of them fit no other sample. "
             'Give several under "calibration" or "train" of [data] entry.'

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.config import Config
 from pipeline.graph.array import Array
-from pipeline.graph.wrap import IMAGE, Wrapped, flatten, parameter_names
+from pipeline.graph.wrap import Wrapped, flatten, parameter_names
 from pipeline.project.entries import build_model
 from pipeline.project.lazy import by_first_sample
 from pipeline.project.samples import Samples, load_samples
@@ -30,8 +30,6 @@ def wrapped_model(config: Config, train: Path, samples: Samples) -> Wrapped:
     if config.model.entry is not None:
         load_weights(model, train / WEIGHTS)
     names = samples.names or parameter_names(model, len(samples.inputs[0]))
-    if config.input.kind == "image":
-        names = (IMAGE,)
     return Wrapped(config, model, names, samples.keywords).eval()
 
 

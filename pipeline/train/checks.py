@@ -63,7 +63,8 @@ def check_outputs(config: Config, outputs: object, samples: int) -> None:
     output_names(config, outputs)
     first = flatten(outputs)[0]
     per_sample = config.output.kind != "tensor"
-    if first.ndim == 0 or (per_sample and len(first) != samples):
+    scalar = first.ndim == 0 and (per_sample or config.epochs > 0)
+    if scalar or (per_sample and len(first) != samples):
         raise UsageError(
             f"The model's first output is {list(first.shape)} for a batch of {samples} samples.",
             "The first axis of each output is the batch: one row for each sample.",

@@ -123,7 +123,8 @@ class BatchMaker(Dataset[Batch | Failure]):
         self.config = config
         self.dataset = dataset
         self.split = split
-        self.preprocess = Preprocess(config.input) if config.input.kind == "image" else None
+        self.known = list(config.named_inputs.values())
+        self.images = {i: Preprocess(one.image) for i, one in enumerate(self.known) if one.image}
 
     def __getitem__(self, key: Key) -> Batch | Failure:
         epoch, share = key
@@ -146,7 +147,8 @@ class BatchMaker(Dataset[Batch | Failure]):
             with user_code(f"{self.config.data.entry}, {where}", self.config.root):
                 raise
         inputs, target = pair(item, self.split, index)
-        return to_arrays(self.config, inputs, where), self._target(target, where), keys(inputs)
+        arrays = to_arrays(self.config, inputs, where)
+        return arrays, self._target(target, where), keys(self.config, inputs)
 
     def _target(self, target: object, where: str) -> Array:
         array = np.asarray(target)
@@ -172,23 +174,39 @@ class BatchMaker(Dataset[Batch | Failure]):
                     f"{_inputs(samples[0])} and {_inputs(sample)}.",
                     "Every sample has the same inputs in the same order.",
                 )
-        columns = list(zip(*(sample[0] for sample in samples), strict=True))
-        if self.preprocess:
-            inputs: tuple[Tensor, ...] = (prepare(self.preprocess, columns[0]),)
-        else:
-            inputs = tuple(self._stack(column, indices, "input") for column in columns)
-        targets = self._stack([sample[1] for sample in samples], indices, "target")
+        columns = zip(*(sample[0] for sample in samples), strict=True)
+        inputs = tuple(self._column(number, c, indices) for number, c in enumerate(columns))
+        targets = self._stack([sample[1] for sample in samples], indices, "targets")
         return Batch(inputs, targets, torch.tensor(indices), names, share.total, share.counted)
 
-    def _stack(self, arrays: Sequence[Array], indices: list[int], what: str) -> Tensor:
+    def _column(self, number: int, arrays: Sequence[Array], indices: list[int]) -> Tensor:
+        """One input of all samples, as the model takes it."""
+        if number in self.images:
+            return prepare(self.images[number], arrays)
+        known = self.known[number] if number < len(self.known) else None
+        axis = known.batch_axis if known else 0
+        if known is None or axis is not None:
+            return self._stack(arrays, indices, "inputs", axis or 0)
+        for index, array in zip(indices, arrays, strict=True):
+            if not np.array_equal(array, arrays[0]):
+                raise UsageError(
+                    f"{self.split} samples {indices[0]} and {index} have another {known.name}, "
+                    "which has no batch axis: one batch has one of it.",
+                    "Train with batch_size = 1, or give that input a batch axis.",
+                )
+        return torch.from_numpy(arrays[0].copy())
+
+    def _stack(
+        self, arrays: Sequence[Array], indices: list[int], what: str, axis: int = 0
+    ) -> Tensor:
         for index, array in zip(indices, arrays, strict=True):
             if array.shape != arrays[0].shape:
                 raise UsageError(
-                    f"{self.split} samples {indices[0]} and {index} have {what}s of different "
+                    f"{self.split} samples {indices[0]} and {index} have {what} of different "
                     f"shapes: {list(arrays[0].shape)} and {list(array.shape)}.",
                     "Pad them to one shape in [data] entry, or train with batch_size = 1.",
                 )
-        return torch.from_numpy(np.stack(arrays))
+        return torch.from_numpy(np.stack(arrays, axis))
 
 
 def prepare(preprocess: Preprocess, pictures: Sequence[Array]) -> Tensor:

@@ -22,7 +22,11 @@ ELEMENTWISE = {
     "BCELoss", "BCEWithLogitsLoss", "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss",
 }  # fmt: skip
 FUSED_ON = ("cpu", "cuda")
-DEFAULT_LOSS = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
+DEFAULT_LOSS = {
+    "classification": "CrossEntropyLoss",
+    "regression": "MSELoss",
+    "tensor": "MSELoss",
+}
 
 
 class Loss:
@@ -132,13 +136,8 @@ def build_scheduler(
 def build_loss(config: Config, device: torch.device) -> Loss:
     kind = config.output.kind
     yes_or_no = kind == "classification" and config.activation == "sigmoid"
-    default = "BCEWithLogitsLoss" if yes_or_no else DEFAULT_LOSS.get(kind)
+    default = "BCEWithLogitsLoss" if yes_or_no else DEFAULT_LOSS[kind]
     name = config.train.loss or default
-    if name is None:
-        raise UsageError(
-            f'train.loss is needed for [output] kind = "{kind}".',
-            'Name a class of torch.nn ("MSELoss") or a function: "file.py:fn".',
-        )
     if ":" in name:
         function = load_entry(name, config.root, "train.loss")
         return Loss(name, functools.partial(function, **config.train.loss_args), False, False)

@@ -5,6 +5,7 @@ from contextlib import closing
 
 from torch import nn
 
+from pipeline.config import Config
 from pipeline.project.entries import build_model, load_splits
 from pipeline.project.lazy import by_first_sample
 from pipeline.project.weights import WEIGHTS, save_weights
@@ -26,7 +27,8 @@ def keep_weights(job: Job) -> Summary:
         datasets = load_splits(config, "validation") if config.data.entry else []
         rng.seed_all(config.train.seed)  # random weights do not depend on what the data drew
         model = build_model(config, by_first_sample(config), job.report.note).to(here.device)
-        validation = Validation(config, model, datasets[0], here) if datasets else None
+        asked = _samples_alone(config)
+        validation = Validation(asked, model, datasets[0], here) if datasets else None
         value = _score(job, model, validation) if validation else None
         if not foreign and here.world.first:
             save_weights(model, job.out / WEIGHTS)
@@ -40,6 +42,17 @@ def keep_weights(job: Job) -> Summary:
             validation_samples=validation.size if validation else 0,
         )
         return write_training(job.out, here, training)
+
+
+def _samples_alone(config: Config) -> Config:
+    """A batch of one where samples may differ in shape, or in what a batch shares: the weights do
+    not depend on it."""
+    alike = all(
+        one.batch_axis is not None and not any(isinstance(a, str) for a in one.sample_axes or ())
+        for one in config.named_inputs.values()
+    )
+    train = config.train.model_copy(update={"batch_size": config.train.batch_size if alike else 1})
+    return config.model_copy(update={"train": train})
 
 
 def _score(job: Job, model: nn.Module, validation: Validation) -> float | None:
@@ -61,4 +74,6 @@ def _why(job: Job) -> str:
         return f"{foreign} keeps the weights that it holds"
     if config.data.entry is None:
         return "there is no [data] entry"
+    if not config.has_loss:
+        return "there is no [train] loss, and outputs of any kind have none of their own"
     return "[train] epochs = 0"

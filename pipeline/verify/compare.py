@@ -66,6 +66,7 @@ class Sums:
         specs, judged = context.signature.outputs, context.judged(0)
         limit = context.bounds(precision)[0].max_drop
         score = threshold(context.config, specs[0]) if judged.classes else None
+        self.specs = specs
         self.parity = [ParitySums() for _ in specs]
         self.agreements = [_agreement(context, index) for index in range(len(specs))]
         self.scores = Scores(context.metric, context.samples, paired=limit is not None)
@@ -73,14 +74,15 @@ class Sums:
 
     def update(self, batch: Batch, reference: list[Array], answers: list[Array]) -> None:
         """By output, [batch, ...]; what only fills a batch of fixed size does not count."""
-        count = len(batch.samples)
-        both = [(ref[:count], x[:count]) for ref, x in zip(reference, answers, strict=True)]
-        for parity, agreement, pair in zip(self.parity, self.agreements, both, strict=True):
-            parity.update(*pair, batch.samples)
-            if agreement is not None:
-                agreement.update(*pair, batch.samples)
-        self.scores.update(both[0][1], batch.samples)
-        self.kept.update(*both[0], batch.samples)
+        for index, spec in enumerate(self.specs):
+            ref, x = (spec.rows(one[index], len(batch.samples)) for one in (reference, answers))
+            samples = batch.samples[: len(ref)]  # one stands for what they share
+            self.parity[index].update(ref, x, samples)
+            if agreement := self.agreements[index]:
+                agreement.update(ref, x, samples)
+            if index == 0:
+                self.scores.update(x, samples)
+                self.kept.update(ref, x, samples)
 
     def outputs(self) -> tuple[OutputComparison, ...]:
         return tuple(
@@ -122,7 +124,7 @@ def _ask_samples(
         wanted = reference.answers(str(number), len(sums.parity))
         answers, wrong = _ask(runner, questions, batch.inputs, wanted)
         if wrong:
-            wrong = f"samples {batch.samples[0]} to {batch.samples[-1]}: {wrong}"
+            wrong = f"{batch}: {wrong}"
         else:
             sums.update(batch, wanted, answers)
     return wrong
@@ -151,7 +153,11 @@ def _edge(
         wrong = "gives NaN or infinity where the reference is finite"
     if wrong:
         return EdgeComparison(edge, wrong, scale=scale)
-    parity = tuple(_parity(ref, x) for ref, x in zip(wanted, answers, strict=True))
+    count = questions.signature.samples_of(edge.inputs)
+    parity = tuple(
+        _parity(spec.rows(ref, count), spec.rows(x, count))
+        for spec, ref, x in zip(questions.signature.outputs, wanted, answers, strict=True)
+    )
     return EdgeComparison(edge, parity=parity, scale=scale)
 
 
@@ -169,8 +175,9 @@ def _ask(
     try:
         answers = runner.run(inputs)
     except RunnerError as error:
-        return [], f"raised on a batch of {len(inputs[0])}: {error}"
-    wrong = misfit(answers, questions.signature.outputs, len(inputs[0]))
+        samples = questions.signature.samples_of(inputs)
+        return [], f"raised on a batch of {samples}: {error}"
+    wrong = misfit(answers, questions.signature, inputs)
     if wrong:
         return [], f"gives {wrong}"
     for spec, ref, x in zip(questions.signature.outputs, wanted, answers, strict=True):

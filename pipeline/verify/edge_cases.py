@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.config import Config
-from pipeline.graph.array import Array
+from pipeline.graph.array import Array, Row
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.project.domain import Domain, domains, outside
 from pipeline.project.samples import Samples
@@ -41,10 +41,11 @@ class Edge:
 
 def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
     """The cases that the signature allows, the same for every artifact and every run."""
-    base = _commonest(samples)
-    fixed = signature.inputs[0].shape[0]
-    one = _stack([base[0]] * (fixed or 1))
-    known = domains(samples, config.input.kind == "image")
+    base = _commonest(signature, samples)
+    fixed = signature.fixed_batch
+    one = signature.batched(base[:1])
+    names = [spec.name for spec in signature.inputs]
+    known = domains(config, names, samples)
     columns = zip(*samples.inputs, strict=True)
     ranges = [_Range(column, domain) for column, domain in zip(columns, known, strict=True)]
     cases = [
@@ -60,12 +61,11 @@ def edges(config: Config, signature: Signature, samples: Samples) -> list[Edge]:
                 _each(one, ranges, lambda array, known: known.beyond(array)),
             ),
         ]
-    names = [spec.name for spec in signature.inputs]
     cases = [replace(edge, outside=outside(known, names, edge.inputs)) for edge in cases]
     cases += [Edge(case, inputs) for case, inputs in _other_sizes(config, signature, one)]
     for size in [fixed] if fixed else BATCHES:
         rows = [base[index % len(base)] for index in range(size)]
-        cases.append(Edge(f"batch of {size}", _stack(rows), real=True))
+        cases.append(Edge(f"batch of {size}", signature.batched(rows), real=True))
     return cases
 
 
@@ -111,7 +111,7 @@ class _Range:
         """Seeded: rows of the samples where numbers of their own would make no input; else normal
         with the samples' mean and deviation, or uniform over the integers."""
         rng = np.random.default_rng(zlib.crc32(b"noise"))
-        drawn = self.domain.drawn(like.shape, rng) if self.domain.structured else None
+        drawn = self.domain.drawn(like, rng)
         if drawn is not None:
             return drawn
         if like.dtype.kind == "f":
@@ -125,16 +125,12 @@ class _Range:
         return rng.integers(low, high, like.shape, endpoint=True).astype(like.dtype)
 
 
-def _commonest(samples: Samples) -> list[tuple[Array, ...]]:
-    """The first samples of the shape that most have, so that they fit into one batch."""
+def _commonest(signature: Signature, samples: Samples) -> list[Row]:
+    """The first samples of the shape that most have, as far as they fit into one batch."""
     shapes = [tuple(array.shape for array in row) for row in samples.inputs]
     most = Counter(shapes).most_common(1)[0][0]
     rows = [row for row, shape in zip(samples.inputs, shapes, strict=True) if shape == most]
-    return rows[: max(BATCHES)]
-
-
-def _stack(rows: Sequence[tuple[Array, ...]]) -> list[Array]:
-    return [np.stack(column) for column in zip(*rows, strict=True)]
+    return [row for row in rows if signature.may_share(rows[0], row)][: max(BATCHES)]
 
 
 def _each(
@@ -168,9 +164,9 @@ def _other_sizes(
 
 
 def _free_axes(config: Config, spec: TensorSpec) -> list[tuple[int, int]]:
-    """(axis, which factor it takes) of the axes behind the batch that may have any size."""
-    free = [axis for axis, size in enumerate(spec.shape) if axis and size is None]
-    if config.input.kind == "image":
+    """(axis, which factor it takes) of the axes beside the batch that may have any size."""
+    free = [a for a, size in enumerate(spec.shape) if a != spec.batch_axis and size is None]
+    if config.input_named(spec.name).image:
         return [(axis, rank) for rank, axis in enumerate(free[:2])]
     # One factor for all: axes of one name have one size in a sample, and so keep one.
     return [(axis, 0) for axis in free]

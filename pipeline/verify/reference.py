@@ -10,9 +10,9 @@ import numpy as np
 from pipeline.config import Config
 from pipeline.errors import PipelineError, UsageError
 from pipeline.graph.array import Array
-from pipeline.graph.signature import Signature, TensorSpec
+from pipeline.graph.signature import Signature
 from pipeline.project.entries import user_code
-from pipeline.project.samples import Samples, batches, filled
+from pipeline.project.samples import Samples, batches
 from pipeline.runtimes import Runner
 from pipeline.system.progress import Bar
 from pipeline.verify.edge_cases import Edge
@@ -27,6 +27,10 @@ class Batch:
     samples: list[int]
     inputs: list[Array]
 
+    def __str__(self) -> str:
+        first, last = self.samples[0], self.samples[-1]
+        return f"sample {first}" if first == last else f"samples {first} to {last}"
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -39,9 +43,9 @@ class Questions:
 
     def batches(self) -> Iterator[Batch]:
         """All samples in order, in batches as the signature allows them."""
-        fixed = self.signature.inputs[0].shape[0]
-        for indices, inputs in batches(self.samples, fixed or self.batch_size):
-            yield Batch(indices, filled(inputs, fixed))
+        size = self.signature.batch_size(self.batch_size)
+        for indices, inputs in batches(self.samples, self.signature, size):
+            yield Batch(indices, inputs)
 
     def steps(self) -> int:
         """Of a progress bar, for one runner."""
@@ -78,12 +82,11 @@ def ask_reference(
     specs = questions.signature.outputs
     scales = [0.0] * len(specs)
     for number, batch in enumerate(questions.batches()):
-        first, last = batch.samples[0], batch.samples[-1]
-        with user_code(f"The model, on validation samples {first} to {last},", config.root):
+        with user_code(f"The model, on validation {batch},", config.root):
             answers = runner.run(batch.inputs)
-        _check(answers, specs, batch.inputs)
+        _check(answers, questions.signature, batch.inputs)
         _save(folder, str(number), answers)
-        kept = [answer[: len(batch.samples)] for answer in answers]
+        kept = [s.rows(a, len(batch.samples)) for s, a in zip(specs, answers, strict=True)]
         scales = [max(s, _magnitude(a)) for s, a in zip(scales, kept, strict=True)]
         scores.update(kept[0], batch.samples)
         bar.advance()
@@ -95,14 +98,15 @@ def ask_reference(
         except PipelineError as error:
             refused[edge.case] = error.message.partition("\n")[0]
         else:
-            _check(answers, specs, edge.inputs)
+            _check(answers, questions.signature, edge.inputs)
             _save(folder, edge.key, answers)
         bar.advance()
     return Reference(folder, tuple(scales), scores.result(), refused)
 
 
-def misfit(answers: Sequence[Array], specs: Sequence[TensorSpec], rows: int) -> str | None:
-    """How answers for `rows` samples differ from the signature; None if they don't."""
+def misfit(answers: Sequence[Array], signature: Signature, inputs: Sequence[Array]) -> str | None:
+    """How the answers to some inputs differ from the signature; None if they don't."""
+    specs, samples = signature.outputs, signature.samples_of(inputs)
     if len(answers) != len(specs):
         return f"{len(answers)} outputs where the signature has {len(specs)}"
     for answer, spec in zip(answers, specs, strict=True):
@@ -112,17 +116,18 @@ def misfit(answers: Sequence[Array], specs: Sequence[TensorSpec], rows: int) -> 
         if answer.dtype.name != spec.dtype or not fits:
             got = f"{answer.dtype.name}{list(answer.shape)}"
             return f"{spec.name} is {got} where the signature has {spec}"
-        if answer.shape[:1] != (rows,):
-            return f"{spec.name} is {list(answer.shape)} for a batch of {rows}"
+        if not spec.counts(answer.shape, samples):
+            return f"{spec.name} is {list(answer.shape)} for a batch of {samples}"
     return None
 
 
-def _check(answers: list[Array], specs: Sequence[TensorSpec], inputs: list[Array]) -> None:
-    wrong = misfit(answers, specs, len(inputs[0]))
+def _check(answers: list[Array], signature: Signature, inputs: list[Array]) -> None:
+    wrong = misfit(answers, signature, inputs)
     if wrong:
         raise UsageError(
             f"The model itself gives {wrong}.",
-            "It must give the same types and shapes for all inputs, the batch axis first.",
+            "Where a size depends on what is in the input, say so: "
+            '[outputs.NAME] shape = ["detections", 4].',
         )
 
 

@@ -52,7 +52,7 @@ def verify(job: Job) -> Summary:
     verdict = _verdict(context, rows, targets)
     write_result(job.out / VERDICT, verdict)
     write_samples(job.out, kept, questions.samples)
-    if job.config.input.kind == "image":
+    if job.config.images:
         write_pictures(job.out, kept, questions.samples)
     if job.config.verify.drift:
         unproven = {row.artifact for row in rows if row.verdict != "pass"}

@@ -29,6 +29,7 @@ from pipeline.system.machine import made_for
 
 HERE = Path(__file__).parents[1]
 GOLDEN = HERE / "golden" / "bundle-v1"
+SECOND = HERE / "golden" / "bundle-v2"
 
 
 @pytest.fixture
@@ -47,6 +48,29 @@ def test_the_frozen_bundle_is_what_it_was() -> None:
     assert bundle.manifest.verdict == "pass"
     assert not bundle.manifest.allow_failed
     assert bundle.load("labels.txt").decode().splitlines() == frozen["labels"]
+
+
+def test_the_frozen_bundle_of_schema_2_is_what_it_was() -> None:
+    bundle = open_bundle(SECOND)
+    frozen = json.loads((HERE / "golden" / "bundle-v2.json").read_text())
+    manifest = bundle.manifest
+    assert bundle.digest == frozen["digest"]
+    assert [artifact.id for artifact in manifest.artifacts] == frozen["artifacts"]
+    assert [port.batch_axis for port in manifest.inputs] == frozen["batch_axes"]["inputs"]
+    assert [port.batch_axis for port in manifest.outputs] == frozen["batch_axes"]["outputs"]
+
+
+@pytest.mark.parametrize("name", ["onnx-fp32", "onnx-int8-dynamic"])
+def test_onnxruntime_answers_as_the_frozen_reference_of_schema_2(name: str) -> None:
+    bundle = open_bundle(SECOND)
+    artifact, manifest = bundle.artifact(name), bundle.manifest
+    session = ort.InferenceSession(bundle.load(artifact.file), providers=["CPUExecutionProvider"])
+    names = [port.name for port in manifest.inputs]
+    given = [[bundle.array(array) for array in sample.inputs] for sample in manifest.golden]
+    answers = [session.run(None, dict(zip(names, arrays, strict=True))) for arrays in given]
+    assert check(bundle, artifact, answers)[0] == "pass"
+    changed = [session.run(None, dict(zip(names, [*a[:3], a[3] * 2], strict=True))) for a in given]
+    assert check(bundle, artifact, changed)[0] == "fail"
 
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "onnx-int8-static"])
@@ -89,8 +113,9 @@ def test_a_golden_array_is_what_its_file_says() -> None:
 # Writing
 
 
-def test_serialized_and_parsed_is_the_same() -> None:
-    content = (GOLDEN / "manifest.json").read_bytes()
+@pytest.mark.parametrize("folder", [GOLDEN, SECOND], ids=["schema 1", "schema 2"])
+def test_serialized_and_parsed_is_the_same(folder: Path) -> None:
+    content = (folder / "manifest.json").read_bytes()
     manifest = parse(content)
     assert parse(serialize(manifest)) == manifest
     assert serialize(manifest) == content
@@ -139,6 +164,7 @@ def test_answers_are_judged_as_the_rules_say(case: dict) -> None:
     answers = [tensor(given, case.get("answers_dtype", dtype)) for given in case["answers"]]
     shape = [None, *case["expected"][0]["shape"][1:]]
     data = {"name": "y", "shape": shape, "meaning": "", "labels": None, **case["output"]}
+    data["batch_axis"] = 0
     output = Output.model_validate_json(json.dumps(data))
     found = check_output(output, Tolerances(**case["tolerances"]), expected, answers)
     assert ("fail" if found.reasons else "pass") == case["verdict"], found.reasons

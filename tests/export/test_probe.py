@@ -68,13 +68,13 @@ def test_samples_of_varying_length_ask_for_a_named_axis(folder: Path) -> None:
     data = {"entry": "models.py:rows", "args": {"kind": "varying"}}
     with pytest.raises(UsageError, match="differ in shape") as caught:
         export(folder, "branch", data=data)
-    assert "shapes = { x = " in (caught.value.hint or "")
+    assert '[inputs.x] shape = ["batch", "length", ...]' in (caught.value.hint or "")
 
 
 def test_shapes_must_fit_the_samples(folder: Path) -> None:
     data = {"entry": "models.py:rows"}
     shapes = {"shapes": {"x": ["batch", 5], "mask": ["batch", 1]}}
-    with pytest.raises(UsageError, match=r"input\.shapes\.x is \[batch, 5\]"):
+    with pytest.raises(UsageError, match=r"shape of x is \[batch, 5\]"):
         export(folder, "several", data=data, input=shapes)
 
 

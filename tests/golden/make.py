@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Makes a bundle like the frozen one:  python -m tests.golden.make FOLDER
+"""Makes a bundle like the frozen ones:  python -m tests.golden.make PROJECT FOLDER
 
-`bundle-v1/` is read by the tests of every reader, in every language, for as long as schema 1 is
-read at all. It is never made again; this file says how it was made, and makes the next schema's.
-FOLDER must not exist. The stages are the real ones, on the project in `project/`.
+`bundle-v1/` and `bundle-v2/` are read by the tests of every reader, in every language, for as long
+as their schemas are read at all. They are never made again; this file says how they were made, of
+`project/` and `project-v2/`, and makes the next schema's. FOLDER must not exist. The stages are the
+real ones.
 """
 
 import shutil
@@ -20,12 +21,11 @@ from pipeline.workspace.results.bench import BENCH
 from pipeline.workspace.stage import Job
 from tests.results import bench
 
-PROJECT = Path(__file__).parent / "project"
 
 
-def make(folder: Path) -> None:
+def make(project: Path, folder: Path) -> None:
     """Runs every stage but bench, of which no figure goes into a bundle: the rule orders it."""
-    config = load_config(PROJECT)
+    config = load_config(project)
     with tempfile.TemporaryDirectory() as work:
         done: dict[str, Path] = {}
         for stage in (train, export, quantize, verify, package):
@@ -42,6 +42,6 @@ def make(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,11 +1,14 @@
 """What samples show of an input, and which made-up inputs are not like them."""
 
 import numpy as np
+import pytest
 
+from pipeline.config import Config, ValuesConfig
 from pipeline.graph.array import Array
-from pipeline.project.domain import UNKNOWN, domain, domains
+from pipeline.project.domain import UNKNOWN, Domain, domain, domains
 from pipeline.project.samples import Samples
 
+MODEL: dict[str, object] = {"model": {"entry": "model.py:build_model"}}
 RNG = np.random.default_rng(0)
 
 
@@ -42,7 +45,7 @@ def test_a_box_begins_before_it_ends() -> None:
     assert known.outside(given[0] * 10) is None
     assert known.outside(-given[0]) == "is negative in places"
     assert "not above column" in str(known.outside(np.zeros_like(given[0])))
-    drawn = known.drawn((2, 8, 4), np.random.default_rng(1))
+    drawn = known.drawn(np.zeros((2, 8, 4), np.float32), np.random.default_rng(1))
     assert drawn is not None and known.outside(drawn) is None
 
 
@@ -67,6 +70,43 @@ def test_a_measurement_may_be_anything_of_its_sign() -> None:
 
 def test_nothing_is_known_of_pixels_and_of_noise() -> None:
     pictures: list[tuple[Array, ...]] = [(np.zeros((4, 4, 3), np.uint8),)] * 64
-    assert domains(Samples(None, False, pictures, [np.array(0)] * 64), pixels=True) == [UNKNOWN]
+    image = Config.model_validate(MODEL | {"input": {"kind": "image"}})
+    known = domains(image, ["image"], Samples(None, False, pictures, [np.array(0)] * 64))
+    assert known == [UNKNOWN]
     noise: list[tuple[Array, ...]] = [(np.zeros(4, np.float32),)] * 64
-    assert domains(Samples(None, False, noise, None), pixels=False) == [UNKNOWN]
+    assert domains(Config.model_validate(MODEL), ["x"], Samples(None, False, noise, None)) == [
+        UNKNOWN
+    ]
+
+
+def test_what_the_configuration_says_of_values_is_their_domain() -> None:
+    values = {"min": 0, "max": 9, "integers": True}
+    tables = {"ids": {"shape": ["batch", "n"], "dtype": "int64", "values": values}}
+    config = Config.model_validate(MODEL | {"inputs": tables})
+    rows: list[tuple[Array, ...]] = [(np.array([3, 4]),)] * 64
+    (known,) = domains(config, ["ids"], Samples(("ids",), False, rows, None))
+    assert known.outside(np.array([[0, 9]])) is None
+    assert known.outside(np.array([[0, 10]])) == "has values above 9"
+    assert known.outside(np.array([[-1, 9]])) == "has values below 0"
+    drawn = known.drawn(np.zeros((50, 7), np.int64), np.random.default_rng(1))
+    assert drawn is not None and drawn.dtype == np.int64
+    assert set(drawn.ravel().tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize(
+    "values, inside, outside, why",
+    [
+        ({"sorted": True}, [[0.0, 1.0, 1.0]], [[0.0, 1.0, 0.5]], "is not sorted"),
+        ({"one_of": [0, 1]}, [[0.0, 1.0]], [[0.5, 1.0]], "has other values than 0, 1"),
+        ({"integers": True}, [[2.0]], [[2.5]], "has fractions"),
+    ],
+)
+def test_each_kind_of_values_is_kept(
+    values: dict[str, object], inside: list[object], outside: list[object], why: str
+) -> None:
+    given = ValuesConfig.model_validate(values)
+    known = Domain(-np.inf, np.inf, given=given)
+    assert known.outside(np.array(inside)) is None
+    assert known.outside(np.array(outside)) == why
+    drawn = known.drawn(np.zeros((4, 9), np.float32), np.random.default_rng(1))
+    assert drawn is not None and known.outside(drawn) is None

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from pipeline.bundle import open_bundle
-from pipeline.config import Config, Tolerances
+from pipeline.config import Config, ImageConfig, NamedInputConfig, NamedOutputConfig, Tolerances
 from pipeline.config.file import load_config
 from pipeline.errors import SetupError, UsageError
 from pipeline.project.init import FILES, write_project
 from tests.conftest import Cli
+
+IMAGE_KEYS = ImageConfig.model_fields.keys()
 
 
 @pytest.fixture
@@ -111,6 +113,9 @@ def test_every_key_is_shown(folder: Path) -> None:
         section = sections.get(getattr(field.annotation, "__name__", ""))
         for key in section["properties"] if section else ():
             assert key in every[name], f"{name}.{key}"
+    assert every["inputs"]["state"].keys() >= NamedInputConfig.model_fields.keys() - IMAGE_KEYS
+    assert every["inputs"]["frame"]["kind"] == "image"
+    assert every["outputs"]["boxes"].keys() == NamedOutputConfig.model_fields.keys()
     assert every["verify"]["tolerances"]["int8"].keys() == Tolerances.model_fields.keys()
 
 
@@ -119,7 +124,7 @@ def test_a_key_behind_a_hash_shows_its_default(folder: Path) -> None:
     default = Config.model_validate({"model": {"entry": "model.py:build_model"}})
     defaults = json.loads(default.model_dump_json(by_alias=True))
     for section, keys in every.items():
-        if not isinstance(keys, dict):
+        if not isinstance(keys, dict) or section in ("inputs", "outputs"):
             continue
         for key, value in keys.items():
             own = defaults[section][key]

@@ -10,8 +10,10 @@ from PIL import Image
 from pipeline.config import Config
 from pipeline.config.file import parse_config
 from pipeline.errors import UsageError
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.project.samples import batches, load_samples, pair, to_arrays
 
+PICTURES = Signature((TensorSpec("image", "uint8", (None, None, None, 3)),), ())
 CODE = """
 import numpy as np
 class Rows(list):
@@ -47,9 +49,9 @@ def test_pictures_of_different_sizes_are_batched_apart(tmp_path: Path) -> None:
     samples = load_samples(config(tmp_path, "image", kind="image"), "validation", 100)
     assert len(samples) == 10
     assert samples.names == ("image",)
-    seen = [index for indices, _ in batches(samples, 4) for index in indices]
+    seen = [index for indices, _ in batches(samples, PICTURES, 4) for index in indices]
     assert seen == list(range(10))
-    for indices, (stacked,) in batches(samples, 4):
+    for indices, (stacked,) in batches(samples, PICTURES, 4):
         assert stacked.shape[0] == len(indices) <= 4
         assert stacked.dtype == np.uint8
         for row, index in zip(stacked, indices, strict=True):

@@ -20,7 +20,7 @@ from pipeline.system.machine import made_for
 
 SIGNATURE = Signature(
     (TensorSpec("x", "float32", (None, 3)),),
-    (TensorSpec("y", "float32", (None, 3)), TensorSpec("z", "float32", (3,))),
+    (TensorSpec("y", "float32", (None, 3)), TensorSpec("z", "float32", (3,), batch_axis=None)),
 )
 
 

@@ -31,7 +31,7 @@ enum class DType : std::uint8_t {
 [[nodiscard]] std::string_view to_string(DType dtype) noexcept;  // "uint8"
 [[nodiscard]] std::size_t size_of(DType dtype) noexcept;         // bytes of one element
 
-// Sizes of the axes, the batch first.
+// Sizes of the axes.
 using Shape = std::vector<std::int64_t>;
 
 enum class Format : std::uint8_t { onnx, torchscript };
@@ -45,6 +45,7 @@ struct Port {
   std::string name;
   DType dtype = DType::float32;
   std::vector<std::optional<std::int64_t>> shape;
+  std::optional<std::size_t> batch_axis;  // counts samples; none: all samples of a batch share it
   std::string meaning;
   std::string kind;                   // "image", "tensor", "classification", "regression"
   std::optional<std::string> labels;  // outputs: the file with the names of the classes

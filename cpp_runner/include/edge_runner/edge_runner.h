@@ -104,7 +104,7 @@ typedef enum edge_dtype {
 /* Numbers in C order; somebody else's. */
 typedef struct edge_tensor {
   edge_dtype dtype;
-  const int64_t* shape; /* `rank` sizes, the batch first */
+  const int64_t* shape; /* `rank` sizes */
   size_t rank;
   const void* data;
   size_t bytes;
@@ -132,6 +132,7 @@ typedef struct edge_port {
   edge_dtype dtype;
   const int64_t* shape;
   size_t rank;
+  int64_t batch_axis; /* counts samples; -1 where all samples of a batch share it */
 } edge_port;
 
 typedef struct edge_runner_t edge_runner_t;

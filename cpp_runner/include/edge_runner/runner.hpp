@@ -88,7 +88,8 @@ class Runner {
   // no_backend, backend_failed, bad_argument, out_of_memory.
   static Result<Runner> open(const Bundle& bundle, const Options& options) noexcept;
 
-  // Answers for a batch: inputs and outputs in the order of the signature, the batch axis first.
+  // Answers for a batch: inputs and outputs in the order of the signature, the samples of a batch
+  // along their `batch_axis`.
   // Inputs are only read, outputs belong to the caller.
   // Codes: bad_input, backend_failed, bad_output, not_finite, closed, out_of_memory.
   [[nodiscard]] Result<std::vector<Tensor>> run(std::span<const Tensor> inputs) const noexcept;

@@ -113,10 +113,10 @@ TEST(Numbers, Halves) {
 
 TEST(Numbers, RowsOfAStack) {
   const Tensor one = test::picture(1, 1), two = test::picture(2, 2);
-  const Tensor all = stacked({&one, &two});
+  const Tensor all = stacked({&one, &two}, 0);
   EXPECT_EQ(all.shape, (Shape{3, 8, 8, 1}));
-  EXPECT_EQ(rows(all, 0, 1).data, one.data);
-  EXPECT_EQ(rows(all, 1, 2).data, two.data);
+  EXPECT_EQ(rows(all, 0, 0, 1).data, one.data);
+  EXPECT_EQ(rows(all, 0, 1, 2).data, two.data);
 }
 
 }  // namespace

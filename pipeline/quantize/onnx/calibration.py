@@ -16,6 +16,7 @@ from onnx import ModelProto, TypeProto, ValueInfoProto
 from pipeline.config import threads_or_all
 from pipeline.errors import SetupError, UsageError
 from pipeline.graph.array import Array
+from pipeline.graph.signature import Signature
 from pipeline.project.library import library
 from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.histogram import Histogram
@@ -83,11 +84,11 @@ def observe(task: Task, model: ModelProto, nodes: list[str]) -> Observed:
     found = Observed()
     wanted, rows = _probe(task, session, candidates, inputs, found)
     for batch in calibration_batches(task):
-        for part in _parts(batch, rows):
+        for part in _parts(task.signature, batch, rows):
             answers = _run(session, wanted, inputs, part)
             for name, values in zip(wanted, answers, strict=True):
                 found.add(name, values, name in by_channel)
-            found.samples += len(part[0])
+            found.samples += task.signature.samples_of(part)
     return found
 
 
@@ -131,16 +132,16 @@ def _probe(
     found: Observed,
 ) -> tuple[list[str], int | None]:
     """The float tensors among the candidates, and how many samples to run at once."""
-    fixed = task.signature.inputs[0].shape[0]
+    signature, fixed = task.signature, task.signature.fixed_batch
     batch = one_batch(task)
-    part = batch if fixed else [array[:1] for array in batch]
+    part = batch if fixed else signature.part(batch, 0, 1)
     answers = _run(session, candidates, inputs, part)
     wanted = [
         name
         for name, values in zip(candidates, answers, strict=True)
         if isinstance(values, np.ndarray) and values.dtype == np.float32
     ]
-    each = sum(values.nbytes for values in answers) // len(part[0])
+    each = sum(values.nbytes for values in answers) // signature.samples_of(part)
     found.bytes_per_sample = each
     available = psutil.virtual_memory().available
     if each * (fixed or 1) > available:
@@ -162,12 +163,12 @@ def _run(
     return answers
 
 
-def _parts(batch: list[Array], rows: int | None) -> Iterator[list[Array]]:
+def _parts(signature: Signature, batch: list[Array], rows: int | None) -> Iterator[list[Array]]:
     if rows is None:
         yield batch
         return
-    for start in range(0, len(batch[0]), rows):
-        yield [array[start : start + rows] for array in batch]
+    for start in range(0, signature.samples_of(batch), rows):
+        yield signature.part(batch, start, start + rows)
 
 
 def _layer_inputs(model: ModelProto, nodes: set[str]) -> set[str]:

@@ -16,7 +16,7 @@ from pipeline.measure.parity import ParitySums
 from pipeline.measure.task_metric import TaskMetric, build_metric
 from pipeline.measure.timing.contest import ratio_of_medians, turns
 from pipeline.measure.timing.loop import measure, warm_up
-from pipeline.project.samples import Samples, batches, filled, load_samples
+from pipeline.project.samples import Samples, batches, load_samples
 from pipeline.runtimes import RUNTIMES, Asked, Runner, RunnerError, Runtime
 from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.ratio import Ratio
@@ -105,7 +105,7 @@ class Evaluator:
         assert self.metric is not None
         self.metric.reset()
         for number, (indices, _) in enumerate(self._batches(samples)):
-            self._count(self._wanted(number)[0][: len(indices)], indices)
+            self._count(self._wanted(number)[0], indices)
         return self.metric.compute()
 
     def accuracy(self, file: Path, made_for: str, samples: int | None = None) -> Accuracy:
@@ -119,12 +119,13 @@ class Evaluator:
         try:
             for number, (indices, inputs) in enumerate(self._batches(count)):
                 with _of_runtime():
-                    answers = runner.run(self._filled(inputs))
+                    answers = runner.run(inputs)
                 counted += len(indices)
-                kept = [answer[: len(indices)] for answer in answers]
-                for total, ref, x in zip(sums, self._wanted(number), kept, strict=True):
-                    total.update(ref[: len(indices)], x, indices)
-                self._count(kept[0], indices)
+                specs, wanted = self.signature.outputs, self._wanted(number)
+                for total, spec, ref, x in zip(sums, specs, wanted, answers, strict=True):
+                    rows = spec.rows(ref, len(indices))
+                    total.update(rows, spec.rows(x, len(indices)), indices[: len(rows)])
+                self._count(answers[0], indices)
         finally:
             runner.close()
         lost = sum(len(set(total.not_finite) - set(total.ref_not_finite)) for total in sums)
@@ -137,8 +138,7 @@ class Evaluator:
     def speed(self, file: Path, made_for: str, rung: Rung) -> Speed:
         """fp32 and the candidate take turns on the first sample, both with one batch of 1 (the
         signature's, where that is fixed)."""
-        _, inputs = next(iter(self._batches(1)))
-        batch = self._filled(inputs)
+        _, batch = next(iter(self._batches(1)))
         runners = [self._open(file, made_for), self._open(self.path, "any")]
         calls = [lambda _, one=one: one.run(batch) for one in runners]
         times: tuple[list[list[float]], list[list[float]]] = ([], [])
@@ -170,9 +170,9 @@ class Evaluator:
         try:
             for number, (indices, inputs) in enumerate(self._batches(len(self.samples))):
                 with _of_runtime():
-                    answers = runner.run(self._filled(inputs))
+                    answers = runner.run(inputs)
                 np.savez(self.folder / f"{number}.npz", *answers)
-                self._count(answers[0][: len(indices)], indices)
+                self._count(answers[0], indices)
         finally:
             runner.close()
         return Accuracy(self._value(), None, len(self.samples))
@@ -183,26 +183,25 @@ class Evaluator:
             return self.runtime.open(file, Asked(self.signature, threads, made_for))
 
     def _batches(self, count: int) -> Iterator[tuple[list[int], list[Array]]]:
-        size = self.signature.inputs[0].shape[0] or self.config.quantize.batch_size
-        for indices, inputs in batches(self.samples, 1 if count == 1 else size):
+        size = 1 if count == 1 else self.signature.batch_size(self.config.quantize.batch_size)
+        for indices, inputs in batches(self.samples, self.signature, size):
             if indices[0] >= count:
                 return
             yield indices, inputs
-
-    def _filled(self, inputs: list[Array]) -> list[Array]:
-        return filled(inputs, self.signature.inputs[0].shape[0])
 
     def _wanted(self, number: int) -> list[Array]:
         with np.load(self.folder / f"{number}.npz") as file:
             return [file[f"arr_{index}"] for index in range(len(file.files))]
 
     def _count(self, answers: Array, indices: list[int]) -> None:
+        """The first output, as it is given for a batch that begins with these samples."""
         if self.metric is None or self.samples.targets is None:
             return
         import torch
 
         targets = np.stack([self.samples.targets[index] for index in indices])
-        self.metric.update(torch.from_numpy(answers), torch.from_numpy(targets))
+        rows = self.signature.outputs[0].rows(answers, len(indices))
+        self.metric.update(torch.from_numpy(rows), torch.from_numpy(targets))
 
     def _value(self) -> float | None:
         value = None if self.metric is None else self.metric.compute()

@@ -24,7 +24,7 @@ from pipeline.graph.inline import inlined_functions
 from pipeline.graph.wrap import flatten
 from pipeline.project.library import library
 from pipeline.quantize.recipes import Task
-from pipeline.quantize.torchscript.trace import SAME, Inputs, Parts
+from pipeline.quantize.torchscript.trace import SAME, Inputs, Parts, rows_of
 from pipeline.quantize.torchscript.writes import lines_that_write, read_through
 
 Answers = list[tuple[Tensor, ...]]
@@ -112,8 +112,10 @@ class Traced:
 
     def _arguments(self) -> tuple[Any, ...]:
         """The first inputs, or two samples of them, as the graph's placeholders take them."""
-        core, fixed = self.parts.core, self.task.signature.inputs[0].shape[0]
-        given = tuple(tensor[: fixed or FEW].clone() for tensor in self.inputs[0])
+        core, signature = self.parts.core, self.task.signature
+        count = min(signature.fixed_batch or FEW, signature.samples_of(self.inputs[0]))
+        few = rows_of(signature, self.inputs[0], range(count))
+        given = tuple(tensor.clone() for tensor in few)
         if not core.keywords:
             return given
         named = dict(zip(core.input_names, given, strict=True))

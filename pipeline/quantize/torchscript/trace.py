@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,8 +16,9 @@ from pipeline.formats.read_back import read_back
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.array import Array
 from pipeline.graph.inline import inlined_functions, python_calls
+from pipeline.graph.signature import Signature
 from pipeline.graph.tracing import sizes_as_keys
-from pipeline.graph.wrap import Wrapped, flatten, named_in_files
+from pipeline.graph.wrap import Wrapped, flatten, named_in_files, pre_attribute, prepared
 from pipeline.project.library import library
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.recipes import Task
@@ -32,23 +33,22 @@ SAME = 1e-6  # relative: a trace of a module runs the same kernels in the same o
 
 @dataclass(frozen=True)
 class Parts:
-    """The reference taken apart. `core` takes what comes out of `pre` (what a caller gives, where
-    there is none) and holds the user's model, which a recipe replaces."""
+    """The reference taken apart. `core` takes what comes out of `images` (of an input that is no
+    picture what a caller gives) and holds the user's model, which a recipe replaces."""
 
-    pre: nn.Module | None
+    images: Mapping[int, nn.Module]
     core: Wrapped
 
     def prepare(self, batch: Sequence[Array]) -> Inputs:
         """Arrays of a caller → what the core takes."""
         tensors = tuple(torch.from_numpy(array.copy()) for array in batch)
         with torch.no_grad():
-            return tensors if self.pre is None else (self.pre(*tensors),)
+            return prepared(self.images, tensors)
 
 
 def take_apart(task: Task) -> Parts:
     core = reference_model(task.config, task.train)
-    pre, core.pre = core.pre, None
-    return Parts(pre, core)
+    return Parts(core.take_images(), core)
 
 
 def engine_of(task: Task) -> str:
@@ -99,7 +99,7 @@ def to_file(task: Task, parts: Parts, recipe: str, branches: bool) -> bytes:
     with library(
         f"torchscript {recipe}: putting it behind the preprocessing", root, _instead(recipe)
     ):
-        shell = _shell(parts.pre, traced, names)
+        shell = _shell(parts.images, traced, names)
     return save_clean(shell)
 
 
@@ -163,41 +163,55 @@ def _difference(
 ) -> str | None:
     """How the trace answers otherwise than the module, on the batch and on its first sample."""
     cases = [batch]
-    if task.signature.inputs[0].shape[0] is None and len(batch[0]) > 1:
-        cases.append(tuple(tensor[:1] for tensor in batch))
-        cases.append(tuple(torch.cat([tensor, tensor, tensor[:1]]) for tensor in batch))
+    count = task.signature.samples_of(batch)
+    if task.signature.fixed_batch is None and count > 1:
+        more = [*range(count), *range(count), 0]
+        cases += [rows_of(task.signature, batch, rows) for rows in ([0], more)]
     for inputs in cases:
+        samples = task.signature.samples_of(inputs)
         with torch.no_grad():
             given, expected = (
                 flatten(module(*(tensor.clone() for tensor in inputs))) for module in (traced, core)
             )
         for one, other in zip(given, expected, strict=True):
             if one.shape != other.shape:
-                return f"a batch of {len(inputs[0])} gives the shape {list(one.shape)}"
+                return f"a batch of {samples} gives the shape {list(one.shape)}"
             if not torch.allclose(one, other, rtol=SAME, atol=SAME, equal_nan=True):
-                return f"a batch of {len(inputs[0])} gives other answers"
+                return f"a batch of {samples} gives other answers"
     return None
+
+
+def rows_of(signature: Signature, batch: Inputs, rows: Sequence[int]) -> Inputs:
+    """Some samples of what the core takes: the batch has the same axis as for a caller."""
+    chosen = torch.tensor(rows)
+    return tuple(
+        tensor if spec.batch_axis is None else tensor.index_select(spec.batch_axis, chosen)
+        for spec, tensor in zip(signature.inputs, batch, strict=True)
+    )
 
 
 @named_in_files("quantize.torchscript.Shell")
 class Shell(torch.jit.ScriptModule):
     """Preprocessing, where there is one, and the traced core; `define` adds the forward."""
 
-    def __init__(self, pre: nn.Module | None, core: torch.jit.ScriptModule) -> None:
+    def __init__(self, images: Mapping[str, nn.Module], core: torch.jit.ScriptModule) -> None:
         super().__init__()
-        if pre is not None:
-            self.pre = torch.jit.script(pre)
+        for attribute, image in images.items():
+            setattr(self, attribute, torch.jit.script(image))
         self.core = core
 
 
 def _shell(
-    pre: nn.Module | None, core: torch.jit.ScriptModule, names: list[str]
+    images: Mapping[int, nn.Module], core: torch.jit.ScriptModule, names: list[str]
 ) -> torch.jit.ScriptModule:
     """The whole graph, with the inputs named as in the fp32 file."""
-    shell = Shell(pre, core)
-    given = ", ".join(names)
+    attributes = {index: pre_attribute(index, len(names)) for index in images}
+    shell = Shell({attributes[index]: image for index, image in images.items()}, core)
     declared = ", ".join(f"{name}: Tensor" for name in names)
-    passed = given if pre is None else f"self.pre({given})"
+    passed = ", ".join(
+        f"self.{attributes[index]}({name})" if index in images else name
+        for index, name in enumerate(names)
+    )
     if not hasattr(shell, "forward"):
         shell.define(f"def forward(self, {declared}):\n    return self.core({passed})\n")
     return shell.eval()

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.formats.onnx.taps import OnnxSource, as_float
 from pipeline.formats.taps import Tap
 from pipeline.formats.torchscript.taps import ScriptSource
-from pipeline.graph.array import Array
+from pipeline.graph.array import Array, Row
+from pipeline.graph.signature import Signature
 from pipeline.verify.drift.eager import EagerSource
 from pipeline.verify.drift.measure import Kept, plain
 
@@ -59,6 +58,6 @@ class OnnxReference:
                         kept.write(index, number, array)
 
 
-def one_by_one(inputs: Sequence[Sequence[Array]], fixed: int | None) -> list[list[Array]]:
+def one_by_one(rows: Sequence[Row], signature: Signature) -> list[list[Array]]:
     """Samples as batches of one, or of the only size that the model takes."""
-    return [[np.stack([array] * (fixed or 1)) for array in row] for row in inputs]
+    return [signature.batched([row]) for row in rows]

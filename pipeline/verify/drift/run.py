@@ -55,8 +55,8 @@ class Run:
 def prepare(config: Config, inputs: Mapping[str, Path], scratch: Path, count: int = SAMPLES) -> Run:
     """The first samples of those that verify asks, in batches of one."""
     loaded = load_samples(config, "validation", count)
-    fixed = read_signature(inputs["export"]).inputs[0].shape[0]
-    return Run(config, inputs, scratch, one_by_one(loaded.inputs, fixed), loaded)
+    signature = read_signature(inputs["export"])
+    return Run(config, inputs, scratch, one_by_one(loaded.inputs, signature), loaded)
 
 
 def find(inputs: Mapping[str, Path], name: str) -> File:

@@ -1,6 +1,7 @@
 """From what was measured layer by layer to the first bad one, its cause and the remedy."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from pipeline.formats.taps import Tap
@@ -84,7 +85,7 @@ def remedy(layers: Sequence[LayerRow], guilty: Sequence[int], precision: Precisi
         return None
     named = [layers[i] for i in guilty] or [layers[bad]]
     worst = named[0]
-    if worst.path.split(".")[0] in ("pre", "preprocessing"):
+    if re.match(r"(pre(_\d+)?|preprocessing)(\.|$)", worst.path):
         return (
             f"The preprocessing differs ({worst.operator}, {worst.tensor}): what was "
             "exported "

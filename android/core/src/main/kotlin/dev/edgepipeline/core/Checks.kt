@@ -11,8 +11,8 @@ fun checkInputs(ports: List<Port>, tensors: List<Tensor>): Long {
             throw RunFailed("bad-input", "${port.name} is ${tensor.describe()}, not ${describe(port)}")
         }
         if (tensor.shape.any { it == 0L }) throw RunFailed("bad-input", "${port.name} is empty")
-        if (!countsRows(port)) continue
-        val rows = tensor.shape[0]
+        if (!countsSamples(port)) continue
+        val rows = tensor.shape[port.batchAxis!!]
         if (rows != (batch ?: rows)) {
             throw RunFailed("bad-input", "${port.name}: a batch of $rows beside one of $batch")
         }
@@ -24,7 +24,7 @@ fun checkInputs(ports: List<Port>, tensors: List<Tensor>): Long {
 fun checkOutputs(ports: List<Port>, tensors: List<Tensor>, batch: Long) {
     if (tensors.size != ports.size) wrongNumber("bad-output", "outputs", tensors.size, ports.size)
     for ((port, tensor) in ports zip tensors) {
-        val rightRows = !countsRows(port) || tensor.shape.firstOrNull() == batch
+        val rightRows = !countsSamples(port) || tensor.shape.getOrNull(port.batchAxis!!) == batch
         if (tensor.dtype != port.dtype || !fits(tensor.shape, port.shape) || !rightRows) {
             val what = "${port.name}: the model gave ${tensor.describe()}, not ${describe(port)}"
             throw RunFailed("bad-output", "$what for a batch of $batch")
@@ -40,5 +40,5 @@ private fun wrongNumber(code: String, what: String, got: Int, wanted: Int): Noth
 
 private fun describe(port: Port): String = port.dtype.word + port.shape.map { it ?: "any" }
 
-// A constant among the outputs has no batch.
-private fun countsRows(port: Port): Boolean = port.shape.isNotEmpty() && port.shape[0] == null
+// An axis of fixed size is compared as such.
+private fun countsSamples(port: Port): Boolean = port.batchAxis != null && port.shape[port.batchAxis] == null

@@ -7,6 +7,7 @@ internal fun checkConsistency(manifest: Manifest) {
     checkDistinct("inputs", manifest.inputs.map { it.name })
     checkDistinct("outputs", manifest.outputs.map { it.name })
     checkDistinct("artifacts", manifest.artifacts.map { it.id })
+    (manifest.inputs + manifest.outputs).forEach(::checkBatchAxis)
     manifest.outputs.forEach(::checkThreshold)
     for (artifact in manifest.artifacts) {
         val count = artifact.tolerances.size
@@ -31,6 +32,12 @@ private fun checkFilesAreDistinct(manifest: Manifest) {
 
 private fun checkDistinct(what: String, names: List<String>) {
     if (names.toSet().size < names.size) contradicts("two $what have one name")
+}
+
+private fun checkBatchAxis(port: Port) {
+    if (port.batchAxis != null && port.batchAxis >= port.shape.size) {
+        contradicts("${quoted(port.name)} has no axis ${port.batchAxis} to count samples")
+    }
 }
 
 private fun checkThreshold(output: Port) {

@@ -1,6 +1,6 @@
 package dev.edgepipeline.core
 
-// manifest.json, schema 1, as values. docs/bundle-format.md is the normative text.
+// manifest.json, schemas 1 and 2, as values. docs/bundle-format.md is the normative text.
 
 /** A constant that the manifest calls by [word]. */
 interface Word {
@@ -36,11 +36,13 @@ class Manifest(
     fun artifact(id: String): Artifact? = artifacts.find { it.id == id }
 }
 
-/** An input or output; [shape] has the batch axis first, null for an axis of any size. */
-class Port(
+/** An input or output; [shape] has null for an axis of any size. */
+data class Port(
     val name: String,
     val dtype: DType,
     val shape: List<Long?>,
+    /** The axis that counts samples; null for what all samples of a batch share. */
+    val batchAxis: Int?,
     val meaning: String,
     /** inputs: `image`, `tensor`; outputs: `classification`, `regression`, `tensor`. */
     val kind: String,

@@ -6,29 +6,30 @@ internal const val MAX_MANIFEST_BYTES = 1L shl 20
 private const val MAX_RANK = 8
 private const val MAX_AXIS = Int.MAX_VALUE.toLong()
 
-/** Throws [Refused] for anything but a valid manifest of schema 1 with the right digest. */
+/** Throws [Refused] for anything but a valid manifest of a schema that it knows, with the right digest. */
 fun parseManifest(bytes: ByteArray): Manifest {
     if (bytes.size > MAX_MANIFEST_BYTES) refuse(Refusal.MANIFEST_TOO_LARGE, MANIFEST, bytes.size)
     val data = parseJson(bytes)
-    checkSchema(data)
-    val manifest = readManifest(Node(data))
+    val schema = readSchema(data)
+    val manifest = readManifest(Node(data), schema)
     checkConsistency(manifest)
     checkDigest(bytes, manifest.digest)
     return manifest
 }
 
 // Before any other key is looked at: another schema may have other keys.
-private fun checkSchema(data: Any?) {
+private fun readSchema(data: Any?): Long {
     val members = data as? Map<*, *> ?: refuse(Refusal.BAD_VALUE, MANIFEST, "not an object")
     for (key in listOf("schema", "digest")) {
         if (key !in members) refuse(Refusal.MISSING_KEY, MANIFEST, quoted(key))
-        if (key == "schema" && members[key] != 1L) {
+        if (key == "schema" && members[key] !in listOf(1L, 2L)) {
             refuse(Refusal.UNSUPPORTED_SCHEMA, MANIFEST, toJson(members[key]).take(40))
         }
     }
     if (!HASH.matches(members["digest"] as? String ?: "")) {
         refuse(Refusal.BAD_VALUE, MANIFEST, "digest: not 64 hexadecimal digits")
     }
+    return members["schema"] as Long
 }
 
 /** The SHA-256 of the file with the digest's own digits replaced by zeros. */
@@ -42,11 +43,14 @@ private fun checkDigest(bytes: ByteArray, digest: String) {
 
 fun sha256(bytes: ByteArray): String = MessageDigest.getInstance("SHA-256").digest(bytes).toHexString()
 
-private fun readManifest(node: Node): Manifest {
+private fun readManifest(node: Node, schema: Long): Manifest {
     node.hasExactly(
         "schema", "name", "version", "description", "license", "verdict", "allow_failed", "inputs",
         "outputs", "artifacts", "verified", "golden", "files", "producer", "digest",
     )
+    val inputs = atLeastOne(node["inputs"]) { readInput(it, schema) }
+    val outputs = atLeastOne(node["outputs"]) { readOutput(it, schema) }
+    val first = inputs[0].shape.firstOrNull()
     return Manifest(
         name = node["name"].identifier(),
         version = node["version"].identifier(),
@@ -54,8 +58,8 @@ private fun readManifest(node: Node): Manifest {
         license = node["license"].line(),
         verdict = node["verdict"].oneOf(Verdict.entries),
         allowFailed = node["allow_failed"].boolean(),
-        inputs = atLeastOne(node["inputs"], ::readInput),
-        outputs = atLeastOne(node["outputs"], ::readOutput),
+        inputs = if (schema == 1L) inputs.map { withImpliedAxis(it, first) } else inputs,
+        outputs = if (schema == 1L) outputs.map { withImpliedAxis(it, first) } else outputs,
         artifacts = atLeastOne(node["artifacts"], ::readArtifact),
         verified = readVerified(node["verified"]),
         golden = node["golden"].items(::readGolden),
@@ -71,21 +75,35 @@ private fun readManifest(node: Node): Manifest {
 private fun <T> atLeastOne(node: Node, read: (Node) -> T): List<T> =
     node.items(read).also { if (it.isEmpty()) node.wrong("empty") }
 
-private fun readInput(node: Node): Port {
-    node.hasExactly("name", "dtype", "shape", "meaning", "kind")
+private fun readInput(node: Node, schema: Long): Port {
+    hasKeys(node, schema, "name", "dtype", "shape", "meaning", "kind")
     return Port(
-        node["name"].name(), node["dtype"].oneOf(DType.entries), portShape(node), node["meaning"].line(),
-        node["kind"].oneOf("image", "tensor"),
+        node["name"].name(), node["dtype"].oneOf(DType.entries), portShape(node), batchAxis(node, schema),
+        node["meaning"].line(), node["kind"].oneOf("image", "tensor"),
     )
 }
 
-private fun readOutput(node: Node): Port {
-    node.hasExactly("name", "dtype", "shape", "meaning", "kind", "labels", "threshold")
+private fun readOutput(node: Node, schema: Long): Port {
+    hasKeys(node, schema, "name", "dtype", "shape", "meaning", "kind", "labels", "threshold")
     return Port(
-        node["name"].name(), node["dtype"].oneOf(DType.entries), portShape(node), node["meaning"].line(),
-        node["kind"].oneOf("classification", "regression", "tensor"),
+        node["name"].name(), node["dtype"].oneOf(DType.entries), portShape(node), batchAxis(node, schema),
+        node["meaning"].line(), node["kind"].oneOf("classification", "regression", "tensor"),
         node["labels"].orNull(Node::file), node["threshold"].orNull(Node::number),
     )
+}
+
+private fun hasKeys(node: Node, schema: Long, vararg keys: String) =
+    if (schema == 1L) node.hasExactly(*keys) else node.hasExactly(*keys, "batch_axis")
+
+private fun batchAxis(node: Node, schema: Long): Int? =
+    if (schema == 1L) null else node["batch_axis"].orNull { it.integer(0..MAX_RANK - 1L).toInt() }
+
+// Schema 1, which lacks the key: the first axis counts samples where it may have any size, or has the
+// size of the first input's.
+private fun withImpliedAxis(port: Port, first: Long?): Port {
+    if (port.shape.isEmpty()) return port
+    val size = port.shape[0]
+    return if (size == null || size == first) port.copy(batchAxis = 0) else port
 }
 
 private fun portShape(node: Node): List<Long?> {

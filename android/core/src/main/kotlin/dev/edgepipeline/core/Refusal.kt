@@ -21,7 +21,7 @@ enum class Refusal(val code: String, private val message: String) {
     NOT_JSON("not-json", "{name} is not JSON: {detail}."),
     NESTED_TOO_DEEP("nested-too-deep", "{name} is nested more than {detail} levels deep."),
     DUPLICATE_KEY("duplicate-key", "{name} has the key {detail} twice in one object."),
-    UNSUPPORTED_SCHEMA("unsupported-schema", "{name} says schema {detail}; this reader knows schema 1."),
+    UNSUPPORTED_SCHEMA("unsupported-schema", "{name} says schema {detail}; this reader knows schemas 1 and 2."),
     UNKNOWN_KEY("unknown-key", "{name} has the unknown key {detail}."),
     MISSING_KEY("missing-key", "{name} lacks the key {detail}."),
     BAD_VALUE("bad-value", "{name}: {detail}."),

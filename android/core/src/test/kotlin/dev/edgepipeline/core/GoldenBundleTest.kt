@@ -5,7 +5,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
 
-/** The frozen bundle of schema 1, read and run. */
+/** The frozen bundles of both schemas, read and run. */
 class GoldenBundleTest {
     private val bundle = Bundle.open(FolderSource(goldenBundle))
     private val artifact = bundle.manifest.artifacts.first { it.format == Format.ONNX && it.precision == "fp32" }
@@ -29,6 +29,26 @@ class GoldenBundleTest {
                 assertEquals(bundle.manifest.golden.size, found.samples.size)
                 assertTrue(checkNotNull(found.perturbed).failed)
             }
+        }
+    }
+
+    @Test
+    fun `the batch stands where schema 2 says`() {
+        val second = Bundle.open(FolderSource(secondBundle))
+        assertEquals(listOf(0, 1, 1, null), second.manifest.inputs.map { it.batchAxis })
+        assertEquals(listOf(1, 1, null), second.manifest.outputs.map { it.batchAxis })
+        val float = second.manifest.artifacts.first { it.format == Format.ONNX && it.precision == "fp32" }
+        OnnxKind.CPU.open(second, float, 1).use { engine ->
+            assertEquals(Verdict.PASS, selfCheck(second, float, engine).verdict)
+            fun gesture(frames: Long, motions: Long) = listOf(
+                Tensor(DType.UINT8, listOf(frames, 8, 8, 1), ByteArray(64 * frames.toInt())),
+                Tensor.floats(listOf(4, motions, 3), FloatArray(12 * motions.toInt())),
+                Tensor.floats(listOf(1, motions, 6), FloatArray(6 * motions.toInt())),
+                Tensor.floats(emptyList(), floatArrayOf(2f)),
+            )
+            val shapes = engine.run(gesture(3, 3)).map { it.shape }
+            assertEquals(listOf(listOf(4L, 3L, 2L), listOf(1L, 3L, 6L), listOf(2L)), shapes)
+            assertEquals("bad-input", assertFailsWith<RunFailed> { engine.run(gesture(3, 2)) }.code)
         }
     }
 

@@ -16,7 +16,7 @@ class ParityTest {
             val output = case["output"].asMap()
             val dtype = checkNotNull(DType.entries.named(output["dtype"] as String))
             val given = (case["answers_dtype"] as String?)?.let(DType.entries::named) ?: dtype
-            val port = Port("y", dtype, emptyList(), "", output["kind"] as String, threshold = number(output["threshold"]))
+            val port = Port("y", dtype, emptyList(), null, "", output["kind"] as String, threshold = number(output["threshold"]))
             val check = OutputCheck(port, tolerance(case["tolerances"].asMap()))
             for ((expected, answer) in case["expected"].asItems() zip case["answers"].asItems()) {
                 check.add(tensor(expected.asMap(), dtype), tensor(answer.asMap(), given))

@@ -6,6 +6,8 @@ import java.io.File
 internal val repository = File(System.getProperty("repository") ?: "../..").canonicalFile
 internal val goldenBundle = File(repository, "tests/golden/bundle-v1").toPath()
 
+internal val secondBundle = File(repository, "tests/golden/bundle-v2").toPath()
+
 internal fun python(vararg arguments: String): String {
     val process = ProcessBuilder("python3", *arguments).redirectErrorStream(true).start()
     val said = process.inputStream.bufferedReader().readText()
