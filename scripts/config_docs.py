@@ -46,12 +46,11 @@ def page() -> str:
             title = f"`[{name}.NAME]`" if tables_of(field) else f"`[{name}]`"
             parts += [*table(title, model, list(model.model_fields))]
         if model is config.NamedInputConfig:
-            inner = config.ValuesConfig
-            parts += [*table("`[inputs.NAME.values]`", inner, list(inner.model_fields))]
+            title, values = "`[inputs.NAME.values]`", config.ValuesConfig
+            parts += [*table(title, values, list(values.model_fields))]
         if model is config.VerifyConfig:
-            inner = config.Tolerances
             title = "`[verify.tolerances.fp32]`, `fp16`, `int8`, `int4`"
-            parts += [*table(title, inner, list(inner.model_fields))]
+            parts += [*table(title, config.Tolerances, list(config.Tolerances.model_fields))]
     return "\n".join(parts)
 
 
@@ -80,10 +79,12 @@ def tables_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def config_models() -> set[type[BaseModel]]:
     """Every class of pipeline/config/ that says something of its keys."""
-    found, left = set(), [config.Config, config.Tolerances]
+    found: set[type[BaseModel]] = set()
+    left: list[type[BaseModel]] = [config.Config, config.Tolerances]
     while left:
         model = left.pop()
-        found |= {one for one in model.__mro__ if one.__module__.startswith(config.__name__)}
+        own = (one for one in model.__mro__ if one.__module__.startswith(config.__name__))
+        found |= {one for one in own if issubclass(one, BaseModel)}
         for field in model.model_fields.values():
             for kind in (field.annotation, *get_args(field.annotation)):
                 if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:

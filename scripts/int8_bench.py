@@ -32,7 +32,7 @@ from pipeline.errors import UsageError
 from pipeline.graph.array import Array
 from pipeline.measure.timing.contest import ratio_of_medians, turns
 from pipeline.measure.timing.loop import measure, warm_up
-from pipeline.project.samples import load_samples, stream_batches
+from pipeline.project.samples import load_samples, stream_samples
 from pipeline.quantize.candidates import Candidate, candidates
 from pipeline.quantize.make import OnnxMaker
 from pipeline.quantize.onnx.fused import fused
@@ -203,10 +203,9 @@ def prepared(work: Work) -> Path:
 
 def feeds(work: Work) -> Iterator[dict[str, Array]]:
     """The calibration samples one by one."""
-    name, settings = work.task.signature.inputs[0].name, work.config.quantize
-    count = settings.calibration_samples
-    for (batch,) in stream_batches(work.config, "calibration", count, 1):
-        yield {name: batch}
+    signature, count = work.task.signature, work.config.quantize.calibration_samples
+    for row in stream_samples(work.config, "calibration", count):
+        yield {signature.inputs[0].name: signature.batched([row])[0]}
 
 
 def row(model: str, title: str, small: Work, large: Work, at_small: Path, at_large: Path) -> None:

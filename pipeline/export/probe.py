@@ -49,13 +49,15 @@ class Case:
 @dataclass(frozen=True)
 class Probe:
     """`cases[0]` holds the input that exporters see. `keys`: of an output that is a dict.
-    `has_softmax`: the model's own first output is probabilities already."""
+    `has_softmax`: the model's own first output is probabilities already. `renamed`: outputs that
+    had the name of an input, and what they are called instead."""
 
     axes: tuple[InputAxes, ...]
     cases: tuple[Case, ...]
     signature: Signature
     keys: tuple[str, ...] | None
     has_softmax: bool
+    renamed: Mapping[str, str]
 
     @property
     def base(self) -> Tensors:
@@ -71,19 +73,50 @@ def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
     prober = _Prober(config, model, input_axes(config, model, samples))
     arrays = prober.base_arrays(samples.inputs[0])
     base = prober.batch([arrays])
-    raw = prober.raw(base)
+    try:
+        raw = prober.raw(base)
+    except UsageError as error:
+        raise UsageError(error.message, error.hint or _of_noise(samples)) from error
     expected = prober.answer(base, "the first sample")
     prober.check_repeatable(base, expected)
     first = Case("as exported", None, base, expected)
     rows = [prober.base_arrays(row) for row in samples.inputs]
     known = domains(config, model.input_names, samples)
     cases = [first, *prober.size_cases(arrays), *prober.value_cases(arrays, rows, known)]
+    names = output_names(config, raw)
+    renamed = _apart(names, model.input_names)
+    names = tuple(renamed.get(name, name) for name in names)
     signature = Signature(
         input_specs(config, model.input_names, prober.axes, base),
-        output_specs(config, output_names(config, raw), [prober.counted(case) for case in cases]),
+        output_specs(config, names, [prober.counted(case) for case in cases]),
     )
     keys = tuple(str(key) for key in raw) if isinstance(raw, Mapping) else None
-    return Probe(prober.axes, tuple(cases), signature, keys, _sums_to_one(flatten(raw)[0]))
+    softmax = _sums_to_one(flatten(raw)[0])
+    return Probe(prober.axes, tuple(cases), signature, keys, softmax, renamed)
+
+
+def _of_noise(samples: Samples) -> str | None:
+    """What helps where a model refuses noise: it may be made for other values."""
+    if not samples.synthetic:
+        return None
+    return (
+        "Without [data] entry it was given noise: say what the inputs may hold, "
+        "[inputs.NAME] values = { min = 0, max = 9 }, or give it samples of yours."
+    )
+
+
+def _apart(outputs: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
+    """Other names for outputs that are called as an input is, which no ONNX graph can hold."""
+    taken = {*outputs, *inputs}
+    renamed = {}
+    for name in outputs:
+        if name in inputs:
+            other = f"{name}_out"
+            while other in taken:
+                other += "_"
+            taken.add(other)
+            renamed[name] = other
+    return renamed
 
 
 def _sums_to_one(scores: Tensor) -> bool:

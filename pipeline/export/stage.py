@@ -260,6 +260,8 @@ def export(job: Job) -> Summary:
             bar.advance(1)
             if probed.has_softmax and config.activation == "softmax":
                 job.report.warn(_TWO_SOFTMAXES)
+            for name, other in probed.renamed.items():
+                job.report.note(f"The output {name!r} is called {other!r}: an input has that name.")
             exporter = Exporter(job, model, fresh, probed, bar)
             artifacts = exporter.every()
     if config.model.onnx:

@@ -123,7 +123,7 @@ class Desk:
 
 class Refused:
     """Named recipes that a format cannot take. One that was named without a format is left out of
-    those; one that none of them takes is an error."""
+    those; where none of them takes any, that is an error."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -143,8 +143,8 @@ class Refused:
         return Skipped(recipe.name, recipe.format, reason)
 
     def check(self) -> None:
-        for name, error in self.first.items():
-            if name not in self.taken:
+        if not self.taken:
+            for error in self.first.values():
                 raise error
 
 

@@ -136,7 +136,8 @@ def _commonest(signature: Signature, samples: Samples) -> list[Row]:
 def _each(
     one: list[Array], ranges: list[_Range], make: Callable[[Array, _Range], Array]
 ) -> list[Array]:
-    return [make(array, known) for array, known in zip(one, ranges, strict=True)]
+    # NumPy makes plain numbers of arrays without an axis.
+    return [np.asarray(make(array, known)) for array, known in zip(one, ranges, strict=True)]
 
 
 def _other_sizes(

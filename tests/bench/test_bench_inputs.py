@@ -37,9 +37,7 @@ def test_batches_hold_every_sample_of_the_commonest_shape() -> None:
 def test_batches_have_one_of_what_they_share() -> None:
     shared = TensorSpec("anchors", "float32", (None,), batch_axis=None)
     signature = Signature((TensorSpec("x", "float32", (2, None), batch_axis=1), shared), ())
-    rows: list[tuple[Array, ...]] = [
-        (np.array([n, -n]), np.array([n % 2])) for n in range(1, 6)
-    ]
+    rows: list[tuple[Array, ...]] = [(np.array([n, -n]), np.array([n % 2])) for n in range(1, 6)]
     (x, anchors), *others = batches_of(signature, rows, 3)
     assert x.tolist() == [[1, 3, 5], [-1, -3, -5]] and anchors.tolist() == [1]
     assert not others

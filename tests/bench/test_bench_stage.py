@@ -22,12 +22,16 @@ from pipeline.bench.spawn import Worker, WorkerError
 from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
-from pipeline.graph.signature import Signature
+from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.measure.timing.percentiles import summary as percentiles
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import read_json, write_index
 from pipeline.workspace.stage import Job
 from tests.command import children
+
+SIGNATURE = Signature(
+    (TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 2)),)
+)
 
 
 def test_rows(job: Job, report: Silent) -> None:
@@ -114,7 +118,7 @@ def request(folder: Path, config: Config, inputs: Path, **model_args: float) -> 
     data = config.model_dump(mode="json", exclude_unset=True)
     data["model"]["args"] = model_args
     return Request(
-        runtime="eager", peer=False, artifact=None, signature=Signature((), ()).to_json(),
+        runtime="eager", peer=False, artifact=None, signature=SIGNATURE.to_json(),
         made_for="any", eager=Eager(data, str(folder), str(folder / "train"), None, False),
         threads=1, inputs=str(inputs), folder=str(folder), fixed_batch=None,
         warmup_runs=1, runs=64, seconds=0.01, batch_sizes=[1, 4], batch_seconds=0.01,

@@ -22,7 +22,6 @@ from pipeline.workspace.stage import Job
 from tests.results import bench
 
 
-
 def make(project: Path, folder: Path) -> None:
     """Runs every stage but bench, of which no figure goes into a bundle: the rule orders it."""
     config = load_config(project)

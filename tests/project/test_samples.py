@@ -137,7 +137,7 @@ def test_synthetic_samples_without_data(tmp_path: Path) -> None:
     assert samples.inputs[0][0].shape == (3, 8)
     assert samples.inputs[0][0].dtype == np.int64
     bare = parse_config({"model": {"entry": "timm:x"}}, tmp_path / "p.toml")
-    with pytest.raises(UsageError, match="model's input is unknown"):
+    with pytest.raises(UsageError, match="what the model takes is unknown"):
         load_samples(bare, "validation", 3)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ import pipeline.quantize
 from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.formats.read_back import Facts, read_back
+from pipeline.graph.array import Array
 from pipeline.graph.signature import Signature
 from pipeline.graph.wrap import Preprocess
 from pipeline.project.entries import build_model
-from pipeline.project.samples import load_samples
+from pipeline.project.samples import Split, load_samples, stream_samples
 from pipeline.project.weights import save_weights
 from pipeline.runtimes import RUNTIMES, Asked
 from pipeline.system.progress import Silent
-from pipeline.workspace.artifacts import Artifact, read_index
+from pipeline.workspace.artifacts import Artifact, read_index, read_signature
 from pipeline.workspace.stage import Job
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -261,6 +262,10 @@ class Exported:
         assert not list(scratch.iterdir())
         return result
 
+    @property
+    def signature(self) -> Signature:
+        return read_signature(self.folder / "export")
+
     def fp32(self, format: str) -> Path:
         return self.folder / "export" / f"model.fp32.{'onnx' if format == 'onnx' else 'pt'}"
 
@@ -303,3 +308,11 @@ def trained(config: Config) -> torch.nn.Module:
             loss.backward()
             optimizer.step()
     return model.eval()
+
+
+def batches(
+    config: Config, signature: Signature, split: Split, count: int, size: int
+) -> Iterator[list[Array]]:
+    """The first samples of a split, as an exported graph takes them."""
+    for rows in signature.grouped(stream_samples(config, split, count), size):
+        yield signature.batched(rows)

@@ -11,7 +11,6 @@ from pipeline.config.export import Format
 from pipeline.config.file import load_config
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature, TensorSpec
-from pipeline.project.samples import stream_batches
 from pipeline.quantize.calibration import calibration_batches, one_batch
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.make import maker_of
@@ -20,7 +19,7 @@ from pipeline.quantize.scheme import default_scheme
 from pipeline.system import machine
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import Artifact
-from tests.quantize.quantize_cases import CONVOLUTIONS, MODELS, Exported
+from tests.quantize.quantize_cases import CONVOLUTIONS, MODELS, Exported, batches
 
 Project = Callable[[str], Exported]
 
@@ -70,8 +69,9 @@ def test_samples_of_another_size_are_named(folder: Path) -> None:
 
 
 def test_neighbours_of_one_shape_share_a_batch(project: Project) -> None:
-    config = project("attention").config()
-    shapes = [batch[0].shape for batch in stream_batches(config, "calibration", 24, 8)]
+    exported = project("attention")
+    config = exported.config()
+    shapes = [batch[0].shape for batch in batches(config, exported.signature, "calibration", 24, 8)]
     assert sum(shape[0] for shape in shapes) == 24
     assert len({shape[1] for shape in shapes}) > 1
 
@@ -108,7 +108,7 @@ def test_ranges_are_those_of_all_batches(project: Project) -> None:
     exported = project("mlp")
     result = exported.quantize('quantize.recipes=["onnx:int8-static"]')
     values = np.concatenate(
-        [batch[0] for batch in stream_batches(exported.config(), "calibration", 24, 8)]
+        [batch[0] for batch in batches(exported.config(), exported.signature, "calibration", 24, 8)]
     )
     model = load(result.path("onnx-int8-static"))
     stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import pytest
 
-from pipeline.project.samples import stream_batches
 from pipeline.quantize.candidates import Candidate
 from pipeline.quantize.coverage import coverage_of
 from pipeline.quantize.make import OnnxMaker
@@ -17,7 +16,7 @@ from pipeline.quantize.onnx.fused import fused
 from pipeline.quantize.onnx.pad import worth_it
 from pipeline.quantize.recipes import RECIPES
 from pipeline.quantize.scheme import StaticScheme, default_scheme
-from tests.quantize.quantize_cases import Exported, answer
+from tests.quantize.quantize_cases import Exported, answer, batches
 from tests.quantize.test_search import task_of
 
 Project = Callable[[str], Exported]
@@ -39,7 +38,7 @@ def test_padding_changes_no_answer(project: Project, tmp_path: Path, activations
     plain = made(maker, replace(scheme, padded=False), tmp_path / "plain.onnx")
     shapes = [_weight_shapes(path) for path in (padded, plain)]
     assert [16, 4, 3, 3] in shapes[0] and [16, 3, 3, 3] in shapes[1]
-    for batch in stream_batches(maker.task.config, "calibration", 8, 4):
+    for batch in batches(maker.task.config, maker.task.signature, "calibration", 8, 4):
         (one,), (other,) = answer(padded, batch), answer(plain, batch)
         assert np.array_equal(one, other)
 

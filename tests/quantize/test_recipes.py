@@ -13,11 +13,11 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.formats.torchscript.load import load_script
-from pipeline.project.samples import load_samples, stream_batches
+from pipeline.project.samples import load_samples
 from pipeline.quantize.onnx.fused import fused
 from pipeline.quantize.onnx.graph import excluded_nodes, regions
 from pipeline.system import machine
-from tests.quantize.quantize_cases import MODELS, TENSOR, Exported, answer, export
+from tests.quantize.quantize_cases import MODELS, TENSOR, Exported, answer, batches, export
 
 ALL = 'quantize.recipes=["int8-static","int8-dynamic","fp16"]'
 Project = Callable[[str], Exported]
@@ -101,7 +101,7 @@ def test_other_models(project: Project, name: str) -> None:
     recipes = ["onnx:int8-dynamic", "torchscript:int8-dynamic", "fp16"]
     recipes += [] if name == "recurrent" else ["int8-static"]
     result = exported.quantize(f"quantize.recipes={json.dumps(recipes)}")
-    batch = next(stream_batches(exported.config(), "calibration", 24, 5))
+    batch = next(batches(exported.config(), exported.signature, "calibration", 24, 5))
     for id, artifact in result.artifacts.items():
         facts = result.facts(id)
         types = facts.weight_bytes
@@ -143,7 +143,7 @@ def test_mixed_has_static_convolutions_and_dynamic_linear_layers(digits: Exporte
 def test_a_weight_that_two_layers_share_is_turned_once(project: Project) -> None:
     exported = project("tied")
     result = exported.quantize('quantize.recipes=["onnx:int8-dynamic", "onnx:int8-weights"]')
-    batch = next(stream_batches(exported.config(), "calibration", 24, 5))
+    batch = next(batches(exported.config(), exported.signature, "calibration", 24, 5))
     (expected,) = answer(exported.fp32("onnx"), batch)
     for id in result.artifacts:
         (given,) = answer(result.path(id), batch)

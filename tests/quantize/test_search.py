@@ -24,7 +24,7 @@ from pipeline.system import machine
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import Precision
 from pipeline.workspace.results.ratio import Ratio
-from tests.quantize.quantize_cases import Exported, Result
+from tests.quantize.quantize_cases import Exported, Result, batches
 
 Project = Callable[[str], Exported]
 
@@ -282,15 +282,13 @@ def test_rewritten_models_answer_the_same(
 ) -> None:
     import onnxruntime as ort
 
-    from pipeline.project.samples import stream_batches
-
     changed = 0
     for name, exported in (("digits", digits), ("attention", project("attention"))):
         task = task_of(exported, tmp_path / name)
         maker = OnnxMaker(task)
         files = [maker.calibrate(kind).model.SerializeToString() for kind in ("", transform)]  # type: ignore[arg-type]
         changed += files[0] != files[1]
-        batch = next(stream_batches(task.config, "validation", 8, 8))
+        batch = next(batches(task.config, task.signature, "validation", 8, 8))
         feeds = dict(zip([spec.name for spec in task.signature.inputs], batch, strict=True))
         one, other = (ort.InferenceSession(file).run(None, feeds)[0] for file in files)
         assert np.abs(one - other).max() < 1e-5, name

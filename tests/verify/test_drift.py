@@ -91,8 +91,7 @@ def test_across_formats(pictures: Case, exported: dict[str, bytes]) -> None:
 
 def test_a_wrong_mean(pictures: Case) -> None:
     model = pictures.model()
-    assert model.pre is not None
-    model.pre.mean = torch.full_like(model.pre.mean, 0.485)  # type: ignore[arg-type]
+    model.images[0].mean = torch.full_like(model.images[0].mean, 0.485)  # type: ignore[arg-type]
     found = drifted(pictures.add(traced(model, PICTURE)), "torchscript-fp32")
     assert (culprit(found).path, culprit(found).operator) == ("pre", "sub")
     assert "[input] mean" in (found.remedy or "")

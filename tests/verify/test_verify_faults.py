@@ -36,8 +36,7 @@ def test_a_weight_that_is_a_little_off(pictures: Case) -> None:
 
 def test_another_mean_in_the_preprocessing(pictures: Case) -> None:
     model = pictures.model()
-    assert model.pre is not None
-    model.pre.mean = torch.full_like(model.pre.mean, 0.485)  # type: ignore[arg-type]
+    model.images[0].mean = torch.full_like(model.images[0].mean, 0.485)  # type: ignore[arg-type]
     assert "largest error" in said(only_row(pictures.add(traced(model, PICTURE))))
 
 

@@ -13,7 +13,9 @@ class Gesture(nn.Module):
         self.follow = nn.GRU(7, 6)
         self.place = nn.Linear(6, 2)
 
-    def forward(self, frame: Tensor, motion: Tensor, state: Tensor, gain: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, frame: Tensor, motion: Tensor, state: Tensor, gain: Tensor
+    ) -> dict[str, Tensor]:
         seen = torch.tanh(self.look(frame.flatten(1)))
         steps = torch.cat([motion * gain, seen.expand(motion.shape[0], -1, -1)], 2)
         hidden, after = self.follow(steps, state)
