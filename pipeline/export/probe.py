@@ -24,6 +24,7 @@ from pipeline.export.shapes import (
 )
 from pipeline.graph.array import Array, Row
 from pipeline.graph.signature import Signature, stacked
+from pipeline.graph.structure import is_flat
 from pipeline.graph.wrap import Wrapped, flatten, output_names
 from pipeline.project.domain import Domain, domains, outside
 from pipeline.project.entries import user_code
@@ -49,13 +50,15 @@ class Case:
 @dataclass(frozen=True)
 class Probe:
     """`cases[0]` holds the input that exporters see. `keys`: of an output that is a dict.
-    `has_softmax`: the model's own first output is probabilities already. `renamed`: outputs that
-    had the name of an input, and what they are called instead."""
+    `flat`: it gives nothing but tensors, in no deeper structure. `has_softmax`: its first output is
+    probabilities already. `renamed`: outputs that had the name of an input, and what they are
+    called instead."""
 
     axes: tuple[InputAxes, ...]
     cases: tuple[Case, ...]
     signature: Signature
     keys: tuple[str, ...] | None
+    flat: bool
     has_softmax: bool
     renamed: Mapping[str, str]
 
@@ -92,7 +95,7 @@ def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
     )
     keys = tuple(str(key) for key in raw) if isinstance(raw, Mapping) else None
     softmax = _sums_to_one(flatten(raw)[0])
-    return Probe(prober.axes, tuple(cases), signature, keys, softmax, renamed)
+    return Probe(prober.axes, tuple(cases), signature, keys, is_flat(raw), softmax, renamed)
 
 
 def _of_noise(samples: Samples) -> str | None:

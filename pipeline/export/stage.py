@@ -1,5 +1,6 @@
 """What the export stage does: the reference is probed, captured in each format, and read back."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from pipeline.graph.wrap import Wrapped
 from pipeline.project.onnx_model import OnnxModel
 from pipeline.project.samples import load_samples
 from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.runtimes.eager import wrapped_model
+from pipeline.runtimes.eager import exported_model, wrapped_model
 from pipeline.system.progress import Bar
 from pipeline.workspace.artifacts import (
     SIGNATURE,
@@ -249,11 +250,13 @@ def export(job: Job) -> Summary:
     config = job.config
     samples = load_samples(config, "validation", SAMPLES)
     with _threads(threads_or_all(config.export.threads)), plain_attention():
+        tell = functools.cache(job.report.note)  # each model that is made says the same
 
         def fresh() -> Wrapped:
-            return wrapped_model(config, job.inputs["train"], samples).requires_grad_(False)
+            made = exported_model(config, job.inputs["train"], samples, tell)
+            return made.requires_grad_(False)
 
-        model = fresh()
+        model = wrapped_model(config, job.inputs["train"], samples).requires_grad_(False)
         with job.report.bar("export", 1 + len(config.formats)) as bar:
             bar.advance(0, "trying the model on other sizes")
             probed = probe(config, model, samples)

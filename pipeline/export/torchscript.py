@@ -24,8 +24,9 @@ from pipeline.export.agree import SAME_KERNELS, Agreement, compare
 from pipeline.export.diagnostics import Diagnostics, ExportFailedError, collected, first_sentence
 from pipeline.export.probe import Case, Probe, Tensors
 from pipeline.graph.inline import inlined_functions, python_calls
+from pipeline.graph.structure import nested
 from pipeline.graph.tracing import buffers_kept, sizes_as_keys
-from pipeline.graph.wrap import Wrapped, pre_attribute, prepared
+from pipeline.graph.wrap import Wrapped, flatten, pre_attribute, prepared
 
 CaptureMethod = Literal["trace", "script", "file"]
 
@@ -175,7 +176,18 @@ class _ByName(nn.Module):
         self.names = tuple(names)
 
     def forward(self, *inputs: Tensor) -> Any:
-        return self.model(**dict(zip(self.names, inputs, strict=True)))
+        return self.model(**nested(self.names, inputs))
+
+
+class _Flat(nn.Module):
+    """Gives the tensors alone of what lies deeper, or beside what is none."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return flatten(self.model(*inputs))
 
 
 def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
@@ -186,6 +198,8 @@ def _trace(model: Wrapped, probe: Probe) -> torch.jit.ScriptModule:
         target = _ByName(target, model.input_names)
     else:
         inputs = tuple(inputs[index] for index in order)
+    if not probe.flat:
+        target = _Flat(target)
     with torch.no_grad(), sizes_as_keys(), inlined_functions(), _refusals():
         # strict=False takes dicts and lists for outputs; the comparison is ours (check_trace).
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
@@ -205,6 +219,8 @@ def _order(model: Wrapped) -> list[int] | None:
     names = model.input_names
     if not model.keywords:
         return list(range(len(names)))
+    if any("." in name for name in names):
+        return None
     try:
         bound = inspect.signature(model.model.forward).bind(**{name: name for name in names})
     except (TypeError, ValueError):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.config import Config, ImageConfig
 from pipeline.errors import UsageError
+from pipeline.graph.structure import is_named, leaves, nested
 
 Named = TypeVar("Named")
 
@@ -109,9 +110,9 @@ class Wrapped(nn.Module):
     """The user's model between pre- and postprocessing.
 
     Takes tensors in the order of `input_names`; gives one Tensor, or a tuple of them where the
-    model has several outputs (a dict's values in its order). `keywords` says that the model is
-    called by name, because its samples are dicts. `images` are the modules that prepare pictures,
-    by the number of the input.
+    model has several outputs, in order. `keywords` says that the model is called by name, because
+    its samples are dicts, in which the names are paths. `images` are the modules that prepare
+    pictures, by the number of the input.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Wrapped(nn.Module):
         """What the user's model gives for the caller's inputs, as it gives it."""
         inputs = prepared(self.images, inputs)
         if self.keywords:
-            return self.model(**dict(zip(self.input_names, inputs, strict=True)))
+            return self.model(**nested(self.input_names, inputs))
         return self.model(*inputs)
 
 
@@ -168,36 +169,28 @@ def pre_attribute(index: int, inputs: int) -> str:
 def flatten(given: object) -> tuple[Tensor, ...]:
     """The tensors of what a model returned, in order.
 
-    Raises UsageError for anything but a tensor, or a tuple, list or dict of tensors.
+    Raises UsageError for what holds anything but tensors, numbers and None.
     """
     if isinstance(given, Tensor):
         return (given,)
-    values = list(given.values()) if isinstance(given, Mapping) else given
-    if isinstance(values, list | tuple) and values and all(torch.is_tensor(v) for v in values):
-        return tuple(values)
-    inside = ""
-    if isinstance(values, list | tuple):
-        inside = f" of {', '.join(sorted({type(v).__name__ for v in values})) or 'nothing'}"
-    raise UsageError(
-        f"The model returned a {type(given).__name__}{inside}.",
-        "Return a tensor, or a tuple or dict of tensors; [model] entry may wrap the model.",
-    )
+    return tuple(tensor for _, tensor in leaves(given))
 
 
 def output_names(config: Config, given: object) -> tuple[str, ...]:
-    """Names for what a model returned: configured, or the keys of a dict, or by kind."""
-    tensors = flatten(given)
+    """Names for what a model returned: configured, or the keys and fields that lead to each, or by
+    kind."""
+    paths = [path for path, _ in leaves(given)]
     if config.output.names:
-        if len(config.output.names) != len(tensors):
+        if len(config.output.names) != len(paths):
             raise UsageError(
                 f"output.names has {len(config.output.names)} names; "
-                f"the model gives {len(tensors)} outputs."
+                f"the model gives {len(paths)} outputs."
             )
         return config.output.names
-    if isinstance(given, Mapping):
-        return tuple(str(key) for key in given)
+    if is_named(given):
+        return tuple(paths)
     first = "probabilities" if config.activation == "softmax" else "output"
-    return (first, *(f"output_{index}" for index in range(1, len(tensors))))
+    return (first, *(f"output_{path}" for path in paths[1:]))
 
 
 def parameter_names(model: nn.Module, count: int) -> tuple[str, ...]:

@@ -43,7 +43,16 @@ def build_model(
         taken = load_weights(model, path, config.model.weights_key)
         if taken and tell is not None:
             tell(f"{path.name}: {taken}.")
+    half = _in_float32(model)
+    if half and tell is not None:
+        tell(f"The model's weights are {half}: it is computed in float32, here and in every file.")
     return model.eval()
+
+
+def _in_float32(model: "nn.Module") -> str | None:
+    from pipeline.graph.half import in_float32
+
+    return in_float32(model)
 
 
 def _unwrapped(model: "nn.Module") -> "nn.Module":

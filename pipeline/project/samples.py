@@ -56,7 +56,8 @@ def load_samples(config: Config, split: Split, count: int) -> Samples:
     """
     names = tuple(config.named_inputs) or None
     if config.data.entry is None:
-        return Samples(names, False, list(_synthetic(config, split, count)), None)
+        nested = any("." in name for name in names or ())  # which no position says
+        return Samples(names, nested, list(_synthetic(config, split, count)), None)
     keywords, named, inputs, targets = False, None, [], []
     for sample, arrays, target in _chosen(config, split, count):
         keywords = isinstance(sample, Mapping)
@@ -101,14 +102,14 @@ def keys(config: Config, sample: object) -> tuple[str, ...] | None:
     """What a dict sample calls its inputs, in the order of `to_arrays`; None for others."""
     if not isinstance(sample, Mapping):
         return None
-    return tuple(config.named_inputs) or tuple(str(key) for key in sample)
+    return tuple(config.named_inputs) or tuple(name for name, _ in _paths(sample))
 
 
 def to_arrays(config: Config, sample: object, where: str) -> Row:
     """The input of one sample as arrays, in the order of `[inputs]`, checked against it."""
     named = config.named_inputs
     if isinstance(sample, Mapping):
-        names, parts = _by_name(config, sample, where)
+        names, parts = _by_name(config, dict(_paths(sample)), where)
     else:
         parts = sample if isinstance(sample, tuple | list) else (sample,)
         names = tuple(named) or tuple(f"input_{index}" for index in range(len(parts)))
@@ -118,13 +119,25 @@ def to_arrays(config: Config, sample: object, where: str) -> Row:
     )
 
 
+def _paths(sample: Mapping[Any, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """What lies in a dict, and in dicts and tuples in it, by its path: `past.0.key`."""
+    for key, value in sample.items():
+        path = f"{before}{key}"
+        if isinstance(value, tuple):
+            value = dict(enumerate(value))  # noqa: PLW2901
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{path}.")
+        else:
+            yield path, value
+
+
 def _by_name(
-    config: Config, sample: Mapping[Any, object], where: str
+    config: Config, sample: Mapping[str, object], where: str
 ) -> tuple[tuple[str, ...], Sequence[object]]:
-    """Names and values of a dict, in the order of the configuration where that has one."""
+    """Names and values, in the order of the configuration where that has one."""
     named = config.named_inputs
     if not named:
-        return tuple(str(key) for key in sample), list(sample.values())
+        return tuple(sample), list(sample.values())
     if sample.keys() != named.keys():
         what = '[input] kind = "image" takes the picture alone.'
         if config.inputs or not config.images:

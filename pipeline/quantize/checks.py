@@ -47,9 +47,11 @@ def check_excludes(job: Job, sources: Sequence[Artifact]) -> None:
         name_nodes(model)
         names |= all_names(model)
     if "torchscript" in formats:
-        from pipeline.runtimes.eager import reference_model
+        from pipeline.project.samples import load_samples
+        from pipeline.runtimes.eager import exported_model
 
-        module = reference_model(job.config, job.inputs["train"]).model
+        first = load_samples(job.config, "validation", 1)
+        module = exported_model(job.config, job.inputs["train"], first).model
         names |= {PREFIX + name for name, _ in module.named_modules() if name}
     check_patterns(patterns, names)
 

@@ -64,10 +64,15 @@ def kinds_of(format: Format, path: Path) -> list[str]:
     return list(_torchscript_layers(read_back(path, format).operators))
 
 
+class NothingToQuantizeError(UsageError):
+    """The model has no layer of the kinds that a recipe quantizes."""
+
+
 def check_changed(
     recipe: Recipe, found: Coverage, patterns: tuple[str, ...], others: list[str]
 ) -> None:
-    """Raises UsageError if no weight changed its type, saying why and what would.
+    """Raises UsageError if no weight changed its type, saying why and what would:
+    NothingToQuantizeError where that is not for want of trying.
 
     `others` are the recipes that quantize what this model has.
     """
@@ -86,7 +91,8 @@ def check_changed(
     instead = f"; {' or '.join(others)} quantizes such a model" if others else ""
     if eligible and patterns:
         instead = ", or exclude less"
-    raise UsageError(f"{recipe} changed nothing: {why}.", f"{drop}{instead}.")
+    kind_of_error = UsageError if eligible else NothingToQuantizeError
+    raise kind_of_error(f"{recipe} changed nothing: {why}.", f"{drop}{instead}.")
 
 
 def _onnx_layers(path: Path, types: tuple[str, ...]) -> dict[str, tuple[int, int]]:

@@ -9,7 +9,12 @@ from pipeline.config.export import Format
 from pipeline.errors import DamagedError, UsageError
 from pipeline.graph.signature import Signature
 from pipeline.quantize.checks import check_excludes, check_runs, others_for, warn_of_samples
-from pipeline.quantize.coverage import check_changed, coverage_of, kinds_of
+from pipeline.quantize.coverage import (
+    NothingToQuantizeError,
+    check_changed,
+    coverage_of,
+    kinds_of,
+)
 from pipeline.quantize.plan import Plan, Skipped, plan
 from pipeline.quantize.recipes import Task
 from pipeline.quantize.search.evaluator import Evaluator
@@ -123,7 +128,8 @@ class Desk:
 
 class Refused:
     """Named recipes that a format cannot take. One that was named without a format is left out of
-    those; where none of them takes any, that is an error."""
+    those; where no recipe is taken by any, that is an error, unless the model has nothing that they
+    could quantize."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -139,12 +145,13 @@ class Refused:
         reason = error.message.removesuffix(".")
         for start in (f"{recipe.format} {recipe.name}: ", f"{recipe}: ", f"{recipe} "):
             reason = reason.removeprefix(start)
-        self.job.report.warn(f"{recipe.format}: {recipe.name} left out: {reason}.")
+        instead = f" {error.hint}" if isinstance(error, NothingToQuantizeError) else ""
+        self.job.report.warn(f"{recipe.format}: {recipe.name} left out: {reason}.{instead}")
         return Skipped(recipe.name, recipe.format, reason)
 
     def check(self) -> None:
-        if not self.taken:
-            for error in self.first.values():
+        for error in self.first.values():
+            if not self.taken and not isinstance(error, NothingToQuantizeError):
                 raise error
 
 

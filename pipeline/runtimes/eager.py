@@ -3,6 +3,7 @@
 It opens no artifact, so it is no row of `RUNTIMES`; it answers like one.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,30 @@ import torch
 
 from pipeline.config import Config
 from pipeline.graph.array import Array
+from pipeline.graph.parametrize import settle_weights
 from pipeline.graph.wrap import Wrapped, flatten, parameter_names
 from pipeline.project.entries import build_model
 from pipeline.project.lazy import by_first_sample
-from pipeline.project.samples import Samples, load_samples
+from pipeline.project.samples import Samples
 from pipeline.project.weights import WEIGHTS, load_weights
 from pipeline.runtimes import array_of
 
 
-def reference_model(config: Config, train: Path) -> Wrapped:
-    """The wrapped model with the weights that the train stage published, in evaluation mode."""
-    first = load_samples(config, "validation", 1)
-    return wrapped_model(config, train, first)
+def exported_model(
+    config: Config, train: Path, samples: Samples, tell: Callable[[str], None] | None = None
+) -> Wrapped:
+    """As `wrapped_model`, ready to become a file: with weights that nothing computes anew. `tell`
+    is given a line about them."""
+    wrapped = wrapped_model(config, train, samples)
+    settled = settle_weights(wrapped.model)
+    if settled and tell is not None:
+        more = f" and {len(settled) - 3} more" if len(settled) > 3 else ""
+        tell(f"Computed once, as they stay after training: {', '.join(settled[:3])}{more}.")
+    return wrapped
 
 
 def wrapped_model(config: Config, train: Path, samples: Samples) -> Wrapped:
-    """As `reference_model`, where samples are loaded already."""
+    """The wrapped model with the weights that the train stage published, in evaluation mode."""
     model = build_model(config, by_first_sample(config))
     if config.model.entry is not None:
         load_weights(model, train / WEIGHTS)

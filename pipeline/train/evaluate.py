@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from pipeline.config import Config
 from pipeline.errors import UsageError
+from pipeline.graph.structure import nested
 from pipeline.graph.wrap import Postprocess, flatten
 from pipeline.measure.task_metric import TaskMetric, build_metric
 from pipeline.train import rng
@@ -111,7 +112,7 @@ def answer(config: Config, model: Callable[..., object], batch: Batch, split: st
     shapes = ", ".join(f"{_dtype(x)}{list(x.shape)}" for x in batch.inputs)
     with explained(config, f"The model, on a {split} batch {shapes},"):
         if batch.names:
-            return model(**dict(zip(batch.names, batch.inputs, strict=True)))
+            return model(**nested(batch.names, batch.inputs))
         return model(*batch.inputs)
 
 

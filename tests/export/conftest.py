@@ -15,10 +15,10 @@ from pipeline.graph.wrap import Wrapped, flatten
 from pipeline.project.entries import build_model
 from pipeline.project.weights import WEIGHTS, save_weights
 from pipeline.runtimes import RUNTIMES, Asked
-from pipeline.runtimes.eager import reference_model
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import Artifact, read_index, read_signature
 from pipeline.workspace.stage import Job, Summary
+from tests.reference import reference_model
 
 MODELS = '''
 import collections

@@ -18,9 +18,10 @@ from pipeline.package.choice import without_paths
 from pipeline.package.golden import resized
 from pipeline.project.samples import load_samples
 from pipeline.runner.headers import onnxruntime_version
-from pipeline.runtimes.eager import EagerRunner, reference_model
+from pipeline.runtimes.eager import EagerRunner
 from pipeline.workspace.artifacts import read_json, write_json
 from tests.package.conftest import Made, contents
+from tests.reference import reference_model
 
 # What is in a bundle
 

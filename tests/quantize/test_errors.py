@@ -97,9 +97,13 @@ def test_nothing_linear_to_quantize(project: Project, format: str) -> None:
     assert "int8-static" in str(caught.value.hint)
 
 
-def test_the_failing_format_is_named(project: Project) -> None:
-    with pytest.raises(UsageError, match=r"^torchscript:int8-dynamic changed nothing"):
-        project("convolutions").quantize('quantize.recipes=["int8-dynamic"]')
+def test_a_model_of_other_layers_stays_float_and_is_told_so(project: Project) -> None:
+    result = project("convolutions").quantize('quantize.recipes=["int8-dynamic"]')
+    assert not result.artifacts
+    for format in ("torchscript", "onnx"):
+        (warning,) = (w for w in result.report.warnings if w.startswith(f"{format}: int8-dynamic"))
+        assert "left out: changed nothing: it quantizes" in warning
+        assert "int8-static or int8-mixed or fp16 quantizes such a model" in warning
 
 
 @pytest.mark.parametrize("recipe", ["onnx:int8-static", "torchscript:int8-static", "fp16"])
@@ -112,7 +116,10 @@ def test_everything_excluded(project: Project, recipe: str) -> None:
 @pytest.mark.parametrize("recipe", ["int8-static", "int8-dynamic", "fp16"])
 def test_a_model_without_weights(project: Project, recipe: str) -> None:
     with pytest.raises(UsageError, match=r"changed nothing: it quantizes .* has none"):
-        project("nothing").quantize(f'quantize.recipes=["{recipe}"]')
+        project("nothing").quantize(f'quantize.recipes=["onnx:{recipe}"]')
+    result = project("nothing").quantize(f'quantize.recipes=["{recipe}"]')
+    assert not result.artifacts
+    assert any("the model has none (no layer with weights)" in w for w in result.report.warnings)
 
 
 def test_an_exclude_that_matches_nothing(project: Project) -> None:

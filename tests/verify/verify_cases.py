@@ -17,7 +17,6 @@ from pipeline.config import Config
 from pipeline.config.file import parse_config
 from pipeline.graph.signature import Signature, TensorSpec
 from pipeline.graph.wrap import Wrapped
-from pipeline.runtimes.eager import reference_model
 from pipeline.system.progress import Silent
 from pipeline.workspace.artifacts import (
     SIGNATURE,
@@ -30,6 +29,7 @@ from pipeline.workspace.artifacts import (
 )
 from pipeline.workspace.results.verdict import VERDICT
 from pipeline.workspace.stage import Job
+from tests.reference import reference_model
 
 CODE = '''
 import numpy as np

@@ -6,7 +6,7 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from pipeline.errors import UsageError, brief
@@ -42,10 +42,24 @@ def prepared(task: Task, path: Path) -> str | None:
             note = f"without symbolic shape inference ({type(error).__name__} in ONNX Runtime's)"
             _without_symbols(task, source, path)
     model = onnx.load(path)
+    _give_constants(model.graph)
     name_nodes(model)
     clean_onnx(model)  # shapes kept for weights would contradict those that get transposed
     onnx.save(model, path)
     return note
+
+
+def _give_constants(graph: GraphProto) -> None:
+    """An output that folding has made a constant comes out of a node again, as ONNX demands."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for value in graph.output:
+        tensor = stored.get(value.name)
+        if tensor is None:
+            continue
+        tensor.name = f"{value.name}.constant"
+        for node in graph.node:
+            node.input[:] = [tensor.name if name == value.name else name for name in node.input]
+        graph.node.append(onnx.helper.make_node("Identity", [tensor.name], [value.name]))
 
 
 def check_opset(model: ModelProto, task: Task) -> None:

@@ -20,9 +20,10 @@ from pipeline.graph.signature import Signature
 from pipeline.graph.tracing import sizes_as_keys
 from pipeline.graph.wrap import Wrapped, flatten, named_in_files, pre_attribute, prepared
 from pipeline.project.library import library
+from pipeline.project.samples import load_samples
 from pipeline.quantize.calibration import one_batch
 from pipeline.quantize.recipes import Task
-from pipeline.runtimes.eager import reference_model
+from pipeline.runtimes.eager import exported_model
 from pipeline.system.silence import silence
 
 Inputs = tuple[Tensor, ...]
@@ -47,7 +48,8 @@ class Parts:
 
 
 def take_apart(task: Task) -> Parts:
-    core = reference_model(task.config, task.train)
+    first = load_samples(task.config, "validation", 1)
+    core = exported_model(task.config, task.train, first)
     return Parts(core.take_images(), core)
 
 

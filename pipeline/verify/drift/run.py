@@ -14,7 +14,7 @@ from pipeline.formats.taps import Tap, matches, without_prefix
 from pipeline.formats.torchscript.taps import ScriptSource
 from pipeline.graph.array import Array
 from pipeline.project.samples import Samples, load_samples
-from pipeline.runtimes.eager import wrapped_model
+from pipeline.runtimes.eager import exported_model
 from pipeline.runtimes.torchscript import engine_for
 from pipeline.system.progress import Bar
 from pipeline.verify.drift import measure, verdict
@@ -159,7 +159,7 @@ def _reference(
     run: Run, against: File | None, places: Mapping[str, Place], folder: Path
 ) -> Reference:
     if against is None:
-        model = wrapped_model(run.config, run.inputs["train"], run.loaded)
+        model = exported_model(run.config, run.inputs["train"], run.loaded)
         return StreamedReference(EagerSource(model), run.samples)
     if against.format == "onnx":
         inner = folder / "reference"
