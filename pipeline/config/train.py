@@ -26,8 +26,9 @@ class TrainConfig(Section):
     """When the scheduler moves on: after each optimizer step or after each epoch."""
     loss: str | None = None
     """A class of torch.nn or `module:fn`. Default: `CrossEntropyLoss` for classification, of yes or
-    no (`[output] activation = "sigmoid"`) `BCEWithLogitsLoss`, `MSELoss` for regression. It sees
-    what the model gives, before `[output] activation`."""
+    no (`[output] activation = "sigmoid"`) `BCEWithLogitsLoss`, `MSELoss` for regression and, if
+    `epochs` is set, for anything else. It sees what the model gives, before
+    `[output] activation`."""
     loss_args: dict[str, Any] = {}
     """Keyword arguments for the loss: `{ label_smoothing = 0.1 }`."""
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"

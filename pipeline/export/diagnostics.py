@@ -18,7 +18,12 @@ from pipeline.system.silence import silence
 _IDLE = re.compile(
     r"axis name: .* will not be used, since it shares the same shape constraints"  # it is the same
     r"|no signature found for <torch\.ScriptMethod"  # inputs are given by position
+    r"|Skipped deduplication of initializer"  # it is an output, and stays one
+    r"|Skipping constant folding"
+    r"|The tensor attributes? .* (was|were) assigned during export"  # of a copy that goes
+    r"|ONNX export mode is set to TrainingMode\.EVAL, but operator"  # without statistics of its own
 )
+_OWN = str(Path(__file__).parents[1])
 _LOGGERS = ("torch", "onnxscript", "onnx_ir", "onnx", "onnxruntime")
 _SHOWN = 3  # places or sentences in one warning
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -35,6 +40,10 @@ class Place:
     file: str
     line: int
     source: str
+
+    @property
+    def of_user(self) -> bool:
+        return "site-packages" not in self.file and not self.file.startswith(_OWN)
 
     def __str__(self) -> str:
         return f"{Path(self.file).name}:{self.line}: {self.source.removesuffix(':')}"
@@ -56,7 +65,7 @@ class Diagnostics:
         """The user's own lines stand before those of libraries."""
         if place not in self.places:
             self.places.append(place)
-            self.places.sort(key=lambda known: "site-packages" in known.file)
+            self.places.sort(key=lambda known: not known.of_user)
 
 
 @contextlib.contextmanager
@@ -76,9 +85,9 @@ def collected() -> Iterator[Diagnostics]:
 
 
 def warn_about(report: Reporter, what: str, diagnostics: Diagnostics) -> None:
-    """Hands the diagnostics to the user, in one warning a kind."""
-    if diagnostics.places:
-        places = _some([str(place) for place in diagnostics.places])
+    """Hands the diagnostics to the user, in one warning a kind. Lines of libraries are theirs."""
+    places = _some([str(place) for place in diagnostics.places if place.of_user])
+    if places:
         report.warn(
             f"{what}: the outcome of {places} was fixed "
             "while tracing; on other sizes and values the result was the same as PyTorch's."

@@ -24,6 +24,7 @@ from pipeline.formats.torchscript import android_pytorch
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.tracing import buffers_kept, plain_attention
 from pipeline.graph.wrap import Wrapped
+from pipeline.measure.conditioning import Conditioning
 from pipeline.project.onnx_model import OnnxModel
 from pipeline.project.samples import load_samples
 from pipeline.runtimes import RUNTIMES, Asked
@@ -77,6 +78,7 @@ class Exporter:
         self.fresh = fresh
         self.probe = probe
         self.bar = bar
+        self.conditioning = Conditioning(fresh)
         self._captured: Captured | None = None
 
     def every(self) -> list[Artifact]:
@@ -105,7 +107,7 @@ class Exporter:
     def captured(self) -> Captured:
         if self._captured is None:
             self.bar.advance(0, "TorchScript: capturing")
-            self._captured = capture(self.job.config, self.fresh, self.probe)
+            self._captured = capture(self.job.config, self.fresh, self.probe, self.conditioning)
             warn_about(self.job.report, "TorchScript", self._captured.diagnostics)
         return self._captured
 
@@ -196,7 +198,7 @@ class Exporter:
             return [torch.from_numpy(answer) for answer in answers]
 
         try:
-            return compare(run, self.probe.cases, relative)
+            return compare(run, self.probe.cases, relative, self.conditioning)
         finally:
             runner.close()
 
@@ -210,6 +212,8 @@ class Exporter:
             details = {**details, "for": target}
         self.bar.advance(1)
         method = next(iter(details.values()))
+        for why in agreement.open:
+            self.job.report.note(f"{path.name} is not judged {why}.")
         self.job.report.note(
             f"{path.name}: {_size(path.stat().st_size)}, by {_NAMES[method]}; as PyTorch on "
             f"{len(self.probe.cases)} inputs of other sizes and values, {_apart(agreement.max_abs)}"

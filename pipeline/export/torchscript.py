@@ -27,6 +27,7 @@ from pipeline.graph.inline import inlined_functions, python_calls
 from pipeline.graph.structure import nested
 from pipeline.graph.tracing import buffers_kept, sizes_as_keys
 from pipeline.graph.wrap import Wrapped, flatten, pre_attribute, prepared
+from pipeline.measure.conditioning import Conditioning
 
 CaptureMethod = Literal["trace", "script", "file"]
 
@@ -63,7 +64,9 @@ class Exported(torch.jit.ScriptModule):
         self.model = model
 
 
-def capture(config: Config, fresh: Callable[[], Wrapped], probe: Probe) -> Captured:
+def capture(
+    config: Config, fresh: Callable[[], Wrapped], probe: Probe, conditioning: Conditioning
+) -> Captured:
     """Traces, scripts, or takes the model as it is, and compares on every case of the probe.
 
     `fresh` gives a model that nothing has run through: what a forward keeps from one call for the
@@ -72,13 +75,13 @@ def capture(config: Config, fresh: Callable[[], Wrapped], probe: Probe) -> Captu
     """
     model = fresh()
     if isinstance(model.model, torch.jit.ScriptModule):
-        return _from_file(config, model, probe)
+        return _from_file(config, model, probe, conditioning)
     wanted = config.export.capture
     failures = []
     diagnostics = Diagnostics()
     if wanted in ("auto", "trace"):
         with collected() as diagnostics:
-            traced = _attempt("trace", model, probe)
+            traced = _attempt("trace", model, probe, conditioning)
         if isinstance(traced, Captured):
             return Captured("trace", traced.shell, traced.core, diagnostics, traced.agreement)
         failures.append(f"trace: {traced}")
@@ -88,7 +91,8 @@ def capture(config: Config, fresh: Callable[[], Wrapped], probe: Probe) -> Captu
     if wanted in ("auto", "script"):
         with collected() as script_diagnostics:
             # Behind a trace, another: that one has run.
-            scripted = _attempt("script", fresh() if failures else model, probe)
+            again = fresh() if failures else model
+            scripted = _attempt("script", again, probe, conditioning)
         if isinstance(scripted, Captured):
             why = "\n".join(failures)
             return Captured(
@@ -109,7 +113,9 @@ def _remedy(wanted: str) -> str:
     )
 
 
-def _attempt(method: CaptureMethod, model: Wrapped, probe: Probe) -> Captured | str:
+def _attempt(
+    method: CaptureMethod, model: Wrapped, probe: Probe, conditioning: Conditioning
+) -> Captured | str:
     """What is captured, or why it cannot be."""
     with buffers_kept(model):
         try:
@@ -120,13 +126,15 @@ def _attempt(method: CaptureMethod, model: Wrapped, probe: Probe) -> Captured | 
             return str(error)
         if calls := python_calls(core):
             return f"it calls {calls[0]} in Python, which no file can hold"
-        agreement = _check(shell, probe.cases)
+        agreement = _check(shell, probe.cases, conditioning)
     if not agreement.holds:
         return str(agreement)
     return Captured(method, shell, core, Diagnostics(), agreement)
 
 
-def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
+def _from_file(
+    config: Config, model: Wrapped, probe: Probe, conditioning: Conditioning
+) -> Captured:
     with collected() as diagnostics:
         try:
             shell = _shell("file", model, model.model, probe, model.images)
@@ -137,7 +145,7 @@ def _from_file(config: Config, model: Wrapped, probe: Probe) -> Captured:
                 "Its forward must take tensors and give a tensor, or a tuple or dict of them.",
             ) from error
     with buffers_kept(shell):
-        agreement = _check(shell, probe.cases)
+        agreement = _check(shell, probe.cases, conditioning)
     if not agreement.holds:
         raise UsageError(
             f"{config.model.torchscript}: {agreement}.", "The file itself gives this answer."
@@ -155,13 +163,15 @@ def _refusals() -> Iterator[None]:
         raise ExportFailedError(reason) from error
 
 
-def _check(module: torch.jit.ScriptModule, cases: Sequence[Case]) -> Agreement:
+def _check(
+    module: torch.jit.ScriptModule, cases: Sequence[Case], conditioning: Conditioning
+) -> Agreement:
     def run(inputs: Tensors) -> Sequence[Tensor]:
         answer = module(*inputs)
         return answer if isinstance(answer, tuple) else (answer,)
 
     with torch.no_grad():
-        return compare(run, cases, SAME_KERNELS)
+        return compare(run, cases, SAME_KERNELS, conditioning)
 
 
 # Tracing

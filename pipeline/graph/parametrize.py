@@ -27,6 +27,7 @@ def _settle(module: nn.Module) -> Iterator[str]:
     if parametrize.is_parametrized(module):
         for name in list(module.parametrizations):  # type: ignore[arg-type]
             parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+            _as_parameter(module, name)
             yield name
     for hook in list(module._forward_pre_hooks.values()):
         if isinstance(hook, WeightNorm):
@@ -38,3 +39,11 @@ def _settle(module: nn.Module) -> Iterator[str]:
         elif isinstance(hook, prune.BasePruningMethod):
             prune.remove(module, hook._tensor_name)  # type: ignore[no-untyped-call]
             yield str(hook._tensor_name)
+
+
+def _as_parameter(module: nn.Module, name: str) -> None:
+    """What was made of several tensors is left as a plain one where it needs no gradient."""
+    if name not in module._parameters:
+        weight = getattr(module, name).detach()
+        delattr(module, name)
+        module.register_parameter(name, nn.Parameter(weight, requires_grad=False))

@@ -20,12 +20,13 @@ def leaves(given: object) -> list[Leaf]:
     """The tensors of what a model returned and their paths, in order. None is nothing, and a plain
     number a tensor without axes. Raises UsageError where there is anything else, or no tensor."""
     found = list(_walk(given, ""))
-    if not found:
+    if not any(isinstance(value, Tensor) for _, value in found):
         raise UsageError(
             f"The model returned {'nothing' if given is None else f'no tensor: {given!r:.60}'}.",
             "Return a tensor, or a tuple or dict of tensors; [model] entry may wrap the model.",
         )
-    return found
+    # Unlike torch.tensor, torch.full is nothing that a tracer warns of.
+    return [(path, v if isinstance(v, Tensor) else torch.full((), v)) for path, v in found]
 
 
 def is_named(given: object) -> bool:
@@ -62,11 +63,9 @@ def _with_tuples(value: Any) -> Any:
     return parts
 
 
-def _walk(value: Any, path: str) -> Iterator[Leaf]:
-    if isinstance(value, Tensor):
+def _walk(value: Any, path: str) -> Iterator[tuple[str, Tensor | float]]:
+    if isinstance(value, Tensor | bool | int | float):
         yield path, value
-    elif isinstance(value, bool | int | float):
-        yield path, torch.tensor(value)
     elif value is not None:
         for key, inner in _parts(value, path):
             yield from _walk(inner, f"{path}.{key}" if path else str(key))

@@ -142,13 +142,19 @@ class Wrapped(nn.Module):
         return taken
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        scores = flatten(self.call(*inputs))
+        return self.answer(*prepared(self.images, inputs))
+
+    def answer(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Outputs for inputs that are prepared."""
+        scores = flatten(self._model(inputs))
         outputs = (self.post(scores[0]), *scores[1:])
         return outputs[0] if len(outputs) == 1 else outputs
 
     def call(self, *inputs: Tensor) -> object:
         """What the user's model gives for the caller's inputs, as it gives it."""
-        inputs = prepared(self.images, inputs)
+        return self._model(prepared(self.images, inputs))
+
+    def _model(self, inputs: Sequence[Tensor]) -> object:
         if self.keywords:
             return self.model(**nested(self.input_names, inputs))
         return self.model(*inputs)

@@ -51,6 +51,7 @@ class ParitySums:
         self.max_abs = self.scale = 0.0
         self.ref_ref = self.x_x = self.ref_x = self.noise = 0.0
         self.worst: list[tuple[int, float]] = []
+        self._rows: list[Array] = []
         self.not_finite: list[int] = []
         self.ref_not_finite: list[int] = []
 
@@ -72,14 +73,35 @@ class ParitySums:
     def _add(self, ref: Array, x: Array, samples: list[int]) -> None:
         difference = ref - x
         errors = np.maximum(difference.max(axis=1), -difference.min(axis=1))
-        self.max_abs = max(self.max_abs, float(errors.max()))
-        self.scale = max(self.scale, float(ref.max()), -float(ref.min()))
-        self.ref_ref += _dot(ref, ref)
-        self.x_x += _dot(x, x)
-        self.ref_x += _dot(ref, x)
-        self.noise += _dot(difference, difference)
-        found = [(s, e) for s, e in zip(samples, errors.tolist(), strict=True) if e > 0]
+        scales = np.maximum(ref.max(axis=1), -ref.min(axis=1))
+        sums = (_dots(a, b) for a, b in ((ref, ref), (x, x), (ref, x), (difference, difference)))
+        self._sum(np.stack([np.asarray(samples), errors, scales, *sums], axis=1))
+
+    def _sum(self, rows: Array) -> None:
+        """`rows` float64 [n, 7]: of each sample its number, largest error, scale and four sums."""
+        self._rows.append(rows)
+        self.max_abs = max(self.max_abs, float(rows[:, 1].max()))
+        self.scale = max(self.scale, float(rows[:, 2].max()))
+        for name, column in zip(("ref_ref", "x_x", "ref_x", "noise"), rows.T[3:], strict=True):
+            setattr(self, name, getattr(self, name) + float(column.sum()))
+        found = [(int(s), float(e)) for s, e in rows[:, :2] if e > 0]
         self.worst = sorted(self.worst + found, key=lambda pair: (-pair[1], pair[0]))[:WORST]
+
+    def above(self, limit: float) -> list[tuple[int, float]]:
+        """(sample, its largest error) of those beyond a limit, in order."""
+        rows = np.concatenate(self._rows) if self._rows else np.empty((0, 7))
+        return [(int(s), float(e)) for s, e in rows[rows[:, 1] > limit][:, :2]]
+
+    def without(self, samples: set[int]) -> "ParitySums":
+        """The sums of all other samples."""
+        others = ParitySums()
+        others.not_finite, others.ref_not_finite = self.not_finite, self.ref_not_finite
+        for rows in self._rows:
+            kept = rows[~np.isin(rows[:, 0], list(samples))]
+            others.samples += len(kept)
+            if len(kept):
+                others._sum(kept)
+        return others
 
     def result(self) -> Parity:
         if not self.samples:
@@ -101,10 +123,11 @@ class ParitySums:
         return max(-1.0, min(1.0, cosine))
 
 
-def _dot(a: Array, b: Array) -> float:
-    """The sum of products. Not BLAS's: its threads wait for cores that are busy, measured at 20
-    times as long, and the order of its sums depends on how many there are."""
-    return float(np.einsum("ij,ij->", a, b))
+def _dots(a: Array, b: Array) -> Array:
+    """The sums of products, row by row. Not BLAS's: its threads wait for cores that are busy,
+    measured at 20 times as long, and the order of its sums depends on how many there are."""
+    sums: Array = np.einsum("ij,ij->i", a, b)
+    return sums
 
 
 def sqnr_db(signal: float, noise: float) -> float | None:
@@ -169,17 +192,32 @@ class Agreement:
         self.tie = tie
         self.decisions = self.same = self.near_ties = 0
         self.samples: list[int] = []
+        self._rows: list[Array] = []
 
     def update(self, reference: Array, answer: Array, samples: list[int]) -> None:
         """Both [len(samples), ...]. A batch that is not finite counts nothing: it fails anyway."""
         if not (np.isfinite(reference).all() and np.isfinite(answer).all() and reference.size):
             return
         differ, margin = self.decide(reference, answer)
-        self.decisions += differ.size
-        self.same += int((~differ).sum())
-        self.near_ties += int((differ & (margin <= self.tie)).sum())
-        of_sample = differ.reshape(len(samples), -1).any(axis=1)
-        self.samples += [samples[row] for row in np.flatnonzero(of_sample)]
+        rows = len(samples)
+        differ, ties = differ.reshape(rows, -1), (differ & (margin <= self.tie)).reshape(rows, -1)
+        each = np.full(rows, differ.shape[1])
+        self._sum(np.stack([np.asarray(samples), each, differ.sum(1), ties.sum(1)], axis=1))
+
+    def _sum(self, rows: Array) -> None:
+        """`rows` [n, 4]: of each sample its number, decisions, those that differ, near ties."""
+        self._rows.append(rows)
+        self.decisions += int(rows[:, 1].sum())
+        self.same += int((rows[:, 1] - rows[:, 2]).sum())
+        self.near_ties += int(rows[:, 3].sum())
+        self.samples += [int(sample) for sample in rows[rows[:, 2] > 0, 0]]
+
+    def without(self, samples: set[int]) -> "Agreement":
+        """That of all other samples."""
+        others = Agreement(self.decide, self.tie)
+        for rows in self._rows:
+            others._sum(rows[~np.isin(rows[:, 0], list(samples))])
+        return others
 
     @property
     def top1(self) -> float | None:

@@ -95,7 +95,8 @@ def check_targets(config: Config, batch: Batch, first: Tensor, loss: str, split:
         raise UsageError(
             f"{split}: the model gives {list(first.shape[1:])} for a sample, its target is "
             f"{list(targets.shape[1:])}; {loss} compares them element by element.",
-            "Give each sample a target of the output's shape; an axis of 1 does not count.",
+            "Give each sample a target of the output's shape (an axis of 1 does not count), or "
+            "name another [train] loss.",
         )
     class_numbers = not targets.is_floating_point() and targets.ndim == first.ndim - 1
     if config.output.kind != "classification" or not class_numbers or first.shape[1] < 2:

@@ -21,8 +21,10 @@ from pipeline.workspace.artifacts import Precision
 
 @dataclass(frozen=True)
 class OutputComparison:
-    """One output over the samples. `not_finite` and `ref_not_finite` are indices of samples."""
+    """One output over the samples. `sums` are what `parity` is made of; `not_finite` and
+    `ref_not_finite` are indices of samples."""
 
+    sums: ParitySums
     parity: Parity
     agreement: Agreement | None
     not_finite: list[int]
@@ -86,7 +88,7 @@ class Sums:
 
     def outputs(self) -> tuple[OutputComparison, ...]:
         return tuple(
-            OutputComparison(sums.result(), agreement, sums.not_finite, sums.ref_not_finite)
+            OutputComparison(sums, sums.result(), agreement, sums.not_finite, sums.ref_not_finite)
             for sums, agreement in zip(self.parity, self.agreements, strict=True)
         )
 

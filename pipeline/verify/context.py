@@ -1,6 +1,7 @@
 """What every row of a verification is judged with."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.graph.signature import Signature
@@ -11,16 +12,21 @@ from pipeline.verify.tolerances import Judged, bounds
 from pipeline.workspace.artifacts import Precision
 from pipeline.workspace.results.verdict import Bounds
 
+if TYPE_CHECKING:
+    from pipeline.measure.conditioning import Conditioning
+
 
 @dataclass(frozen=True)
 class RowContext:
-    """`metric` is None without one, on noise, or where the reference's is no finite number."""
+    """`metric` is None without one, on noise, or where the reference's is no finite number.
+    `conditioning` is the reference's."""
 
     config: Config
     signature: Signature
     reference: Reference
     metric: TaskMetric | None
     samples: Samples
+    conditioning: "Conditioning"
 
     def judged(self, index: int, scale: float | None = None) -> Judged:
         """What the bounds of output `index` depend on, at the reference's scale by default."""

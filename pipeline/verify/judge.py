@@ -5,12 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.measure.accuracy_budget import AccuracyBudget
+from pipeline.measure.conditioning import FACTOR
 from pipeline.measure.parity import DISAGREEMENTS
 from pipeline.verify import reasons
 from pipeline.verify.compare import Comparison, EdgeComparison, OutputComparison
 from pipeline.verify.context import RowContext
 from pipeline.verify.scores import drop_test
 from pipeline.verify.tolerances import edge_bound
+from pipeline.verify.unstable import excused
 from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.verdict import (
     FIGURES,
@@ -64,14 +66,17 @@ def _outputs(
     context: RowContext, comparison: Comparison, limits: Sequence[Bounds]
 ) -> list[OutputRow]:
     """None where the samples could not be compared."""
-    names = [spec.name for spec in context.signature.outputs]
     return [
-        _output(name, output, limit)
-        for name, output, limit in zip(names, comparison.outputs, limits, strict=False)
+        _output(context, index, output, limit)
+        for index, (output, limit) in enumerate(zip(comparison.outputs, limits, strict=False))
     ]
 
 
-def _output(name: str, output: OutputComparison, limit: Bounds) -> OutputRow:
+def _output(context: RowContext, index: int, output: OutputComparison, limit: Bounds) -> OutputRow:
+    name, why = context.signature.outputs[index].name, reasons.output(output, limit)
+    without = excused(context, index, output, limit) if why else None
+    if without is not None:
+        output, why = without.output, reasons.output(without.output, limit)
     parity, agreement = asdict(output.parity), output.agreement
     parity["worst"] = [WorstSample(sample=s, max_abs=error) for s, error in output.parity.worst]
     return OutputRow(
@@ -83,7 +88,9 @@ def _output(name: str, output: OutputComparison, limit: Bounds) -> OutputRow:
         not_finite=len(output.not_finite),
         reference_not_finite=len(output.ref_not_finite),
         tolerances=limit,
-        reasons=[f"{name}: {reason}" for reason in reasons.output(output, limit)],
+        reasons=[f"{name}: {reason}" for reason in why],
+        unstable=without.samples if without else [],
+        not_judged=str(without) if without else None,
     )
 
 
@@ -118,8 +125,24 @@ def _edge(
     )
     if row.reason:
         return row
-    wrong = edge.wrong or _edge_error(context, artifact, edge, comparison)
-    return row.model_copy(update={"verdict": "fail" if wrong else "pass", "reason": wrong})
+    if edge.wrong:
+        return row.model_copy(update={"verdict": "fail", "reason": edge.wrong})
+    beyond = _beyond(context, artifact, edge, comparison)
+    moved = [_moved(context, edge, index) for index, _ in beyond]
+    for (index, allowed), move in zip(beyond, moved, strict=True):
+        name, error = context.signature.outputs[index].name, edge.parity[index].max_abs or 0.0
+        if move is None or error > FACTOR * move:
+            wrong = f"{name}: largest error {error:.3g}, {allowed:.3g} allowed"
+            return row.model_copy(update={"verdict": "fail", "reason": wrong})
+        open_ = f"not judged: {name} differs by {error:.2g}, the model itself moves by {move:.2g}"
+        row = row.model_copy(update={"reason": open_})
+    return row if row.reason else row.model_copy(update={"verdict": "pass"})
+
+
+def _moved(context: RowContext, edge: EdgeComparison, index: int) -> float | None:
+    """How far the model's own answer moves when it is rounded otherwise."""
+    moves = context.conditioning.moves(edge.edge.case, edge.edge.inputs)
+    return None if moves is None else float(moves[index].max(initial=0.0))
 
 
 def _inputs(context: RowContext, edge: EdgeComparison) -> list[EdgeInput]:
@@ -135,10 +158,11 @@ def _inputs(context: RowContext, edge: EdgeComparison) -> list[EdgeInput]:
     ]
 
 
-def _edge_error(
+def _beyond(
     context: RowContext, artifact: Artifact, edge: EdgeComparison, comparison: Comparison
-) -> str | None:
-    """The first output whose error is larger than the case allows, as a sentence."""
+) -> list[tuple[int, float]]:
+    """The outputs whose error is larger than the case allows, and what it allows."""
+    found = []
     for index, parity in enumerate(edge.parity):
         assert parity.max_abs is not None
         assert parity.scale is not None
@@ -147,9 +171,8 @@ def _edge_error(
         case, scale = context.judged(index, parity.scale), context.reference.scales[index]
         allowed = edge_bound(context.config, artifact.precision, case, scale, largest)
         if allowed is not None and parity.max_abs > allowed:
-            name = context.signature.outputs[index].name
-            return f"{name}: largest error {parity.max_abs:.3g}, {allowed:.3g} allowed"
-    return None
+            found.append((index, allowed))
+    return found
 
 
 def _figures(decisive: OutputRow | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.config import Config, threads_or_all
 from pipeline.errors import UsageError
 from pipeline.graph.signature import Signature
+from pipeline.measure.conditioning import Conditioning
 from pipeline.measure.task_metric import build_metric
 from pipeline.project.samples import load_samples
 from pipeline.runtimes.eager import EagerRunner, wrapped_model
@@ -58,6 +59,11 @@ def verify(job: Job) -> Summary:
         unproven = {row.artifact for row in rows if row.verdict != "pass"}
         write_layers(job, files.items(), unproven)
     _warn_of_open_rows(job, rows)
+    for row in rows:
+        for output in row.outputs:
+            if output.not_judged:
+                where = f"{row.artifact} in {row.runtime}: {output.name}"
+                job.report.note(f"{where} is {output.not_judged}.")
     return _summary(verdict)
 
 
@@ -105,7 +111,8 @@ def _reference(job: Job, questions: Questions, folder: Path, bar: Bar) -> RowCon
         metric = None
     for case, reason in reference.refused.items():
         job.report.warn(f"The edge case '{case}' is not asked: {reason}")
-    return RowContext(config, questions.signature, reference, metric, samples)
+    conditioning = Conditioning(lambda: wrapped_model(config, job.inputs["train"], samples))
+    return RowContext(config, questions.signature, reference, metric, samples, conditioning)
 
 
 def _row(

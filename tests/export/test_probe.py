@@ -21,10 +21,8 @@ def refuse(folder: Path, what: str, **sections: Any) -> UsageError:
     ("what", "said"),
     [
         ("text", "The model returned a str"),
-        ("none", "The model returned a NoneType"),
-        ("dataclass", "The model returned a Answer"),
-        ("nested", "The model returned a list of tuple"),
-        ("empty", "The model returned a tuple of nothing"),
+        ("none", "The model returned nothing"),
+        ("empty", "The model returned no tensor: ()"),
         ("bfloat16", "'output' is bfloat16"),
         ("random", "answers differently when it is run twice"),
         ("squeezed", "depends on the input: "),

@@ -65,7 +65,8 @@ def test_containers_of_outputs_become_a_tuple(folder: Path, kind: str) -> None:
     model = {"entry": "models.py:several", "args": {"kind": kind}}
     result = export(folder, model, data=data, export=ONLY)
     names = [spec.name for spec in result.signature.outputs]
-    assert names == (["scores", "features"] if kind == "dict" else ["output", "output_1"])
+    named = kind in ("dict", "named")
+    assert names == (["scores", "features"] if named else ["output", "output_1"])
     assert [spec.name for spec in result.signature.inputs] == ["x", "mask"]
     result.assert_same(np.ones((5, 4), np.float32), np.full((5, 1), 2, np.float32))
 

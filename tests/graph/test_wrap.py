@@ -73,9 +73,9 @@ def test_the_centre_keeps_the_ratio() -> None:
     assert centre(image.transpose(1, 2), 2, 1).shape == (1, 4, 2, 1)
 
 
-@pytest.mark.parametrize("given", [None, "three", [], [torch.ones(1), 2], {"a": None}, 3.0])
+@pytest.mark.parametrize("given", [None, "three", [], {"a": None}, 3.0])
 def test_what_is_no_tensor_is_refused(given: object) -> None:
-    with pytest.raises(UsageError, match="The model returned a"):
+    with pytest.raises(UsageError, match=r"The model returned (a str|no)"):
         flatten(given)
 
 

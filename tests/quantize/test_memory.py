@@ -35,7 +35,7 @@ from tests.quantize.quantize_cases import Exported
 from tests.quantize.test_search import task_of
 
 task = task_of(Exported(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3])
-observed = OnnxMaker(task).ground().observed
+observed = OnnxMaker(task).calibrate("").observed
 print(observed.samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -247,7 +247,7 @@ def test_wrong_models(project: MakeProject, what: str, said: str) -> None:
             "Tried to step 3 times",
         ),
         (["output.activation=sigmoid"], "BCEWithLogitsLoss compares them element by element"),
-        (["output.kind=tensor"], "train.loss is needed"),
+        (["output.kind=tensor"], "MSELoss compares them element by element"),
         (["output.metric=points.py:bad_metric"], "The metric bad_metric, given all outputs"),
         (['output.names=["a", "b"]'], "output.names has 2 names"),
         (["model.entry=points.py:frozen"], "no parameter that can be trained"),

@@ -72,7 +72,9 @@ class OutputRow(Result):
 
     `max_abs` is max |ref - x|, `scale` max |ref|, `max_rel` their ratio; `cosine` of all answers;
     `sqnr_db` is 10 log10(sum ref² / sum (ref - x)²), None where exact. `top1` is the share of equal
-    decisions. `not_finite` counts samples with NaN or infinity in the answer.
+    decisions. `not_finite` counts samples with NaN or infinity in the answer. `unstable` are
+    samples on which the model itself moves as far as the answer differs; no figure counts them,
+    and `not_judged` says why.
     """
 
     name: str
@@ -89,6 +91,8 @@ class OutputRow(Result):
     reference_not_finite: int
     tolerances: Bounds
     reasons: list[str]
+    unstable: list[int] = Field(default_factory=list)
+    not_judged: str | None = None
 
 
 class EdgeInput(Result):
