@@ -28,7 +28,7 @@ from torch import nn
 from pipeline.config import Config
 from pipeline.config.file import CONFIG_NAME, parse_config
 from pipeline.errors import VerdictError
-from pipeline.graph.wrap import Preprocess
+from pipeline.graph.preprocess import Preprocess
 from pipeline.project.entries import build_model
 from pipeline.project.samples import load_samples
 from pipeline.project.weights import WEIGHTS, save_weights

@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader
 from pipeline.cli.console import Terminal
 from pipeline.config import Config
 from pipeline.config.file import load_config
-from pipeline.graph.wrap import Preprocess
+from pipeline.graph.preprocess import Preprocess
 from pipeline.project.entries import build_datasets, build_model
 from pipeline.train import rng
 from pipeline.train.data import Batch, Share, shuffled, split_batches

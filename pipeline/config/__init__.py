@@ -118,8 +118,14 @@ class Config(Section):
 
     @property
     def images(self) -> bool:
-        """Whether an input is a picture."""
+        """Whether an input is prepared as a picture."""
         return any(one.image for one in self.named_inputs.values())
+
+    @property
+    def picture(self) -> int | None:
+        """The number of the first input that is a picture which people can look at."""
+        named = enumerate(self.named_inputs.values())
+        return next((n for n, one in named if one.image and one.image.is_picture), None)
 
     def input_named(self, name: str) -> ModelInput:
         known = self.named_inputs.get(name)

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from pipeline.config.base import Dtype, Section
 
@@ -25,14 +25,33 @@ class ImageConfig(Section):
 
     size: tuple[PositiveInt, PositiveInt] = (224, 224)
     """image: height and width that the model sees."""
-    channels: Literal[1, 3] = 3
+    channels: PositiveInt = 3
     """image: 1 is grey, 3 is RGB."""
-    fit: Literal["stretch", "crop"] = "stretch"
-    """image: `stretch` ignores the aspect ratio; `crop` takes the largest centred part of it."""
+    fit: Literal["stretch", "crop", "letterbox"] = "stretch"
+    """image: `stretch` ignores the aspect ratio; `crop` takes the middle of the picture,
+    `letterbox` all of it, with borders."""
+    crop_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """image, `crop`: the part of the shorter side that is taken. torchvision's resize to 256 and
+    crop of 224 is 0.875, timm's `crop_pct`; 1 takes the largest part there is."""
+    pad: Annotated[int, Field(ge=0, le=255)] = 114
+    """image, `letterbox`: the grey of the borders, from 0 to 255."""
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    """image: how it is resized."""
+    antialias: bool = True
+    """image: when it is made smaller, every pixel counts, as in Pillow and torchvision; without, as
+    in OpenCV, some are skipped."""
     mean: tuple[float, ...] = (0.0,)
     """image: taken off pixel / 255; one value or one for each channel."""
     std: tuple[float, ...] = (1.0,)
     """image: what that is divided by, (pixel / 255 - mean) / std; one value or one a channel."""
+    order: Literal["rgb", "bgr"] = "rgb"
+    """image: the order of the channels that the model was trained with. The caller's pixels are
+    RGB."""
+    pixels: Literal["uint8", "uint16", "float32"] = "uint8"
+    """image: what the caller hands over. 0 to 255; 0 to 65535 as int32, since no runtime has
+    uint16; or 0 to 1."""
+    layout: Literal["nhwc", "nchw"] = "nhwc"
+    """image: the caller's axes, channels last or first."""
 
     @model_validator(mode="after")
     def _kind_fits(self) -> Self:
@@ -49,7 +68,22 @@ class ImageConfig(Section):
                 )
         if any(value == 0 for value in self.std):
             raise ValueError("std must not be 0")
+        for key, fit in (("crop_ratio", "crop"), ("pad", "letterbox")):
+            if key in self.model_fields_set and self.fit != fit:
+                raise ValueError(f'{key} belongs to fit = "{fit}"')
+        if self.order == "bgr" and self.channels != 3:
+            raise ValueError(f'order = "bgr" needs 3 channels, not {self.channels}')
         return self
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether what a caller hands over is what a file of a picture holds."""
+        return self.pixels == "uint8" and self.layout == "nhwc" and self.channels in (1, 3)
+
+    @property
+    def pixel_type(self) -> Dtype:
+        """The element type of what a caller hands over."""
+        return "int32" if self.pixels == "uint16" else self.pixels
 
 
 class InputConfig(ImageConfig):
@@ -182,7 +216,7 @@ class ModelInput:
 def inputs_of_short_form(config: InputConfig) -> dict[str, ModelInput]:
     """By name; none where nothing is said."""
     if config.kind == "image":
-        return {"image": ModelInput("image", config, dtype="uint8")}
+        return {"image": ModelInput("image", config, dtype=config.pixel_type)}
     said = any(BATCH_AXIS in axes for axes in config.shapes.values())
     found = {}
     for name, given in config.shapes.items():
@@ -202,7 +236,7 @@ def inputs_of_tables(tables: Mapping[str, NamedInputConfig]) -> dict[str, ModelI
 
 def _of_table(name: str, table: NamedInputConfig) -> ModelInput:
     if table.kind == "image":
-        return ModelInput(name, table, dtype="uint8")
+        return ModelInput(name, table, dtype=table.pixel_type)
     axes = table.shape
     batch = 0 if axes is None else axes.index(BATCH_AXIS) if BATCH_AXIS in axes else None
     return ModelInput(name, None, axes, batch, table.dtype, table.values, table.sizes)

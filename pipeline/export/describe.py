@@ -143,8 +143,10 @@ def _check_kind(config: Config, spec: TensorSpec, first: Tensor) -> None:
 def _input_meaning(config: Config, name: str, axes: InputAxes) -> str:
     image = config.input_named(name).image
     if image:
-        colour = "grey" if image.channels == 1 else "RGB"
-        return f"{colour} pixels, 0 to 255; batch, height, width, channels"
+        colours = {1: "grey", 3: "RGB"}.get(image.channels, f"{image.channels}-channel")
+        most = {"uint8": "255", "uint16": "65535", "float32": "1"}[image.pixels]
+        places = "height, width, channels" if image.layout == "nhwc" else "channels, height, width"
+        return f"{colours} pixels, 0 to {most}; batch, {places}"
     names = list(axes.named.values())
     return f"of any size: {', '.join(names)}" if names else ""
 

@@ -33,7 +33,8 @@ from pipeline.project.samples import Samples
 Tensors = tuple[Tensor, ...]
 
 BATCH = 2  # of the input that exporters see: torch.export takes 0 and 1 for constants
-OTHER_BATCHES = (1, 7)
+OTHER_BATCHES = (1, 3)
+ONE = 1  # sample shows what another size or other values do
 LARGEST = 320  # of a picture; a larger first sample only makes probing slower
 
 
@@ -80,7 +81,7 @@ def probe(config: Config, model: Wrapped, samples: Samples) -> Probe:
         raw = prober.raw(base)
     except UsageError as error:
         raise UsageError(error.message, error.hint or _of_noise(samples)) from error
-    expected = prober.answer(base, "the first sample")
+    expected = prober.outputs(raw)
     prober.check_repeatable(base, expected)
     first = Case("as exported", None, base, expected)
     rows = [prober.base_arrays(row) for row in samples.inputs]
@@ -143,10 +144,15 @@ class _Prober:
         with torch.no_grad(), user_code("The model, run on a sample,", self.config.root):
             return self.model.call(*(tensor.clone() for tensor in inputs))
 
+    def outputs(self, given: object) -> Tensors:
+        """The graph's, of what the user's model returned."""
+        with torch.no_grad():
+            return tuple(t.detach().clone() for t in flatten(self.model.outputs(given)))
+
     def answer(self, inputs: Tensors, what: str) -> Tensors:
         with torch.no_grad(), user_code(f"The model, run on {what},", self.config.root):
-            outputs = self.model(*(tensor.clone() for tensor in inputs))
-        return tuple(tensor.detach().clone() for tensor in flatten(outputs))
+            given = self.model.call(*(tensor.clone() for tensor in inputs))
+        return self.outputs(given)
 
     def check_repeatable(self, inputs: Tensors, expected: Tensors) -> None:
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
@@ -213,16 +219,17 @@ class _Prober:
                 yield from self._axis_cases(arrays, axis)
 
     def _axis_cases(self, arrays: Row, axis: str) -> Iterator[Case]:
-        """Sizes that the model takes, of those that are configured, else of some that are larger,
-        smaller, odd and even."""
+        """Sizes that the model takes: all that are configured, else a smaller and a larger one, odd
+        where the sample's is even if that is taken."""
         size = size_in(arrays, self.axes, axis)
         configured = self._configured(axis)
         refused: PipelineError | None = None
-        taken = 0
-        for other in configured or dict.fromkeys((2 * size, size + 3, size - 1, size // 2)):
-            if other < 1 or other == size:
+        taken: set[bool] = set()
+        for other in configured or dict.fromkeys((size + 3, size - 1, size // 2, 2 * size)):
+            larger = other > size
+            if other < 1 or other == size or (larger in taken and not configured):
                 continue
-            inputs = self.batch([with_size(arrays, self.axes, axis, other)])
+            inputs = self.batch([with_size(arrays, self.axes, axis, other)], ONE)
             name = f"{axis} {other}"
             try:
                 expected = self.answer(inputs, name)
@@ -234,7 +241,7 @@ class _Prober:
                     ) from error
                 refused = error
                 continue
-            taken += 1
+            taken.add(larger)
             yield Case(name, axis, inputs, expected)
         if not taken and refused is not None:
             raise UsageError(
@@ -274,7 +281,7 @@ class _Prober:
             if name != "other samples" and outside(known, self.model.input_names, same_shape[0]):
                 continue
             inputs = self.batch(
-                [tuple(np.asarray(a, order="C") for a in row) for row in same_shape]
+                [tuple(np.asarray(a, order="C") for a in row) for row in same_shape], ONE
             )
             try:
                 yield Case(name, None, inputs, self.answer(inputs, name))

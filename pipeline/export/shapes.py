@@ -91,7 +91,10 @@ def dynamic_axes(axes: Sequence[InputAxes]) -> list[str]:
 def _axes_of(config: Config, known: ModelInput, shapes: list[tuple[int, ...]]) -> InputAxes:
     batch: int | str = BATCH_AXIS if config.export.dynamic_batch else 1
     if known.image and config.export.dynamic_size:
-        return InputAxes((batch, "height", "width", known.image.channels), 0)
+        axes: Axes = (batch, "height", "width", known.image.channels)
+        if known.image.layout == "nchw":
+            axes = (batch, known.image.channels, "height", "width")
+        return InputAxes(axes, 0)
     if known.axes is not None:
         for shape in shapes:
             _check_shape(known, shape)

@@ -1,92 +1,22 @@
 """The graph that is exported: preprocessing → model → postprocessing, for all formats."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.config import Config, ImageConfig
+from pipeline.config import Config
 from pipeline.errors import UsageError
+from pipeline.graph.files import named_in_files
+from pipeline.graph.preprocess import Preprocess
 from pipeline.graph.structure import is_named, leaves, nested
-
-Named = TypeVar("Named")
-
-
-def named_in_files(name: str) -> Callable[[Named], Named]:
-    """What TorchScript calls a class or function in the files that it writes: where that lies in
-    this program's source is no matter of theirs, and moving it changes no byte."""
-
-    def mark(what: Named) -> Named:
-        what._jit_override_qualname = f"__torch__.pipeline.{name}"  # type: ignore[attr-defined]
-        return what
-
-    return mark
 
 
 class NamedInputs(nn.Module):
     """A model that is a file: its forward takes anything, `names` says what, in order."""
 
     names: list[str]
-
-
-@named_in_files("wrap._middle")
-def _middle(size: int, other: int, target: int, other_target: int) -> tuple[int, int]:
-    """(start, length) of the centred part of an axis that has the target's aspect ratio.
-
-    `size` and `target` belong to this axis, `other` and `other_target` to the other one.
-    """
-    fitting = other * target // other_target
-    if torch.jit.is_scripting():  # type: ignore[attr-defined]
-        length = max(1, min(size, fitting))
-    else:  # what torch.export can follow with sizes that are not known
-        length = torch.sym_max(1, torch.sym_min(size, fitting))  # type: ignore[assignment]
-    return (size - length) // 2, length
-
-
-@torch.jit.script_if_tracing  # type: ignore[untyped-decorator]
-@named_in_files("wrap.centre")
-def centre(image: Tensor, height: int, width: int) -> Tensor:
-    """The largest centred part of [batch, rows, columns, channels] with the ratio height:width.
-
-    Scripted even inside a trace, which would bake the sizes in. By index_select: a slice with
-    computed ends has a size that torch.export cannot prove positive.
-    """
-    top, rows = _middle(image.shape[1], image.shape[2], height, width)
-    left, columns = _middle(image.shape[2], image.shape[1], width, height)
-    image = image.index_select(1, torch.arange(rows, device=image.device) + top)
-    return image.index_select(2, torch.arange(columns, device=image.device) + left)
-
-
-@named_in_files("wrap.Preprocess")
-class Preprocess(nn.Module):
-    """uint8 pixels [batch, height, width, channels] of any size → float32 [batch, channels, h, w].
-
-    Antialiased bilinear resize (as Pillow does it), pixel / 255, then (x - mean) / std. Eager,
-    traced, scripted and exported it follows the size of each image.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, config: ImageConfig) -> None:
-        super().__init__()
-        self.height, self.width = config.size
-        self.crop = config.fit == "crop"
-        shape = (1, -1, 1, 1)
-        self.register_buffer("mean", torch.tensor(config.mean).reshape(shape), persistent=False)
-        self.register_buffer("std", torch.tensor(config.std).reshape(shape), persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        if self.crop:
-            image = centre(image, self.height, self.width)
-        x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0
-        # F.interpolate(x, mode="bilinear", antialias=True) is this call among many others, and
-        # scripting it would write them all into the file, some of which older releases lack.
-        size = [self.height, self.width]
-        resized: Tensor = torch.ops.aten._upsample_bilinear2d_aa(x, size, False, None, None)
-        return (resized - self.mean) / self.std
 
 
 @named_in_files("wrap.Postprocess")
@@ -141,12 +71,20 @@ class Wrapped(nn.Module):
         self._images = {}
         return taken
 
+    def forget_model(self) -> None:
+        """Leaves what is known of the model, without its weights."""
+        self.model = nn.Identity()
+
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         return self.answer(*prepared(self.images, inputs))
 
     def answer(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Outputs for inputs that are prepared."""
-        scores = flatten(self._model(inputs))
+        return self.outputs(self._model(inputs))
+
+    def outputs(self, given: object) -> Tensor | tuple[Tensor, ...]:
+        """What the graph gives, of what the user's model gives."""
+        scores = flatten(given)
         outputs = (self.post(scores[0]), *scores[1:])
         return outputs[0] if len(outputs) == 1 else outputs
 

@@ -88,7 +88,7 @@ def _labels(config: Config, samples: Samples) -> list[int | None]:
 
 
 def _any_size(config: Config, signature: Signature) -> bool:
-    only_picture = config.images and len(signature.inputs) == 1
+    only_picture = config.picture == 0 and len(signature.inputs) == 1
     return only_picture and signature.inputs[0].shape[1:3] == (None, None)
 
 

@@ -4,12 +4,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pipeline import __version__
 from pipeline.bundle import Bundle, Manifest, open_bundle, write_file, write_manifest
 from pipeline.bundle import manifest as parts
 from pipeline.bundle.names import MAX_FILES
-from pipeline.config import Config
+from pipeline.config import Config, ModelInput
 from pipeline.errors import DamagedError, UsageError, VerdictError
 from pipeline.graph.signature import Signature
 from pipeline.measure.task_metric import threshold
@@ -214,9 +215,14 @@ def _not_all_pass(verdict: str, artifacts: tuple[parts.Artifact, ...]) -> bool:
 
 def _inputs(config: Config, signature: Signature) -> tuple[parts.Input, ...]:
     return tuple(
-        parts.Input(**vars(spec), kind="image" if config.input_named(spec.name).image else "tensor")
+        parts.Input(**vars(spec), kind=_kind(config.input_named(spec.name)))
         for spec in signature.inputs
     )
+
+
+def _kind(one: ModelInput) -> Literal["image", "tensor"]:
+    """To a reader of bundles an image is what a file of a picture holds."""
+    return "image" if one.image and one.image.is_picture else "tensor"
 
 
 def _outputs(config: Config, signature: Signature, labels: str | None) -> tuple[parts.Output, ...]:

@@ -186,14 +186,24 @@ def batches(
 def _to_pixels(image: ImageConfig, picture: object, where: str) -> Array:
     channels = image.channels
     if hasattr(picture, "convert") and hasattr(picture, "getbands"):  # a PIL image
-        picture = picture.convert("L" if channels == 1 else "RGB")
-    array = np.asarray(picture)
+        if image.pixels == "uint8" and channels in (1, 3):
+            picture = picture.convert("L" if channels == 1 else "RGB")
+        array = np.asarray(picture)
+        if image.layout == "nchw" and array.ndim == 3:
+            array = array.transpose(2, 0, 1)
+    else:
+        array = np.asarray(picture)
+    axis = 2 if image.layout == "nhwc" else 0
     if array.ndim == 2 and channels == 1:
-        array = array[:, :, None]
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != channels:
+        array = np.expand_dims(array, axis)
+    if image.pixels == "uint16" and array.dtype == np.uint16:
+        array = array.astype(np.int32)
+    fits = array.ndim == 3 and array.shape[axis] == channels
+    if array.dtype != image.pixel_type or not fits:
+        axes = f"height, width, {channels}" if axis else f"{channels}, height, width"
         raise UsageError(
             f"{where} is {array.dtype}{list(array.shape)}; "
-            f'kind = "image" takes uint8[height, width, {channels}].',
+            f'kind = "image" takes {image.pixels}[{axes}].',
             "Hand over raw pixels: resizing and normalising happen inside the graph.",
         )
     return array
@@ -220,7 +230,7 @@ def _synthetic(config: Config, split: Split, count: int) -> Iterator[Row]:
 def _noise(one: ModelInput, rng: np.random.Generator) -> Array:
     """Inside `values`; without them normal, or integers that any model takes: 0 and 1."""
     if one.image:
-        return _blurred(rng, (*one.image.size, one.image.channels))
+        return _picture(rng, one.image)
     tried = one.sizes or {}
     shape = [
         axis if isinstance(axis, int) else tried.get(axis, (SYNTHETIC_AXIS,))[0]
@@ -231,6 +241,16 @@ def _noise(one: ModelInput, rng: np.random.Generator) -> Array:
         return within(one.values, dtype, shape, rng)
     drawn = rng.normal(size=shape) if dtype.kind == "f" else rng.integers(0, 2, shape)
     return np.asarray(drawn).astype(dtype)
+
+
+def _picture(rng: np.random.Generator, image: ImageConfig) -> Array:
+    pixels = _blurred(rng, (*image.size, image.channels))
+    if image.layout == "nchw":
+        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    if image.pixels == "uint8":
+        return pixels
+    scaled = pixels.astype(np.int32) * 257 if image.pixels == "uint16" else pixels / 255
+    return np.asarray(scaled).astype(image.pixel_type)
 
 
 def _blurred(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from pipeline.config import Config
 from pipeline.errors import PipelineError, SetupError, UsageError, first_line
 from pipeline.graph.array import Array
-from pipeline.graph.wrap import Preprocess
+from pipeline.graph.preprocess import Preprocess
 from pipeline.project.entries import user_code
 from pipeline.project.samples import keys, pair, to_arrays
 from pipeline.train import rng
@@ -210,7 +210,8 @@ class BatchMaker(Dataset[Batch | Failure]):
 
 
 def prepare(preprocess: Preprocess, pictures: Sequence[Array]) -> Tensor:
-    """uint8 [height, width, channels] of any sizes → float32 [n, channels, h, w].
+    """Pixels [height, width, channels] (or channels first) of any sizes → float32 [n, channels, h,
+    w].
 
     In memory the channels lie together, as in the exported graph: convolutions are faster so.
     Pictures of one size are resized together; the values are those of one at a time.
@@ -225,12 +226,12 @@ def prepare(preprocess: Preprocess, pictures: Sequence[Array]) -> Tensor:
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, picture in enumerate(pictures):
         by_shape.setdefault(picture.shape, []).append(row)
-    channels = pictures[0].shape[2]
-    shape = (len(pictures), channels, preprocess.height, preprocess.width)
+    shape = (len(pictures), preprocess.channels, preprocess.height, preprocess.width)
     result = torch.empty(shape, memory_format=torch.channels_last)
     with torch.no_grad():
-        for (height, width, *_), rows in by_shape.items():
-            at_once = max(1, PIXELS_AT_ONCE // max(1, height * width))
+        for own_shape, rows in by_shape.items():
+            numbers = int(np.prod(own_shape)) // preprocess.channels
+            at_once = max(1, PIXELS_AT_ONCE // max(1, numbers))
             for start in range(0, len(rows), at_once):
                 some = rows[start : start + at_once]
                 pixels = torch.from_numpy(np.stack([pictures[row] for row in some]))

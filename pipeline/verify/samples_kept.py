@@ -71,12 +71,17 @@ def write_samples(folder: Path, rows: Sequence[SamplesKept], samples: Samples) -
     np.savez_compressed(folder / "samples.npz", **arrays)  # type: ignore[arg-type]
 
 
-def write_pictures(folder: Path, rows: Sequence[SamplesKept], samples: Samples) -> None:
-    """`pictures.npz`: the samples on which most rows decide otherwise than the reference."""
+def write_pictures(
+    folder: Path, rows: Sequence[SamplesKept], samples: Samples, number: int
+) -> None:
+    """`pictures.npz`: input `number` of the samples on which most rows decide otherwise than the
+    reference."""
     differ = sum(
         ((row.chosen[1] != row.chosen[0]) & (row.chosen[1] != NO_CLASS)).astype(int) for row in rows
     )
     order = np.argsort(-np.asarray(differ), kind="stable")[:PICTURES]
     chosen = [int(index) for index in order if np.asarray(differ)[index]]
-    pictures: dict[str, Array] = {f"sample.{index}": samples.inputs[index][0] for index in chosen}
+    pictures: dict[str, Array] = {
+        f"sample.{index}": samples.inputs[index][number] for index in chosen
+    }
     np.savez_compressed(folder / "pictures.npz", **pictures)  # type: ignore[arg-type]

@@ -53,8 +53,8 @@ def verify(job: Job) -> Summary:
     verdict = _verdict(context, rows, targets)
     write_result(job.out / VERDICT, verdict)
     write_samples(job.out, kept, questions.samples)
-    if job.config.images:
-        write_pictures(job.out, kept, questions.samples)
+    if job.config.picture is not None:
+        write_pictures(job.out, kept, questions.samples, job.config.picture)
     if job.config.verify.drift:
         unproven = {row.artifact for row in rows if row.verdict != "pass"}
         write_layers(job, files.items(), unproven)

@@ -61,7 +61,7 @@ def test_the_index_tells_the_truth(folder: Path) -> None:
         assert artifact.operators
         assert artifact.version >= 3
     assert read_json(result.out / "signature.json") == result.summary["signature"]
-    assert {"a batch of 1", "a batch of 7"} <= set(result.summary["checked_on"])
+    assert {"a batch of 1", "a batch of 3"} <= set(result.summary["checked_on"])
 
 
 @pytest.mark.parametrize("model", ["branch", "tokens"])
@@ -80,7 +80,7 @@ def test_only_the_reporter_speaks(
     # Setting the test up scripts and traces nothing, so whatever warned came from the stage.
     assert [str(warning.message) for warning in recwarn] == []
     texts = result.report.warnings
-    assert texts
+    assert bool(texts) == (model == "branch")  # whose own line has a branch
     assert len(texts) == len(set(texts))
     for text in texts:
         assert "\n" not in text

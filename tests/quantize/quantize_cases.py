@@ -16,8 +16,8 @@ from pipeline.config import Config
 from pipeline.config.file import load_config
 from pipeline.formats.read_back import Facts, read_back
 from pipeline.graph.array import Array
+from pipeline.graph.preprocess import Preprocess
 from pipeline.graph.signature import Signature
-from pipeline.graph.wrap import Preprocess
 from pipeline.project.entries import build_model
 from pipeline.project.samples import Split, load_samples, stream_samples
 from pipeline.project.weights import save_weights

@@ -401,7 +401,7 @@ def test_processes_share_each_batch() -> None:
 
 def test_pictures_of_many_sizes_are_prepared_as_alone(tmp_path: Path) -> None:
     from pipeline.config import InputConfig
-    from pipeline.graph.wrap import Preprocess
+    from pipeline.graph.preprocess import Preprocess
     from pipeline.train.data import prepare
 
     rng = np.random.default_rng(0)

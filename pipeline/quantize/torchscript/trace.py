@@ -15,10 +15,11 @@ from pipeline.errors import UsageError, brief
 from pipeline.formats.read_back import read_back
 from pipeline.formats.torchscript.write import save_clean
 from pipeline.graph.array import Array
+from pipeline.graph.files import named_in_files
 from pipeline.graph.inline import inlined_functions, python_calls
 from pipeline.graph.signature import Signature
 from pipeline.graph.tracing import sizes_as_keys
-from pipeline.graph.wrap import Wrapped, flatten, named_in_files, pre_attribute, prepared
+from pipeline.graph.wrap import Wrapped, flatten, pre_attribute, prepared
 from pipeline.project.library import library
 from pipeline.project.samples import load_samples
 from pipeline.quantize.calibration import one_batch
