@@ -29,6 +29,7 @@ from pipeline.config.signature import (
 )
 from pipeline.config.train import NO_WEIGHT_DEPENDS_ON, TrainConfig
 from pipeline.config.verify import Tolerances, VerifyConfig
+from pipeline.config.zoo import image_of_zoo
 from pipeline.errors import UsageError
 
 __all__ = [
@@ -113,8 +114,13 @@ class Config(Section):
 
     @cached_property
     def named_inputs(self) -> Mapping[str, ModelInput]:
-        """What is said of each input, in order; nothing where the samples say all."""
-        return inputs_of_tables(self.inputs) if self.inputs else inputs_of_short_form(self.input)
+        """What is said of each input, in order; nothing where the samples say all. What a model of
+        timm or torchvision says of its pictures counts where the file says nothing."""
+        named = inputs_of_tables(self.inputs) if self.inputs else inputs_of_short_form(self.input)
+        if not any(one.image for one in named.values()):
+            return named
+        zoo = image_of_zoo(self.model.entry)
+        return {name: one.as_trained(zoo) for name, one in named.items()}
 
     @property
     def images(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -204,6 +204,22 @@ class ModelInput:
     dtype: Dtype | None = None
     values: ValuesConfig | None = None
     sizes: Mapping[str, tuple[int, ...]] | None = None
+    taken: tuple[str, ...] = ()
+    """Keys of `image` that the model itself says."""
+
+    def as_trained(self, keys: Mapping[str, Any]) -> "ModelInput":
+        """With what a model says of its pictures, where the configuration does not."""
+        if self.image is None:
+            return self
+        own = self.image.model_fields_set
+        update = {key: value for key, value in keys.items() if key not in own}
+        apart = [] if self.image.model_copy(update=update).fit == "crop" else ["crop_ratio"]
+        if self.image.channels != 3 or {"mean", "std"} & own:
+            apart += ["mean", "std"]  # of three channels, and one goes with the other
+        for key in apart:
+            update.pop(key, None)
+        image = self.image.model_copy(update=update)
+        return replace(self, image=image, taken=tuple(update))
 
     @property
     def sample_axes(self) -> Axes | None:

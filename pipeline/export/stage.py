@@ -241,6 +241,11 @@ class Exporter:
         )
 
 
+def _said(value: object) -> str:
+    parts = value if isinstance(value, tuple) else (value,)
+    return " ".join(f"{part:.4g}" if isinstance(part, float) else str(part) for part in parts)
+
+
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
@@ -278,6 +283,10 @@ def export(job: Job) -> Summary:
                 model.forget_model()  # every format is made of a fresh one
             if probed.has_softmax and config.activation == "softmax":
                 job.report.warn(_TWO_SOFTMAXES)
+            for one in config.named_inputs.values():
+                if one.image and one.taken:
+                    said = ", ".join(f"{key} {_said(getattr(one.image, key))}" for key in one.taken)
+                    job.report.note(f"{one.name} as {config.model.entry} was trained: {said}.")
             for name, other in probed.renamed.items():
                 job.report.note(f"The output {name!r} is called {other!r}: an input has that name.")
             exporter = Exporter(job, model, fresh, probed, bar)

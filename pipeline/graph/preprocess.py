@@ -133,7 +133,8 @@ class ResizeAndCrop(nn.Module):
     def __init__(self, size: tuple[int, int], resize: nn.Module, ratio: float) -> None:
         super().__init__()
         self.height, self.width = size
-        self.whole_height, self.whole_width = (round(length / ratio) for length in size)
+        # Down, as timm does; torchvision's are whole numbers but for the division.
+        self.whole_height, self.whole_width = (int(length / ratio + 1e-6) for length in size)
         self.resize = resize
 
     def forward(self, planes: Tensor, largest: float) -> Tensor:
@@ -213,12 +214,14 @@ class Bicubic(nn.Module):
 
 @named_in_files("wrap.Nearest")
 class Nearest(nn.Module):
-    """The pixel whose middle is nearest, as Pillow does it."""
+    """The pixel whose middle is nearest, as Pillow does it; found with whole numbers, so that no
+    runtime rounds to its neighbour."""
 
     def forward(self, x: Tensor, rows: int, columns: int) -> Tensor:
-        size = [rows, columns]
-        resized: Tensor = torch.ops.aten._upsample_nearest_exact2d(x, size, None, None)
-        return resized
+        down = torch.arange(rows, device=x.device) * 2 + 1
+        right = torch.arange(columns, device=x.device) * 2 + 1
+        x = x.index_select(2, down * x.shape[2] // (2 * rows))
+        return x.index_select(3, right * x.shape[3] // (2 * columns))
 
 
 _RESIZES: dict[tuple[str, bool], type[nn.Module]] = {

@@ -43,7 +43,7 @@ def test_resize_and_crop_are_torchvisions(shape: tuple[int, int], interpolation:
     chain = transforms.Compose(
         [
             transforms.ToDtype(torch.float32, scale=True),
-            transforms.Resize(round(24 / 0.875), mode, antialias=True),
+            transforms.Resize(int(24 / 0.875), mode, antialias=True),
             transforms.CenterCrop(24),
         ]
     )
