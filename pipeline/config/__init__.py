@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -12,6 +13,7 @@ from pipeline.config.base import Section, threads_or_all
 from pipeline.config.bench import BenchConfig
 from pipeline.config.export import ExportConfig, Format
 from pipeline.config.model import DataConfig, ModelConfig
+from pipeline.config.onnx_file import inputs_of_onnx
 from pipeline.config.package import PackageConfig
 from pipeline.config.quantize import QuantizeConfig
 from pipeline.config.signature import (
@@ -117,10 +119,23 @@ class Config(Section):
         """What is said of each input, in order; nothing where the samples say all. What a model of
         timm or torchvision says of its pictures counts where the file says nothing."""
         named = inputs_of_tables(self.inputs) if self.inputs else inputs_of_short_form(self.input)
+        if self.model.onnx and not any(one.image for one in named.values()):
+            named = self._with_file(named)
         if not any(one.image for one in named.values()):
             return named
         zoo = image_of_zoo(self.model.entry)
         return {name: one.as_trained(zoo) for name, one in named.items()}
+
+    def _with_file(self, named: dict[str, ModelInput]) -> dict[str, ModelInput]:
+        """What the configuration leaves open of the inputs of an ONNX file."""
+        assert self.model.onnx is not None
+        if named and all(one.axes is not None and one.dtype for one in named.values()):
+            return named
+        own = inputs_of_onnx(self.path(self.model.onnx))
+        if not named:
+            dtypes = self.input.dtypes
+            return {n: replace(one, dtype=dtypes.get(n, one.dtype)) for n, one in own.items()}
+        return {n: one.completed(own[n]) if n in own else one for n, one in named.items()}
 
     @property
     def images(self) -> bool:

@@ -22,7 +22,8 @@ class ModelConfig(Section):
     torchscript: str | None = None
     """An existing TorchScript file, instead of `entry`."""
     onnx: str | None = None
-    """An existing ONNX file, instead of `entry`."""
+    """An existing ONNX file, instead of `entry`. Names, shapes and element types of its inputs are
+    the file's; `[inputs]` says what it leaves open."""
 
     @field_validator("entry")
     @classmethod

@@ -207,6 +207,12 @@ class ModelInput:
     taken: tuple[str, ...] = ()
     """Keys of `image` that the model itself says."""
 
+    def completed(self, file: "ModelInput") -> "ModelInput":
+        """With what the file of a model says of it, where the configuration does not."""
+        said = self.axes is not None
+        axes, batch = (self if said else file).axes, (self if said else file).batch_axis
+        return replace(self, axes=axes, batch_axis=batch, dtype=self.dtype or file.dtype)
+
     def as_trained(self, keys: Mapping[str, Any]) -> "ModelInput":
         """With what a model says of its pictures, where the configuration does not."""
         if self.image is None:

@@ -160,7 +160,7 @@ def _to_array(config: Config, known: ModelInput, part: object, where: str) -> Ar
         return _to_pixels(known.image, part, f"{where}: {name}" if config.inputs else where)
     array = np.asarray(part)
     if known.dtype is not None:
-        array = array.astype(known.dtype)
+        array = _as_type(array, known.dtype, f"{where}: {name}")
     elif array.dtype == np.float64:
         array = array.astype(np.float32)
     if array.dtype not in _TAKEN and array.dtype.name not in DTYPES:
@@ -170,6 +170,17 @@ def _to_array(config: Config, known: ModelInput, part: object, where: str) -> Ar
             f"{where}: {name} holds NaN or infinity.", "Clean the data; [data] entry makes it."
         )
     return array
+
+
+def _as_type(array: Array, dtype: str, what: str) -> Array:
+    with np.errstate(invalid="ignore"):
+        converted = array.astype(dtype)
+    if array.dtype.kind == "f" and converted.dtype.kind in "iub" and (converted != array).any():
+        raise UsageError(
+            f"{what} is to be {dtype}, and holds numbers that are none.",
+            "Check [inputs] dtype, and the order of the inputs in a sample.",
+        )
+    return converted
 
 
 def batches(

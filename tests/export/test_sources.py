@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import nn
 
 from pipeline.errors import DamagedError, PipelineError, UsageError
@@ -155,3 +156,56 @@ def test_a_damaged_file_is_told(folder: Path, key: str, error: type[PipelineErro
     with pytest.raises(error, match=r"bad\.bin"):
         export(folder, {key: "bad.bin"}, input=IMAGE)
     assert "bad" not in sys.modules
+
+
+def streaming(path: Path) -> None:
+    """A voice detector's signature: a chunk, a state whose batch is its second axis, a rate."""
+    make = helper.make_tensor_value_info
+    inputs = [
+        make("chunk", TensorProto.FLOAT, ["N", "samples"]),
+        make("state", TensorProto.FLOAT, [2, "N", 4]),
+        make("rate", TensorProto.INT64, []),
+    ]
+    outputs = [
+        make("speech", TensorProto.FLOAT, ["N", 1]),
+        make("state_after", TensorProto.FLOAT, [2, "N", 4]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["rate"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["chunk"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Div", ["mean", "real"], ["speech"]),
+        helper.make_node("Add", ["state", "mean"], ["state_after"]),
+    ]
+    graph = helper.make_graph(nodes, "stream", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+
+
+def test_the_file_says_which_inputs_it_has(folder: Path) -> None:
+    folder.mkdir()
+    streaming(folder / "vad.onnx")
+    rates = {"rate": {"values": {"one_of": [8000, 16000]}}}
+    with pytest.raises(UsageError, match="two ways"):
+        export(folder, {"onnx": "vad.onnx"}, input={"kind": "image"}, inputs=rates)
+    tables = {"chunk": {}, "state": {}, **rates}
+    result = export(folder, {"onnx": "vad.onnx"}, inputs=tables)
+    found = [(str(spec), spec.batch_axis) for spec in result.signature.inputs]
+    assert found == [
+        ("chunk: float32[?, ?]", 0),
+        ("state: float32[2, ?, 4]", 1),
+        ("rate: int64[]", None),
+    ]
+    assert [spec.batch_axis for spec in result.signature.outputs] == [0, 1]
+    given = np.ones((3, 9), np.float32), np.ones((2, 3, 4), np.float32), np.array(8000)
+    result.assert_same(*given)
+
+
+def test_a_file_alone_is_enough(folder: Path) -> None:
+    folder.mkdir()
+    make = helper.make_tensor_value_info
+    ends = [make("x", TensorProto.FLOAT, [None, 3]), make("y", TensorProto.FLOAT, [None, 3])]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, folder / "relu.onnx")
+    result = export(folder, {"onnx": "relu.onnx"})
+    assert str(result.signature.inputs[0]) == "x: float32[?, 3]"
