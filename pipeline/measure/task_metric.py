@@ -62,6 +62,29 @@ class TaskMetric:
     def reset(self) -> None:
         self._metric.reset()
 
+    def sums(self) -> "dict[str, Tensor] | None":
+        """What was gathered since `reset`, where that is nothing but sums over the samples, such as
+        a confusion matrix; None for other metrics."""
+        from torchmetrics import Metric
+        from torchmetrics.utilities.data import dim_zero_sum
+
+        metric = self._metric
+        if not isinstance(metric, Metric) or not metric._reductions:
+            return None
+        states = {name: getattr(metric, name) for name in metric._reductions}
+        summed = all(reduce is dim_zero_sum for reduce in metric._reductions.values())
+        if not summed or any(isinstance(state, list) for state in states.values()):
+            return None
+        return {name: state.clone() for name, state in states.items()}
+
+    def compute_of(self, sums: "dict[str, Tensor]") -> float:
+        """As `compute`, of samples whose sums are these."""
+        self.reset()
+        for name, state in sums.items():
+            setattr(self._metric, name, state)
+        self._metric._update_count = 1  # type: ignore[union-attr]  # else it warns of nothing gathered
+        return self.compute()
+
     def drop(self, reference: float, value: float) -> float:
         """How much worse `value` is than `reference`; negative if better."""
         return reference - value if self.goal == "max" else value - reference

@@ -21,11 +21,13 @@ SAME = 1e-6  # of a metric computed in float32
 @dataclass(frozen=True)
 class Scored:
     """`value` is the metric over all samples, None where it has none. `each` is the metric of each
-    sample alone, float64 [n], where the whole is their mean; `answers` are the first outputs,
-    where it is not and they fit into memory."""
+    sample alone, float64 [n], where the whole is their mean. Where it is not, `sums` are what each
+    sample adds to the metric's states, [n, ...], or else `answers` the first outputs, as far as
+    they fit into memory."""
 
     value: float | None
     each: Floats | None = None
+    sums: dict[str, Array] | None = None
     answers: Array | None = None
 
 
@@ -39,7 +41,9 @@ class Scores:
         self.known = metric is not None and samples.targets is not None
         self.single = copy.deepcopy(metric) if self.known and paired else None
         self.paired = paired
+        self._each_counts = self.single is not None
         self.each: list[float] = []
+        self.sums: list[dict[str, Array]] | None = [] if self.single is not None else None
         self.answers: list[Array] | None = [] if self.single is not None else None
         if metric is not None:
             metric.reset()
@@ -54,9 +58,9 @@ class Scores:
             return
         _update(self.metric, answers, [self.targets[index] for index in samples])
         if self.paired:
-            self._keep(answers)
             for row, index in enumerate(samples):
                 self._one(answers[row : row + 1], self.targets[index])
+            self._keep(answers)
 
     def result(self) -> Scored:
         if not self.known or self.metric is None:
@@ -65,12 +69,21 @@ class Scores:
         if not math.isfinite(value):
             return Scored(None)
         each = np.array(self.each)
-        if self.single is not None and len(each) and _alike(float(each.mean()), value):
+        if self._each_counts and len(each) and _alike(float(each.mean()), value):
             return Scored(value, each=each)
+        if self.sums:
+            names = self.sums[0]
+            return Scored(value, sums={n: np.stack([one[n] for one in self.sums]) for n in names})
         return Scored(value, answers=np.concatenate(self.answers) if self.answers else None)
 
     def _keep(self, answers: Array) -> None:
-        """Until they are too many, or of several shapes."""
+        """Until they are too many, or of several shapes; not where sums say the same."""
+        if self.sums and self.targets is not None:
+            each = sum(state.nbytes for state in self.sums[0].values())
+            if each * len(self.targets) > MOST_KEPT:
+                self.sums = None
+            else:
+                self.answers = None
         if self.answers is None:
             return
         self.answers.append(answers)
@@ -79,20 +92,26 @@ class Scores:
             self.answers = None
 
     def _one(self, answer: Array, target: Array) -> None:
-        """The metric of one sample; many have none, such as a rank correlation."""
-        if self.single is None:
+        """The metric of one sample; many have none, such as a rank correlation. What it adds to the
+        sums of all is known even then."""
+        if self.single is None or (self.sums is None and not self._each_counts):
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            value, sums = math.nan, None
             try:
                 self.single.reset()
                 _update(self.single, answer, [target])
-                value = self.single.compute()
+                sums = self.single.sums()
+                value = self.single.compute() if self._each_counts else math.nan
             except (UsageError, RuntimeError, ValueError):
-                value = math.nan
+                pass  # it has none
         self.each.append(value)
-        if not math.isfinite(value):
-            self.single = None
+        self._each_counts = self._each_counts and math.isfinite(value)
+        if sums is None:
+            self.sums = None
+        elif self.sums is not None:
+            self.sums.append({name: state.numpy() for name, state in sums.items()})
 
 
 def drop_test(
@@ -113,18 +132,22 @@ def drop_test(
             worse, better = int((lost > 0).sum()), int((lost < 0).sum())
             return compare_counts(worse, better, len(lost), limit, confidence)
         return compare_means(lost, limit, confidence)
-    if reference.answers is None or artifact.answers is None:
-        return None
-    both = reference.answers, artifact.answers
     again = copy.deepcopy(metric)
+    if reference.sums is not None and artifact.sums is not None:
+        sums = reference.sums, artifact.sums
 
-    def drop_of(indices: Array) -> float:
-        values = []
-        for answers in both:
-            again.reset()
-            _update(again, answers[indices], [targets[index] for index in indices])
-            values.append(again.compute())
-        return metric.drop(*values)
+        def drop_of(indices: Array) -> float:
+            return metric.drop(*(_of_sums(again, one, indices) for one in sums))
+
+    elif reference.answers is not None and artifact.answers is not None:
+        both = reference.answers, artifact.answers
+
+        def drop_of(indices: Array) -> float:
+            drawn = [targets[index] for index in indices]
+            return metric.drop(*(_of_answers(again, one[indices], drawn) for one in both))
+
+    else:
+        return None
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -141,6 +164,22 @@ def _right_or_wrong(values: Floats) -> bool:
 
 def _alike(one: float, other: float) -> bool:
     return math.isfinite(one) and abs(one - other) <= SAME * max(1.0, abs(other))
+
+
+def _of_sums(metric: TaskMetric, sums: dict[str, Array], indices: Array) -> float:
+    """The metric over drawn samples: each counts as often as it was drawn."""
+    import torch
+
+    some = next(iter(sums.values()))
+    counts = np.bincount(indices, minlength=len(some))
+    states = {n: np.tensordot(counts.astype(one.dtype), one, 1) for n, one in sums.items()}
+    return metric.compute_of({n: torch.from_numpy(np.asarray(s)) for n, s in states.items()})
+
+
+def _of_answers(metric: TaskMetric, answers: Array, targets: list[Array]) -> float:
+    metric.reset()
+    _update(metric, answers, targets)
+    return metric.compute()
 
 
 def _update(metric: TaskMetric, answers: Array, targets: list[Array]) -> None:
