@@ -157,6 +157,8 @@ def _reason(error: BaseException) -> str:
         cause = cause.__cause__
     text = str(cause)
     reason = _plain(first_sentence(text)) or type(cause).__name__
+    if newer := re.search(r"[Ss]upport for this operator was added in version (\d+)", text):
+        reason += f"; opset {newer.group(1)} has it"
     line = re.search(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', text)
     if line is None:
         return reason

@@ -1,6 +1,7 @@
 """What the export stage does: the reference is probed, captured in each format, and read back."""
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,7 +140,7 @@ class Exporter:
 
     def onnx(self) -> Artifact:
         """Raises UsageError with every exporter's reason if none of them gets through."""
-        failures = []
+        failures: list[str] = []
         for method in self._exporters():
             self.bar.advance(0, f"ONNX: {_NAMES[method]}")
             try:
@@ -157,8 +158,7 @@ class Exporter:
                 self.job.report.warn(f"ONNX: made by {_NAMES[method]}, because {failures[0]}.")
             return self._artifact("onnx", path, {"exporter": method}, agreement)
         raise UsageError(
-            "ONNX: no exporter succeeds.\n  " + "\n  ".join(failures),
-            'Change the line that is named, or leave ONNX out: [export] formats = ["torchscript"].',
+            "ONNX: no exporter succeeds.\n  " + "\n  ".join(failures), _remedy(failures)
         )
 
     def _exporters(self) -> Sequence[str]:
@@ -239,6 +239,26 @@ class Exporter:
             operators=facts.operators,
             details={**details, "max_abs": agreement.max_abs},
         )
+
+
+_LINE = re.compile(r"\(\w+\.py:\d+: ")  # of the user's, that an exporter stopped at
+_SUPPORTED = re.compile(r"opset (\d+) has it")
+
+
+def _remedy(failures: Sequence[str]) -> str:
+    """The switch that would help, as far as the reasons show one."""
+    text, ways = "\n".join(failures), []
+    if newer := _SUPPORTED.search(text):
+        ways.append(f"set [export] opset = {newer.group(1)}")
+    if "axis 'batch'" in text or "of 'batch' is baked in" in text or "axis batch" in text:
+        ways.append("set [export] dynamic_batch = false")
+    if re.search(r"(height|width)'? is baked in|axis '?(height|width)", text):
+        ways.append("set [export] dynamic_size = false")
+    if _LINE.search(text):
+        ways.append("change the line that is named")
+    ways.append('leave ONNX out: [export] formats = ["torchscript"]')
+    said = ", or ".join(ways)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _said(value: object) -> str:
