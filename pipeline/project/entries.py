@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 import zlib
@@ -216,7 +217,11 @@ def _zoo_builder(zoo: str, name: str) -> Callable[..., Any]:
         raise UsageError(f"model.entry: {zoo} has no model {name!r}.", f"It has {near}.")
     create = module.create_model if zoo == "timm" else module.get_model
 
-    def build(**args: Any) -> Any:
+    def build(**given: Any) -> Any:
+        # TOML has no null; torchvision fetches backbones of detectors by default.
+        args = {key: None if value == "none" else value for key, value in given.items()}
+        if zoo == "torchvision" and "weights_backbone" in _parameters(module, name):
+            args.setdefault("weights_backbone", None)
         for forbidden in ("pretrained", "weights", "weights_backbone"):
             if args.get(forbidden):
                 raise UsageError(
@@ -226,6 +231,10 @@ def _zoo_builder(zoo: str, name: str) -> Callable[..., Any]:
         return create(name, **args)
 
     return build
+
+
+def _parameters(models: ModuleType, name: str) -> set[str]:
+    return set(inspect.signature(models.get_model_builder(name)).parameters)
 
 
 def _open_torchscript(path: Path) -> "nn.Module":

@@ -169,3 +169,15 @@ def test_what_is_put_around_a_model_is_taken_off(tmp_path: Path, wrapped: str) -
     code = "import torch\nfrom torch import nn\nM = lambda: nn.Linear(2, 2)\n"
     config = project(tmp_path, f"{code}build = lambda: {wrapped}\n")
     assert type(build_model(config)) is nn.Linear
+
+
+@pytest.mark.parametrize("args", [{}, {"weights_backbone": "none", "weights": "none"}])
+def test_a_zoo_fetches_no_backbone(monkeypatch: pytest.MonkeyPatch, args: dict[str, str]) -> None:
+    def fetch(*_: object, **__: object) -> None:
+        raise AssertionError("something was to be fetched")
+
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", fetch)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fetch)
+    section = {"entry": "torchvision:lraspp_mobilenet_v3_large", "args": args}
+    model = build_model(Config.model_validate({"model": section}))
+    assert sum(parameter.numel() for parameter in model.parameters()) > 3e6
