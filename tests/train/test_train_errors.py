@@ -202,8 +202,8 @@ def test_sets_that_are_missing_or_empty(project: MakeProject) -> None:
     ("what", "said"),
     [
         ("text", "The model returned a str"),
-        ("nothing", "The model returned a NoneType"),
-        ("list of text", "The model returned a list of Tensor, str"),
+        ("nothing", "The model returned nothing"),
+        ("list of text", "The model returned a str as 1"),
         ("numbers", "first output is int64, which has no gradient"),
         ("mean", "first output is [] for a batch of 12 samples"),
         ("half", "first output is [6, 2] for a batch of 12 samples"),

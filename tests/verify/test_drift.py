@@ -100,7 +100,7 @@ def test_a_wrong_mean(pictures: Case) -> None:
 def test_channels_swapped(pictures: Case) -> None:
     pictures.add(traced(Flipped(pictures.model(), 3, output=False), PICTURE))
     layer = culprit(drifted(pictures, "torchscript-fp32"))
-    assert (layer.path, layer.operator) == ("pre", "div")  # the first that computes
+    assert (layer.path, layer.operator) == ("pre.fit", "div")  # the first that computes
 
 
 def test_labels_shifted(pictures: Case) -> None:
