@@ -43,8 +43,8 @@ class NullModel final : public Model {
 }  // namespace
 
 Result<std::unique_ptr<Model>> open_null(const Request& request) {
-  return std::unique_ptr<Model>(
-      std::make_unique<NullModel>(request.manifest.inputs, request.manifest.outputs, request.threads));
+  return std::unique_ptr<Model>(std::make_unique<NullModel>(
+      request.manifest.inputs, request.manifest.outputs, request.threads));
 }
 
 }  // namespace edge_runner

@@ -51,12 +51,10 @@ Json to_json(const std::optional<double>& value) { return value ? Json(*value) :
 Json to_json(const Port& port) {
   Json shape = Json::array();
   for (const auto& axis : port.shape) shape.push_back(axis ? Json(*axis) : Json(nullptr));
-  return {{"name", port.name},
-          {"dtype", to_string(port.dtype)},
-          {"shape", shape},
-          {"batch_axis", port.batch_axis ? Json(*port.batch_axis) : Json(nullptr)},
-          {"kind", port.kind},
-          {"meaning", port.meaning}};
+  return {
+      {"name", port.name}, {"dtype", to_string(port.dtype)},
+      {"shape", shape},    {"batch_axis", port.batch_axis ? Json(*port.batch_axis) : Json(nullptr)},
+      {"kind", port.kind}, {"meaning", port.meaning}};
 }
 
 Json to_json(const About& about) {

@@ -87,17 +87,17 @@ TEST_F(BatchAxesRun, VerifyPassesInEveryBackend) {
 
 // Some samples without a batch axis in their files, some of another gain, which no batch shares.
 TEST_F(BatchAxesRun, FilesAnswerAloneAsInBatches) {
-  std::vector<std::string> arguments = {"run", second.string(), "--artifact", "onnx-fp32", "--json"};
+  std::vector<std::string> arguments = {"run", second.string(), "--artifact", "onnx-fp32",
+                                        "--json"};
   for (unsigned i = 0; i < 5; ++i) {
     const std::string n = std::to_string(i);
     Tensor motion = floats({4, 1, 3}), gain = floats({});
     motion.data[3] ^= std::byte{static_cast<unsigned char>(i)};
     if (i % 2 == 0) motion.shape = {4, 3};
     if (i == 3) gain = Tensor::of<float>({}, std::vector<float>{2});
-    arguments.insert(arguments.end(), {file("f" + n + ".npy", test::picture(1, i)),
-                                       file("m" + n + ".npy", motion),
-                                       file("s" + n + ".npy", floats({1, 1, 6})),
-                                       file("g" + n + ".npy", gain)});
+    arguments.insert(arguments.end(),
+                     {file("f" + n + ".npy", test::picture(1, i)), file("m" + n + ".npy", motion),
+                      file("s" + n + ".npy", floats({1, 1, 6})), file("g" + n + ".npy", gain)});
   }
   const auto single = call(arguments);
   ASSERT_EQ(single.code, 0) << single.err;
