@@ -53,7 +53,25 @@ def input_axes(config: Config, model: Wrapped, samples: Samples) -> tuple[InputA
         _axes_of(config, config.input_named(name), [row[index].shape for row in rows])
         for index, name in enumerate(model.input_names)
     )
+    for row in rows:
+        _check_names(model.input_names, axes, row)
     return _with_file(model, axes)
+
+
+def _check_names(names: Sequence[str], axes: Sequence[InputAxes], row: Row) -> None:
+    """An axis of one name has one size in a sample."""
+    seen: dict[str, tuple[str, int]] = {}
+    for name, one, array in zip(names, axes, row, strict=True):
+        for axis, size in zip(one.of_sample, array.shape, strict=True):
+            if isinstance(axis, int):
+                continue
+            first, other = seen.setdefault(axis, (name, size))
+            if other != size:
+                raise UsageError(
+                    f"The axis {axis!r} is {other} long in {first} and {size} in {name}, in one "
+                    "sample.",
+                    "Give axes of different sizes different names in the shapes of [inputs].",
+                )
 
 
 def of_size(array: Array, axis: int, size: int) -> Array:
@@ -91,9 +109,11 @@ def dynamic_axes(axes: Sequence[InputAxes]) -> list[str]:
 def _axes_of(config: Config, known: ModelInput, shapes: list[tuple[int, ...]]) -> InputAxes:
     batch: int | str = BATCH_AXIS if config.export.dynamic_batch else 1
     if known.image and config.export.dynamic_size:
-        axes: Axes = (batch, "height", "width", known.image.channels)
+        several = sum(one.image is not None for one in config.named_inputs.values()) > 1
+        height, width = (f"{known.name}_{a}" if several else a for a in ("height", "width"))
+        axes: Axes = (batch, height, width, known.image.channels)
         if known.image.layout == "nchw":
-            axes = (batch, known.image.channels, "height", "width")
+            axes = (batch, known.image.channels, height, width)
         return InputAxes(axes, 0)
     if known.axes is not None:
         for shape in shapes:

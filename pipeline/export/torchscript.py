@@ -85,7 +85,9 @@ def capture(
         if isinstance(traced, Captured):
             return Captured("trace", traced.shell, traced.core, diagnostics, traced.agreement)
         failures.append(f"trace: {traced}")
-    places = "".join(f"\n    {place}" for place in diagnostics.places[:5])
+    # Lines of libraries only where no line of the user's is among them.
+    own = [place for place in diagnostics.places if place.of_user] or diagnostics.places
+    places = "".join(f"\n    {place}" for place in own[:5])
     if places:
         failures[-1] += f"\n  lines whose outcome depends on the input:{places}"
     if wanted in ("auto", "script"):

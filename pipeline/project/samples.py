@@ -234,17 +234,18 @@ def _synthetic(config: Config, split: Split, count: int) -> Iterator[Row]:
             f"{f' of {unknown}' if unknown else ''}.",
             f'Give it: [inputs.{unknown or "x"}] shape = ["batch", 30]',
         )
+    # An axis has one size, whichever input says it.
+    sizes = {axis: tried[0] for one in named for axis, tried in (one.sizes or {}).items()}
     for _ in range(count):
-        yield tuple(_noise(one, rng) for one in named)
+        yield tuple(_noise(one, sizes, rng) for one in named)
 
 
-def _noise(one: ModelInput, rng: np.random.Generator) -> Array:
+def _noise(one: ModelInput, sizes: Mapping[str, int], rng: np.random.Generator) -> Array:
     """Inside `values`; without them normal, or integers that any model takes: 0 and 1."""
     if one.image:
         return _picture(rng, one.image)
-    tried = one.sizes or {}
     shape = [
-        axis if isinstance(axis, int) else tried.get(axis, (SYNTHETIC_AXIS,))[0]
+        axis if isinstance(axis, int) else sizes.get(axis, SYNTHETIC_AXIS)
         for axis in one.sample_axes or ()
     ]
     dtype = np.dtype(one.dtype or "float32")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import UsageError
 from tests.export.conftest import export
 
 FITS: dict[str, dict[str, Any]] = {
@@ -42,3 +43,47 @@ def test_several_channels_and_what_does_not_fit(folder: Path) -> None:
     result = export(folder, {"entry": "models.py:cnn", "args": {"channels": 5}}, input=keys)
     result.assert_same(np.random.default_rng(0).integers(0, 256, (2, 9, 31, 5)).astype(np.uint8))
     assert result.signature.inputs[0].meaning.startswith("5-channel pixels, 0 to 255")
+
+
+def test_two_pictures_have_sizes_of_their_own(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "pair.py").write_text(
+        "from torch import nn\n"
+        "class Pair(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.look = nn.Conv2d(3, 4, 3)\n"
+        "    def forward(self, left, right):\n"
+        "        return (self.look(left) - self.look(right)).mean((2, 3))\n"
+    )
+    table = {"kind": "image", "size": [16, 16]}
+    tables = {"left": table, "right": {**table, "fit": "letterbox"}}
+    result = export(folder, {"entry": "pair.py:Pair"}, inputs=tables)
+    rng = np.random.default_rng(0)
+    left, right = (
+        rng.integers(0, 256, (2, *size, 3)).astype(np.uint8) for size in ((9, 31), (40, 17))
+    )
+    result.assert_same(left, right)
+
+
+def test_an_axis_of_one_name_has_one_size(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "data.py").write_text(
+        "import numpy as np\n"
+        "def rows():\n"
+        "    row = (np.zeros((5, 4), np.float32), np.zeros((3, 1), np.float32)), 0\n"
+        "    return {'train': [row] * 4, 'validation': [row] * 4}\n"
+    )
+    tables = {"x": {"shape": ["batch", "time", 4]}, "mask": {"shape": ["batch", "time", 1]}}
+    with pytest.raises(UsageError, match="'time' is 5 long in x and 3 in mask"):
+        export(folder, "several", data={"entry": "data.py:rows"}, inputs=tables)
+
+
+def test_noise_has_one_size_for_an_axis(folder: Path) -> None:
+    tables = {
+        "x": {"shape": ["batch", "time", 4], "sizes": {"time": [6, 3]}},
+        "mask": {"shape": ["batch", "time", 1]},
+    }
+    result = export(folder, "several", inputs=tables)
+    assert {"time 3", "as exported"} <= set(result.summary["checked_on"])
+    result.assert_same(np.ones((2, 7, 4), np.float32), np.ones((2, 7, 1), np.float32))
