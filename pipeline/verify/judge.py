@@ -12,7 +12,7 @@ from pipeline.verify.compare import Comparison, EdgeComparison, OutputComparison
 from pipeline.verify.context import RowContext
 from pipeline.verify.scores import drop_test
 from pipeline.verify.tolerances import edge_bound
-from pipeline.verify.unstable import excused
+from pipeline.verify.unstable import FEW_UNSTABLE, excused
 from pipeline.workspace.artifacts import Artifact
 from pipeline.workspace.results.verdict import (
     FIGURES,
@@ -41,6 +41,8 @@ def judge(
         wrong.append(reasons.lost_metric(context, comparison.metric, drop, limits[0], test))
     wrong += reasons.edges(edges)
     unsettled = [reasons.unsettled(context, test)] if test and _is_open(test) else []
+    most = FEW_UNSTABLE * len(context.samples)
+    unsettled += [f"{o.name} is {o.not_judged}" for o in outputs if len(o.unstable) > most]
     decisive = _decisive(outputs)
     return VerdictRow(
         artifact=artifact.id,

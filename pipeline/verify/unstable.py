@@ -14,6 +14,9 @@ from pipeline.verify.context import RowContext
 from pipeline.workspace.results.verdict import Bounds
 
 MOST = 64  # samples that are looked at; more that differ are no rare accident
+FEW_UNSTABLE = 0.1
+"""Of the samples: where more are not judged, the others do not stand for them, and a row that shows
+no fault is inconclusive."""
 
 
 @dataclass(frozen=True)
