@@ -280,8 +280,10 @@ class _Prober:
                 continue
             if name != "other samples" and outside(known, self.model.input_names, same_shape[0]):
                 continue
+            # Of other samples two, which may answer otherwise together than a repeated one.
+            count = BATCH if name == "other samples" else ONE
             inputs = self.batch(
-                [tuple(np.asarray(a, order="C") for a in row) for row in same_shape], ONE
+                [tuple(np.asarray(a, order="C") for a in row) for row in same_shape], count
             )
             try:
                 yield Case(name, None, inputs, self.answer(inputs, name))
