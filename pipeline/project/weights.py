@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,10 @@ def load_weights(module: "nn.Module", path: Path, key: str | None = None) -> str
             f"{path} does not fit the model: {'; '.join(part for part in parts if part)}.",
             "Check [model] entry and args: the weights were made by another architecture.",
         )
-    module.load_state_dict(state, strict=False)  # the names were compared above
+    # Modules that changed their layout once ask for its version: names and shapes are of this one.
+    versioned: OrderedDict[str, Tensor] = OrderedDict(state)
+    versioned._metadata = own._metadata  # type: ignore[attr-defined]
+    module.load_state_dict(versioned, strict=False)  # the names were compared above
     floats = (tensor.dtype for tensor in state.values() if tensor.is_floating_point())
     half = sorted({str(dtype).removeprefix("torch.") for dtype in floats if dtype.itemsize == 2})
     parts = [

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,3 +89,26 @@ def test_a_file_that_holds_no_weights_says_why(
         read_weights(path)
     assert "\n" not in caught.value.message
     assert caught.value.hint
+
+
+class Versioned(nn.Module):
+    """As torchvision's MNASNet: without a version it does not know its own layout."""
+
+    _version = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def _load_from_state_dict(self, state: Any, prefix: str, metadata: Any, *more: Any) -> None:
+        if metadata.get("version") not in (1, 2):
+            raise ValueError("version should be set to 1 or 2 instead of None")
+        super()._load_from_state_dict(state, prefix, metadata, *more)
+
+
+def test_a_module_that_asks_for_its_version_is_told(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model, other = Versioned(), Versioned()
+    save_weights(model, tmp_path / "w.safetensors")
+    load_weights(other, tmp_path / "w.safetensors")
+    assert torch.equal(other.layer.weight, model.layer.weight)
