@@ -30,6 +30,7 @@ from typing import Any
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 START, END = "<!-- survey -->", "<!-- /survey -->"
 LIMIT = 400  # seconds for one model
+STAYS = "–"  # an ONNX file does not become TorchScript
 RUNTIMES = {
     "torchscript": ("torchscript", "cpp-libtorch"),
     "onnx": ("onnxruntime", "cpp-onnxruntime"),
@@ -111,7 +112,7 @@ TIMM = (
     "resnetv2_18 gernet_s repvgg_a0 mobileone_s0 fastvit_t8 efficientnet_lite0 efficientnetv2_rw_t "
     "tf_efficientnet_b0 mobilenetv2_050 mobilenetv3_small_050 mobilenetv4_conv_small lcnet_050 "
     "tinynet_e ghostnet_050 ghostnetv2_100 mixnet_s fbnetc_100 spnasnet_100 hardcorenas_a rexnet_100 "
-    "dla34 dla46_c hrnet_w18_small densenet121 vovnet39a regnetx_002 regnety_002 cspresnet50 "
+    "dla34 dla46_c hrnet_w18_small vovnet39a regnetx_002 regnety_002 cspresnet50 "
     "cs3darknet_s convnext_atto convnextv2_atto inception_next_atto poolformer_s12 "
     "poolformerv2_s12 caformer_s18 vit_tiny_patch16_224 vit_small_patch32_224 deit_tiny_patch16_224 "
     "cait_xxs24_224 xcit_nano_12_p16_224 pvt_v2_b0 twins_svt_small crossvit_tiny_240 coat_tiny "
@@ -382,6 +383,8 @@ def attempt(subject: Subject) -> dict[str, Any]:
         rows = json.loads(verdict.read_text())["rows"] if verdict.exists() else []
         said = done.stderr + done.stdout
         cells: dict[str, Any] = {format: cell(rows, format, said) for format in RUNTIMES}
+    if subject.code.endswith(".onnx"):
+        cells["torchscript"] = STAYS
     if done.returncode not in (0, 1, 2) or "Traceback" in said:
         cells["code"] = done.returncode
     return {**cells, "seconds": round(time.monotonic() - started)}
@@ -393,7 +396,8 @@ def cell(rows: list[dict[str, Any]], format: str, said: str) -> str:
         return reason(said, format)
     wrong = [row for row in mine if row["verdict"] != "pass"]
     if wrong:
-        return f"{wrong[0]['verdict']}: {(wrong[0]['reasons'] or ['?'])[0]}"
+        why = [*wrong[0]["reasons"], *wrong[0]["open"]]
+        return f"{wrong[0]['verdict']}: {why[0]}"
     largest = max(row["max_abs"] or 0.0 for row in mine)
     return f"pass {largest:.0e}" if largest else "pass 0"
 
@@ -406,6 +410,9 @@ def reason(said: str, format: str) -> str:
     for number, line in enumerate(lines):
         if line.startswith(f"! Left out: {word}"):
             return " ".join(lines[number : number + 3])[:300]
+    text = " ".join(lines)
+    if format == "onnx" and "ONNX: no exporter" in text:
+        return text[text.index("ONNX: no exporter") :][:300]
     errors = [n for n, line in enumerate(lines) if "error" in line[:8]]
     return " ".join(lines[errors[-1] :] if errors else lines[-3:])[:300]
 
@@ -454,8 +461,10 @@ def write_page(known: list[Subject], results: dict[str, Any]) -> None:
             text = results[one.name][format]
             good = text.startswith("pass")
             passed[format] += good
-            cells.append(text if good else text.partition(":")[0][:12] if "fail:" in text else "no")
-            if not good:
+            word = text.partition(":")[0]
+            shown = word if word in ("fail", "inconclusive", STAYS) else "no"
+            cells.append(text if good else shown)
+            if not good and text != STAYS:
                 reasons.append(f"- {one.name}, {format}: {text}")
         lines.append(f"| {one.name} | {one.family} | {' | '.join(cells)} |")
     some = sum(any(results[o.name][f].startswith("pass") for f in RUNTIMES) for o in rows)
