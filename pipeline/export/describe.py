@@ -61,8 +61,10 @@ def output_specs(
                 "squeeze() without an axis drops a batch of one; name the axis: squeeze(-1).",
             )
         moving = [len(set(sizes)) > 1 for sizes in zip(*shapes, strict=True)]
+        # None of what an axis counts, in no answer, is no size: there may be some another time.
         shape = tuple(
-            None if moves else size for moves, size in zip(moving, shapes[0], strict=True)
+            None if moves or not size else size
+            for moves, size in zip(moving, shapes[0], strict=True)
         )
         batch = _batch_axis(shapes, [answer.samples for answer in answers])
         if name in config.outputs:

@@ -105,3 +105,16 @@ def test_a_buffer_that_forward_changes_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match="its forward changes calls") as wrong:
         export(folder, "Counting", input=ROWS)
     assert "if self.training" in str(wrong.value.hint)
+
+
+def test_an_output_that_is_always_empty_may_be_of_any_size(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "none.py").write_text(
+        "from torch import nn\n"
+        "class Few(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return x * 2, x[x > 1e9]\n"
+    )
+    result = export(folder, {"entry": "none.py:Few"}, input=ROWS)
+    found = [(spec.shape, spec.batch_axis) for spec in result.signature.outputs]
+    assert found == [((None, 4), 0), ((None,), None)]
