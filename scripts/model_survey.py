@@ -97,7 +97,7 @@ def torchvision() -> Iterator[Subject]:
         )
         fixed = "[export]\ndynamic_batch = false\n"
         yield Subject(name, "detection", "torchvision", code, image(160), fixed)
-    for name in ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "swin3d_t"):
+    for name in ("r3d_18", "mc3_18", "r2plus1d_18", "swin3d_t"):
         frames, side = (16, 64) if name != "swin3d_t" else (8, 64)
         code = f"torchvision.models.video.{name}(weights=None)"
         clip = {"clip": tensor(f'["batch", 3, {frames}, {side}, {side}]')}
