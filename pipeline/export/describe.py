@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pipeline.config import BATCH_AXIS, Axes, Config
+from pipeline.config import BATCH_AXIS, Config
 from pipeline.errors import UsageError
-from pipeline.export.shapes import InputAxes
+from pipeline.export.shapes import InputAxes, fits
 from pipeline.graph.signature import DTYPES, TensorSpec
 
 
@@ -92,7 +92,7 @@ def _as_configured(
     axes = config.outputs[name].shape
     batch = axes.index(BATCH_AXIS) if BATCH_AXIS in axes else None
     for shape in shapes:
-        if not _fits(axes, shape):
+        if not fits(axes, shape):
             raise UsageError(
                 f"outputs.{name}.shape is [{', '.join(map(str, axes))}]; the model gives "
                 f"{list(shape)}.",
@@ -107,12 +107,6 @@ def _as_configured(
     if batch is not None and len({shape[batch] for shape in shapes}) == 1:
         sizes[batch] = shapes[0][batch]
     return tuple(sizes), batch
-
-
-def _fits(axes: Axes, shape: tuple[int, ...]) -> bool:
-    return len(axes) == len(shape) and all(
-        isinstance(axis, str) or axis == size for axis, size in zip(axes, shape, strict=True)
-    )
 
 
 def dtype_of(tensor: Tensor, what: str) -> str:

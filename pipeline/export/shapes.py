@@ -74,6 +74,13 @@ def _check_names(names: Sequence[str], axes: Sequence[InputAxes], row: Row) -> N
                 )
 
 
+def fits(axes: Axes, shape: tuple[int, ...]) -> bool:
+    """Whether a shape has these axes, those with a name of any size."""
+    return len(axes) == len(shape) and all(
+        isinstance(axis, str) or axis == size for axis, size in zip(axes, shape, strict=True)
+    )
+
+
 def of_size(array: Array, axis: int, size: int) -> Array:
     """An array cut or repeated along an axis, so that its values stay those of a sample."""
     picked: Array = np.take(array, np.arange(size) % array.shape[axis], axis)
@@ -134,11 +141,7 @@ def _axes_of(config: Config, known: ModelInput, shapes: list[tuple[int, ...]]) -
 
 
 def _check_shape(known: ModelInput, shape: tuple[int, ...]) -> None:
-    axes = known.sample_axes or ()
-    fits = len(axes) == len(shape) and all(
-        isinstance(axis, str) or axis == size for axis, size in zip(axes, shape, strict=True)
-    )
-    if not fits:
+    if not fits(known.sample_axes or (), shape):
         listed = ", ".join(str(axis) for axis in known.axes or ())
         without = ", without the batch axis," if known.batch_axis is not None else ""
         raise UsageError(

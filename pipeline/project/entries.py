@@ -36,6 +36,8 @@ def build_model(
     file that holds more than them.
     Raises UsageError if it cannot be made, with the user's own traceback shortened.
     """
+    from pipeline.graph.half import in_float32
+
     model = _make_model(config)
     if prepare is not None:
         prepare(model)
@@ -44,16 +46,10 @@ def build_model(
         taken = load_weights(model, path, config.model.weights_key)
         if taken and tell is not None:
             tell(f"{path.name}: {taken}.")
-    half = _in_float32(model)
+    half = in_float32(model)
     if half and tell is not None:
         tell(f"The model's weights are {half}: it is computed in float32, here and in every file.")
     return model.eval()
-
-
-def _in_float32(model: "nn.Module") -> str | None:
-    from pipeline.graph.half import in_float32
-
-    return in_float32(model)
 
 
 def _unwrapped(model: "nn.Module") -> "nn.Module":
